@@ -1,0 +1,58 @@
+# Every target that a person calls has a "##" comment; `make help` is made of them.
+
+GO       ?= go
+BIN      := bin
+FUZZTIME ?= 20s
+COUNT    ?= 6
+BENCH    ?= .
+ARGS     ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check interop bench lint fmt fuzz generate build clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## run the whole shop, the collector and the viewer in one process (ARGS="--rate 5")
+	@mkdir -p $(BIN) && $(GO) build -o $(BIN)/demo ./cmd/demo && exec $(BIN)/demo $(ARGS)
+
+test: ## run every test with the race detector
+	$(GO) test -race -timeout 10m ./...
+
+check: lint ## what a change must pass beside the tests: format, vet, lint, tidy modules
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+
+interop: ## run the shop against the real Jaeger and Prometheus, built from their modules
+	cd interop && $(GO) run ./build && $(GO) test -timeout 15m ./...
+
+bench: ## run the benchmarks COUNT times, in the form that benchstat reads (BENCH=pattern)
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
+
+lint: $(BIN)/golangci-lint ## run the linters
+	$(BIN)/golangci-lint run ./...
+	cd interop && ../$(BIN)/golangci-lint run --config ../.golangci.yml ./...
+
+fmt: $(BIN)/golangci-lint ## format the tree
+	$(BIN)/golangci-lint fmt
+
+fuzz: ## run each fuzz target for FUZZTIME
+	@set -e; for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+generate: ## make again what is made: protobuf code and dashboards (needs protoc)
+	$(GO) generate ./...
+
+build: ## build the four commands into bin/
+	@mkdir -p $(BIN)
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./cmd/...
+
+clean: ## remove what was built
+	rm -rf $(BIN)
+
+$(BIN)/golangci-lint: tools/go.mod tools/go.sum
+	@mkdir -p $(BIN)
+	cd tools && $(GO) build -o ../$(BIN)/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
