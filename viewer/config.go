@@ -1,0 +1,47 @@
+package viewer
+
+import (
+	"errors"
+	"fmt"
+	"net"
+)
+
+// Config says where the viewer listens and how much it may hold in memory.
+type Config struct {
+	// Address is the host and port to listen on; port 0 takes a free one.
+	Address string `yaml:"address"`
+	// Hosts are further names by which browsers reach the viewer, for example
+	// "traces.example.org". A viewer on a loopback address answers only to
+	// localhost, to IP addresses and to these, so that a foreign page cannot
+	// read it through DNS rebinding. On other addresses an empty list means
+	// any name.
+	Hosts []string `yaml:"hosts"`
+	// MaxTraces bounds the traces in the index; the oldest go first.
+	MaxTraces int `yaml:"max_traces"`
+	// MaxBytes bounds the memory of the index, by its own estimate, in bytes.
+	MaxBytes int64 `yaml:"max_bytes"`
+}
+
+// DefaultConfig listens on Jaeger's query port, on the loopback address.
+func DefaultConfig() Config {
+	return Config{
+		Address:   "127.0.0.1:16686",
+		MaxTraces: 1_000_000,
+		MaxBytes:  512 << 20,
+	}
+}
+
+// Validate reports all that is wrong with the configuration.
+func (c Config) Validate() error {
+	var errs []error
+	if _, _, err := net.SplitHostPort(c.Address); err != nil {
+		errs = append(errs, fmt.Errorf("address: %w", err))
+	}
+	if c.MaxTraces < 1 {
+		errs = append(errs, fmt.Errorf("max_traces: %d is not positive", c.MaxTraces))
+	}
+	if c.MaxBytes < 1<<20 {
+		errs = append(errs, fmt.Errorf("max_bytes: %d is less than 1 MiB", c.MaxBytes))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,71 @@
+// Package viewer shows the traces that a journal holds: pages for a browser
+// and Jaeger's query API for tools. It keeps offsets into the journal, never
+// spans; a trace is read back when somebody opens it.
+package viewer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+
+	"github.com/waybill-dev/waybill/collector/journal"
+)
+
+// Viewer indexes one journal and serves what it finds. Its methods are safe
+// for concurrent use.
+type Viewer struct {
+	logger   *slog.Logger
+	listener net.Listener
+	server   *http.Server
+	stop     context.CancelFunc
+	running  sync.WaitGroup
+}
+
+// Start opens an ephemeral reader of the journal, begins to index from its
+// oldest record, and listens. The journal stays the caller's: close it after
+// Shutdown has returned. When ctx ends, indexing ends; Shutdown is still due.
+func Start(ctx context.Context, cfg Config, j journal.Journal, logger *slog.Logger) (*Viewer, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("viewer configuration: %w", err)
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Address)
+	if err != nil {
+		return nil, fmt.Errorf("viewer: %w", err)
+	}
+	_, stop := context.WithCancel(ctx)
+	_ = j
+	v := &Viewer{logger: logger, listener: listener, stop: stop}
+	v.server = newServer(http.NotFoundHandler(), logger)
+	v.running.Go(func() {
+		if err := v.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			logger.Error("viewer stopped serving", "error", err)
+		}
+	})
+	return v, nil
+}
+
+// Addr is where the viewer listens; it tells the port that ":0" became.
+func (v *Viewer) Addr() net.Addr { return v.listener.Addr() }
+
+// Handler is what the listener serves, for those who mount it elsewhere.
+func (v *Viewer) Handler() http.Handler { return v.server.Handler }
+
+// Shutdown stops listening, lets requests in progress end, and ends indexing.
+// It returns when nothing of the viewer runs any more; when ctx ends first,
+// requests in progress are cut off and its error is returned.
+func (v *Viewer) Shutdown(ctx context.Context) error {
+	err := v.server.Shutdown(ctx)
+	if err != nil {
+		_ = v.server.Close()
+	}
+	v.stop()
+	v.running.Wait()
+	if err != nil {
+		return fmt.Errorf("shut down viewer: %w", err)
+	}
+	return nil
+}
