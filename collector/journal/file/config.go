@@ -1,0 +1,90 @@
+package file
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// SyncMode says what an acknowledged record survives.
+type SyncMode string
+
+const (
+	// SyncAlways has every record on stable storage before Append returns; it
+	// survives a crash of the machine. The empty mode means this one.
+	SyncAlways SyncMode = "always"
+	// SyncNever leaves records in the page cache: they survive a crash of the
+	// process, kill -9 included, but not of the machine.
+	SyncNever SyncMode = "never"
+)
+
+// Bounds and defaults of Config, in bytes.
+const (
+	defaultMaxBytes     = 2 << 30
+	defaultSegmentBytes = 128 << 20
+	minSegmentBytes     = 4 << 10
+	maxSegmentBytes     = 1 << 30
+)
+
+// Config says where a journal lives, how much it may hold and for how long.
+type Config struct {
+	// Dir holds the journal and nothing else. It is created when missing.
+	Dir string
+	// MaxBytes is the budget: what all segments together may occupy on disk,
+	// headers included, in bytes. It is checked before anything is written.
+	MaxBytes int64
+	// SegmentBytes is the size at which a segment is full, and so the largest
+	// record with its header; deletion is by whole segments. In bytes, from 4 KiB
+	// to 1 GiB and at most half of MaxBytes. Zero chooses the smaller of 128 MiB
+	// and a quarter of MaxBytes.
+	SegmentBytes int64
+	// Sync is SyncAlways where it is empty.
+	Sync SyncMode
+	// Retain keeps segments that every named reader has passed until MaxBytes
+	// or MaxAge wants them gone. Without it they are deleted at once. A journal
+	// that has no named reader at all keeps its segments as if Retain were set.
+	Retain bool
+	// MaxAge deletes retained segments whose newest record is older. Zero means
+	// no limit. What a named reader has not passed is never too old.
+	MaxAge time.Duration
+}
+
+// DefaultConfig is 2 GiB, synced before every answer, nothing retained. Dir is
+// left to the caller.
+func DefaultConfig() Config {
+	return Config{MaxBytes: defaultMaxBytes, Sync: SyncAlways}
+}
+
+// Validate reports the first setting that Open would refuse.
+func (c Config) Validate() error {
+	c = c.filled()
+	switch {
+	case c.Dir == "":
+		return errors.New("journal directory is not set")
+	case c.Sync != SyncAlways && c.Sync != SyncNever:
+		return fmt.Errorf("journal sync mode %q: want %q or %q", c.Sync, SyncAlways, SyncNever)
+	case c.MaxAge < 0:
+		return fmt.Errorf("journal max age %v is negative", c.MaxAge)
+	case c.MaxBytes < 2*minSegmentBytes:
+		return fmt.Errorf("journal budget of %d bytes: want at least %d", c.MaxBytes, 2*minSegmentBytes)
+	case c.SegmentBytes < minSegmentBytes || c.SegmentBytes > maxSegmentBytes:
+		return fmt.Errorf("journal segment of %d bytes: want %d to %d", c.SegmentBytes, minSegmentBytes, maxSegmentBytes)
+	case c.SegmentBytes > c.MaxBytes/2:
+		return fmt.Errorf("journal segment of %d bytes: want at most half of the budget of %d", c.SegmentBytes, c.MaxBytes)
+	}
+	return nil
+}
+
+// filled returns c with its empty fields at their defaults.
+func (c Config) filled() Config {
+	if c.MaxBytes == 0 {
+		c.MaxBytes = defaultMaxBytes
+	}
+	if c.SegmentBytes == 0 {
+		c.SegmentBytes = max(minSegmentBytes, min(defaultSegmentBytes, c.MaxBytes/4))
+	}
+	if c.Sync == "" {
+		c.Sync = SyncAlways
+	}
+	return c
+}
