@@ -1,0 +1,278 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"sync"
+
+	"github.com/waybill-dev/waybill/collector/journal"
+)
+
+// Reader implements journal.Reader. One goroutine at a time uses it; Close may
+// be called beside a blocked Next.
+type Reader struct {
+	journal *Journal
+	cursor  *cursor // nil: ephemeral
+	notify  chan struct{}
+	closed  chan struct{}
+	once    sync.Once
+
+	pos  journal.Offset // where the next record is, or will be
+	seg  *segment       // whose bytes the scanner's window holds
+	scan scanner
+}
+
+var _ journal.Reader = (*Reader)(nil)
+
+// Reader implements journal.Journal.
+func (j *Journal) Reader(name string) (journal.Reader, error) {
+	r := &Reader{journal: j, notify: make(chan struct{}, 1), closed: make(chan struct{})}
+	if name != "" && !validName(name) {
+		return nil, fmt.Errorf("reader name %q: want 1 to %d letters, digits, '.', '_' or '-', not starting with '.'", name, maxName)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
+		return nil, journal.ErrClosed
+	}
+	r.pos = j.oldest()
+	if name != "" {
+		c, err := j.cursorOf(name, r.pos)
+		if err != nil {
+			return nil, fmt.Errorf("reader %q: %w", name, err)
+		}
+		r.cursor, r.pos = c, c.next
+	}
+	j.readers[r] = struct{}{}
+	return r, nil
+}
+
+// cursorOf returns the cursor of a reader about to open, a new one at oldest
+// where it has none. The caller holds mu.
+func (j *Journal) cursorOf(name string, oldest journal.Offset) (*cursor, error) {
+	c, ok := j.cursors[name]
+	if !ok {
+		c, err := createCursor(j.disk, name, oldest, j.cfg.Sync)
+		if err != nil {
+			return nil, err
+		}
+		j.cursors[name] = c
+		return c, nil
+	}
+	for r := range j.readers {
+		if r.cursor == c {
+			return nil, errors.New("it is open already")
+		}
+	}
+	return c, nil
+}
+
+// Next implements journal.Reader. One call reads ahead once, so it may return
+// fewer records than maxBytes allows where a segment ends, where damage is
+// skipped, and where records are very small.
+func (r *Reader) Next(ctx context.Context, maxBytes int) ([]journal.Record, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		found, err := r.locate()
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			select {
+			case <-r.notify:
+			case <-r.closed:
+			case <-r.journal.quit:
+			case <-ctx.Done():
+			}
+			continue
+		}
+		records, err := r.read(maxBytes)
+		if err != nil {
+			return nil, fmt.Errorf("read journal at %d: %w", r.pos, err)
+		}
+		if len(records) > 0 {
+			return records, nil
+		}
+	}
+}
+
+// locate points the scanner to the next bytes that may be read, if there are
+// any, and passes over what has been deleted.
+func (r *Reader) locate() (bool, error) {
+	j := r.journal
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed || r.isClosed() {
+		return false, journal.ErrClosed
+	}
+	s, limit := j.find(r.pos)
+	if s == nil {
+		return false, nil
+	}
+	r.pos = max(r.pos, s.base)
+	if r.seg != s || r.scan.offset() != r.pos {
+		if r.seg != s {
+			r.seg = s
+			r.scan.damaged = func(from, to int64) { j.countDamage(s, from, to) }
+		}
+		r.scan.reset(s.base, 0, int64(r.pos-s.base)+fileHeader) //nolint:gosec // Below limit, as find says.
+	}
+	r.scan.limit = limit
+	return true, nil
+}
+
+// find returns the segment that holds off, or the first one after it, and the
+// limit up to which it may be read; nil where nothing is there yet. The caller
+// holds mu.
+func (j *Journal) find(off journal.Offset) (*segment, int64) {
+	i, exact := slices.BinarySearchFunc(j.segments, off, func(s *segment, off journal.Offset) int {
+		switch {
+		case s.base < off:
+			return -1
+		case s.base > off:
+			return 1
+		}
+		return 0
+	})
+	if !exact && i > 0 {
+		i--
+	}
+	for ; i < len(j.segments); i++ {
+		if s := j.segments[i]; s.end() > off {
+			return s, s.limit
+		}
+	}
+	return nil, 0
+}
+
+// read returns the next records of the segment that locate found. None and no
+// error means that the segment had no more, or is gone: locate knows the next.
+func (r *Reader) read(maxBytes int) ([]journal.Record, error) {
+	s := r.seg
+	file, mark, err := s.acquire()
+	switch {
+	case errors.Is(err, journal.ErrGone):
+		return nil, nil
+	case errors.Is(err, fs.ErrNotExist):
+		r.journal.countDamage(s, r.scan.pos, r.scan.limit)
+		r.pos = s.base + journal.Offset(r.scan.limit-fileHeader)
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	defer s.release()
+	r.scan.src, r.scan.mark = file, mark
+	records, err := r.scan.batch(maxBytes)
+	r.pos = r.scan.offset()
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return records, nil
+}
+
+// countDamage counts and logs a stretch of a segment that holds no intact
+// record, once however many readers come by.
+func (j *Journal) countDamage(s *segment, from, to int64) {
+	j.mu.Lock()
+	_, known := s.damage[from]
+	s.damage[from] = struct{}{}
+	j.mu.Unlock()
+	if known {
+		return
+	}
+	j.meters.damage(to - from)
+	j.logger.Error("journal skipped a damaged stretch", "segment", s.name, "position", from, "bytes", to-from)
+}
+
+// Commit implements journal.Reader. A cursor never moves back: an offset before
+// it changes nothing. The ephemeral reader has no cursor to commit.
+func (r *Reader) Commit(next journal.Offset) error {
+	if r.cursor == nil {
+		return nil
+	}
+	moved, err := r.mayCommit(next)
+	if err != nil || !moved {
+		return err
+	}
+	if err := r.cursor.write(next); err != nil {
+		return fmt.Errorf("commit %d: %w", next, err)
+	}
+	j := r.journal
+	j.mu.Lock()
+	r.cursor.next = next
+	passed := !j.cfg.Retain && j.deletable()
+	j.mu.Unlock()
+	if passed {
+		j.reclaim(0)
+	}
+	return nil
+}
+
+// mayCommit says whether next moves the cursor.
+func (r *Reader) mayCommit(next journal.Offset) (bool, error) {
+	j := r.journal
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed || r.isClosed() {
+		return false, journal.ErrClosed
+	}
+	if next > j.end {
+		return false, fmt.Errorf("commit %d: the journal ends at %d", next, j.end)
+	}
+	return next > r.cursor.next, nil
+}
+
+// Close implements journal.Reader. It syncs the cursor.
+func (r *Reader) Close() error {
+	var err error
+	r.once.Do(func() {
+		close(r.closed)
+		j := r.journal
+		if r.cursor != nil && j.cfg.Sync == SyncAlways {
+			err = r.cursor.sync()
+		}
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		delete(j.readers, r)
+	})
+	return err
+}
+
+func (r *Reader) isClosed() bool {
+	select {
+	case <-r.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// readRecord reads the one record that starts at off, which is at pos in file.
+func readRecord(file io.ReaderAt, mark uint64, off journal.Offset, pos, limit int64) (journal.Record, error) {
+	var none journal.Record
+	if pos+recordHeader > limit {
+		return none, journal.ErrGone
+	}
+	header := make([]byte, recordHeader)
+	if err := readDamaged(file, header, pos); err != nil {
+		return none, err
+	}
+	if !belongs(header, mark, off) || frameSize(header) > limit-pos {
+		return none, journal.ErrGone
+	}
+	frame := make([]byte, frameSize(header))
+	copy(frame, header)
+	if err := readDamaged(file, frame[recordHeader:], pos+recordHeader); err != nil {
+		return none, err
+	}
+	if !intact(frame) {
+		return none, journal.ErrGone
+	}
+	return decode(frame), nil
+}
