@@ -1,0 +1,104 @@
+package order
+
+import (
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	orderv1 "github.com/waybill-dev/waybill/demo-services/api/order/v1"
+)
+
+// Step is how far an order's saga has come. It moves forward along
+// Created, Reserved, Paid, Confirmed, or leaves to Cancelling and Cancelled.
+type Step string
+
+// The steps of the saga. Each is durable before the next begins.
+const (
+	// Created: nothing has been set aside, or it is not known that it has.
+	Created Step = "CREATED"
+	// Reserved: stock is set aside and the price is known.
+	Reserved Step = "RESERVED"
+	// Paid: the money is taken.
+	Paid Step = "PAID"
+	// Confirmed is the good end.
+	Confirmed Step = "CONFIRMED"
+	// Cancelling: the order failed; money or stock may still be to give back.
+	Cancelling Step = "CANCELLING"
+	// Cancelled is the other end.
+	Cancelled Step = "CANCELLED"
+)
+
+// Ended says whether nothing is left to do.
+func (s Step) Ended() bool { return s == Confirmed || s == Cancelled }
+
+// Order is one customer's order and the state of its saga.
+type Order struct {
+	ID             string
+	UserID         string
+	Email          string
+	Currency       string
+	CardToken      string
+	ExpectedAmount int64
+	Amount         int64
+	Lines          []Line
+
+	Step   Step
+	Reason string
+	// Details belong to the reason, such as decline_code.
+	Details     map[string]string
+	UndoPayment bool
+	UndoStock   bool
+
+	// Headers carry the trace context that the order was placed in.
+	Headers  map[string]string
+	DueAt    time.Time
+	Attempts int
+
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// Line is one item of an order.
+type Line struct {
+	ItemID    string
+	Name      string
+	Quantity  int64
+	UnitPrice int64
+}
+
+// Total is what the lines cost together, in minor units.
+func Total(lines []Line) int64 {
+	var total int64
+	for _, line := range lines {
+		total += line.UnitPrice * line.Quantity
+	}
+	return total
+}
+
+// message is the order as the API shows it.
+func (o Order) message() *orderv1.Order {
+	m := &orderv1.Order{
+		Id: o.ID, UserId: o.UserID, Status: o.status(), Reason: o.Reason,
+		Currency: o.Currency, Amount: o.Amount,
+		CreatedAt: timestamppb.New(o.CreatedAt), UpdatedAt: timestamppb.New(o.UpdatedAt),
+	}
+	for _, line := range o.Lines {
+		m.Lines = append(m.Lines, &orderv1.Line{
+			ItemId: line.ItemID, Name: line.Name, Quantity: line.Quantity, UnitPrice: line.UnitPrice,
+		})
+	}
+	return m
+}
+
+func (o Order) status() orderv1.Status {
+	switch o.Step {
+	case Confirmed:
+		return orderv1.Status_STATUS_CONFIRMED
+	case Cancelling:
+		return orderv1.Status_STATUS_CANCELLING
+	case Cancelled:
+		return orderv1.Status_STATUS_CANCELLED
+	default:
+		return orderv1.Status_STATUS_PENDING
+	}
+}

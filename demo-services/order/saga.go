@@ -1,0 +1,277 @@
+package order
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	inventoryv1 "github.com/waybill-dev/waybill/demo-services/api/inventory/v1"
+	paymentv1 "github.com/waybill-dev/waybill/demo-services/api/payment/v1"
+	"github.com/waybill-dev/waybill/demo-services/platform"
+)
+
+// SagaConfig is how patient a saga is.
+type SagaConfig struct {
+	// Lease is how long whoever drives a saga has it to themselves. It must be
+	// longer than a request and its compensation may take.
+	Lease time.Duration
+	// CompensationTimeout bounds one attempt to give everything back.
+	CompensationTimeout time.Duration
+	// RetryBase and RetryMax bound the time between attempts to compensate,
+	// which doubles each time.
+	RetryBase time.Duration
+	RetryMax  time.Duration
+}
+
+// DefaultSagaConfig suits the gateway's request timeout of 5 s.
+func DefaultSagaConfig() SagaConfig {
+	return SagaConfig{
+		Lease:               15 * time.Second,
+		CompensationTimeout: 5 * time.Second,
+		RetryBase:           time.Second,
+		RetryMax:            30 * time.Second,
+	}
+}
+
+// Saga brings orders to their end: stock set aside and money taken, or neither.
+//
+// Every step is durable before the next one begins, and what other services
+// are asked to do is idempotent by order id, so a saga whose process was
+// killed goes on from its last durable step. Safe for concurrent use; an order
+// must be driven by its lease's owner only.
+type Saga struct {
+	store     *Store
+	inventory inventoryv1.InventoryServiceClient
+	payment   paymentv1.PaymentServiceClient
+	// published is called when there is something in the outbox.
+	published  func()
+	tracer     trace.Tracer
+	propagator propagation.TextMapPropagator
+	logger     *slog.Logger
+	config     SagaConfig
+}
+
+// Run drives the order as far as it gets: to its end, or to Cancelling when a
+// compensation failed and is to be tried again. The context bounds the way
+// forward; compensation has a time of its own. An error is one of the store's.
+func (s *Saga) Run(ctx context.Context, o Order, spanName string) (Order, error) {
+	ctx, span := s.tracer.Start(ctx, spanName, trace.WithAttributes(
+		attribute.String("shop.order.id", o.ID),
+		attribute.Int("shop.saga.attempt", o.Attempts+1),
+	))
+	defer span.End()
+	o, err := s.drive(ctx, o)
+	span.SetAttributes(attribute.String("shop.saga.step", string(o.Step)))
+	if err != nil {
+		span.SetStatus(codes.Error, err.Error())
+		return o, err
+	}
+	if o.Step != Confirmed {
+		span.SetAttributes(attribute.String("shop.order.reason", o.Reason), attribute.String("error.type", o.Reason))
+		span.SetStatus(codes.Error, o.Reason)
+	}
+	return o, nil
+}
+
+func (s *Saga) drive(ctx context.Context, o Order) (Order, error) {
+	for {
+		var err error
+		before := o.Step
+		switch o.Step {
+		case Created:
+			o, err = s.reserve(ctx, o)
+		case Reserved:
+			o, err = s.charge(ctx, o)
+		case Paid:
+			o, err = s.confirm(ctx, o)
+		case Cancelling:
+			return s.compensate(ctx, o)
+		default:
+			return o, nil
+		}
+		if err != nil {
+			return o, err
+		}
+		trace.SpanFromContext(ctx).AddEvent("order is "+string(o.Step), trace.WithAttributes(
+			attribute.String("shop.saga.from", string(before)), attribute.String("shop.saga.to", string(o.Step))))
+	}
+}
+
+// reserve takes an order from Created to Reserved or Cancelling.
+func (s *Saga) reserve(ctx context.Context, o Order) (Order, error) {
+	request := &inventoryv1.ReserveRequest{OrderId: o.ID}
+	for _, line := range o.Lines {
+		request.Lines = append(request.Lines, &inventoryv1.Line{ItemId: line.ItemID, Quantity: line.Quantity})
+	}
+	answer, err := s.inventory.Reserve(ctx, request)
+	if err != nil {
+		f := failureOf(ctx, err, platform.ReasonInventoryUnavailable)
+		// A refusal sets nothing aside; silence may have.
+		o.UndoStock = !f.final
+		return s.fail(ctx, Created, o, f)
+	}
+	o.Lines = o.Lines[:0]
+	for _, line := range answer.GetLines() {
+		o.Lines = append(o.Lines, Line{
+			ItemID: line.GetItemId(), Name: line.GetName(), Quantity: line.GetQuantity(), UnitPrice: line.GetUnitPrice(),
+		})
+	}
+	o.Amount = Total(o.Lines)
+	bg, cancel := s.detached(ctx)
+	defer cancel()
+	if err := s.store.Reserved(bg, o); err != nil {
+		return o, err
+	}
+	o.Step = Reserved
+	return o, nil
+}
+
+// charge takes an order from Reserved to Paid or Cancelling.
+func (s *Saga) charge(ctx context.Context, o Order) (Order, error) {
+	if o.ExpectedAmount != 0 && o.ExpectedAmount != o.Amount {
+		o.UndoStock = true
+		return s.fail(ctx, Reserved, o, mismatch(o))
+	}
+	_, err := s.payment.Charge(ctx, &paymentv1.ChargeRequest{
+		OrderId:   o.ID,
+		Total:     &paymentv1.Money{Amount: o.Amount, Currency: o.Currency},
+		CardToken: o.CardToken,
+	})
+	if err != nil {
+		f := failureOf(ctx, err, platform.ReasonPaymentUnavailable)
+		o.UndoStock, o.UndoPayment = true, !f.final
+		return s.fail(ctx, Reserved, o, f)
+	}
+	bg, cancel := s.detached(ctx)
+	defer cancel()
+	if err := s.store.Paid(bg, o.ID); err != nil {
+		return o, err
+	}
+	o.Step = Paid
+	return o, nil
+}
+
+// confirm takes an order from Paid to Confirmed. Nothing but the database can
+// keep it from that, so it is tried again rather than undone.
+func (s *Saga) confirm(ctx context.Context, o Order) (Order, error) {
+	ctx, cancel := s.detached(ctx)
+	defer cancel()
+	event, err := outgoing(o, platform.SubjectConfirmed, "order.confirmed", s.headers(ctx), time.Now())
+	if err != nil {
+		return o, err
+	}
+	if err := s.store.Confirm(ctx, o.ID, event); err != nil {
+		return o, err
+	}
+	o.Step, o.CardToken = Confirmed, ""
+	s.published()
+	s.logger.InfoContext(ctx, "order confirmed", "order_id", o.ID, "user_id", o.UserID, "amount", o.Amount, "currency", o.Currency)
+	return o, nil
+}
+
+// fail takes an order from a step to Cancelling.
+func (s *Saga) fail(ctx context.Context, from Step, o Order, f failure) (Order, error) {
+	ctx, cancel := s.detached(ctx)
+	defer cancel()
+	o.Reason, o.Details = f.reason, f.details
+	if err := s.store.Fail(ctx, from, o); err != nil {
+		return o, err
+	}
+	o.Step = Cancelling
+	return o, nil
+}
+
+// compensate gives back what the order holds, the last first, and ends it. If
+// that fails, the order stays as it is and is tried again later.
+func (s *Saga) compensate(ctx context.Context, o Order) (Order, error) {
+	ctx, cancel := s.detached(ctx)
+	defer cancel()
+	if err := s.undo(ctx, &o); err != nil {
+		wait := min(s.config.RetryBase<<min(o.Attempts, 16), s.config.RetryMax)
+		s.logger.WarnContext(ctx, "compensation failed", "order_id", o.ID, "error", err, "retry_in", wait.String())
+		// The attempt may have used up its time; this needs a little more.
+		ctx, cancel := s.detached(ctx)
+		defer cancel()
+		return o, s.store.Postpone(ctx, o.ID, time.Now().Add(wait))
+	}
+	event, err := outgoing(o, platform.SubjectCancelled, "order.cancelled", s.headers(ctx), time.Now())
+	if err != nil {
+		return o, err
+	}
+	if err := s.store.Cancelled(ctx, o.ID, event); err != nil {
+		return o, err
+	}
+	o.Step, o.CardToken = Cancelled, ""
+	s.published()
+	s.logger.InfoContext(ctx, "order cancelled", "order_id", o.ID, "user_id", o.UserID, "reason", o.Reason)
+	return o, nil
+}
+
+// undo calls the opposite of each step that is to be undone, and notes each in
+// the store.
+func (s *Saga) undo(ctx context.Context, o *Order) error {
+	if o.UndoPayment {
+		if _, err := s.payment.Refund(ctx, &paymentv1.RefundRequest{OrderId: o.ID}); err != nil {
+			return err
+		}
+		o.UndoPayment = false
+		if err := s.store.Undone(ctx, *o); err != nil {
+			return err
+		}
+	}
+	if o.UndoStock {
+		if _, err := s.inventory.Release(ctx, &inventoryv1.ReleaseRequest{OrderId: o.ID}); err != nil {
+			return err
+		}
+		o.UndoStock = false
+		return s.store.Undone(ctx, *o)
+	}
+	return nil
+}
+
+// detached keeps the trace and drops the deadline and cancellation of the
+// request: what must be written down is written although the client has gone.
+func (s *Saga) detached(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), s.config.CompensationTimeout)
+}
+
+// headers is the trace context as it travels with an event.
+func (s *Saga) headers(ctx context.Context) map[string]string {
+	carrier := propagation.MapCarrier{}
+	s.propagator.Inject(ctx, carrier)
+	return carrier
+}
+
+// Recover takes over the sagas that nobody drives, until none is due. Orders
+// come to it after a crash, when their request failed half way, and when a
+// compensation is to be tried again. Each goes on in the trace that the order
+// was placed in.
+func (s *Saga) Recover(ctx context.Context) error {
+	for {
+		o, err := s.store.Claim(ctx, s.config.Lease)
+		if errors.Is(err, ErrUnknown) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.resume(ctx, o); err != nil && !errors.Is(err, ErrMoved) {
+			return err
+		}
+	}
+}
+
+func (s *Saga) resume(ctx context.Context, o Order) error {
+	ctx, cancel := context.WithTimeout(ctx, s.config.CompensationTimeout)
+	defer cancel()
+	placed := s.propagator.Extract(ctx, propagation.MapCarrier(o.Headers))
+	s.logger.InfoContext(placed, "saga resumed", "order_id", o.ID, "step", string(o.Step), "attempt", o.Attempts)
+	_, err := s.Run(placed, o, "resume order")
+	return err
+}

@@ -1,0 +1,88 @@
+package payment
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/waybill-dev/waybill/demo-services/psp"
+)
+
+// What the provider's client tells apart. Any other error is an unknown
+// outcome: the money may have been taken.
+var errVoided = errors.New("charge is voided")
+
+// declinedError is a card that the provider refuses, for good.
+type declinedError struct{ code string }
+
+func (e *declinedError) Error() string { return "card declined: " + e.code }
+
+// pspClient talks to the payment provider. Safe for concurrent use.
+type pspClient struct {
+	base    string
+	http    *http.Client
+	timeout time.Duration
+}
+
+// charge takes money and returns the provider's id of the charge. It may be
+// repeated with the same key.
+func (c *pspClient) charge(ctx context.Context, key string, body psp.ChargeRequest) (string, error) {
+	var answer psp.ChargeResponse
+	refusal, err := c.post(ctx, "/charges", key, body, &answer)
+	switch {
+	case err != nil:
+		return "", err
+	case refusal.Code == "card_declined":
+		return "", &declinedError{code: refusal.DeclineCode}
+	case refusal.Code == "charge_voided":
+		return "", errVoided
+	case refusal.Code != "":
+		return "", fmt.Errorf("psp answered %s: %s", refusal.Code, refusal.Message)
+	}
+	return answer.ID, nil
+}
+
+// refund gives the money back, whatever became of the charge with the key.
+func (c *pspClient) refund(ctx context.Context, key string) error {
+	var answer psp.ChargeResponse
+	refusal, err := c.post(ctx, "/refunds", key, psp.RefundRequest{Key: key}, &answer)
+	if err == nil && refusal.Code != "" {
+		err = fmt.Errorf("psp answered %s: %s", refusal.Code, refusal.Message)
+	}
+	return err
+}
+
+// post sends one request. It decodes a 2xx body into answer and any other into
+// the refusal, whose Code is then never empty.
+func (c *pspClient) post(ctx context.Context, path, key string, body, answer any) (refusal psp.ErrorResponse, err error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return refusal, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, bytes.NewReader(raw))
+	if err != nil {
+		return refusal, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Idempotency-Key", key)
+	response, err := c.http.Do(request)
+	if err != nil {
+		return refusal, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	limited := io.LimitReader(response.Body, 64<<10)
+	if response.StatusCode/100 == 2 {
+		return refusal, json.NewDecoder(limited).Decode(answer)
+	}
+	if err := json.NewDecoder(limited).Decode(&refusal); err != nil || refusal.Code == "" {
+		refusal.Code = "http_" + fmt.Sprint(response.StatusCode)
+	}
+	return refusal, nil
+}
