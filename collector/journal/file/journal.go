@@ -6,7 +6,6 @@ package file
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"sync"
@@ -223,40 +222,4 @@ func poke(token chan struct{}) {
 	case token <- struct{}{}:
 	default:
 	}
-}
-
-// At implements journal.Journal. Where no intact record starts at off, be it
-// deleted, damaged or never written, the error is journal.ErrGone.
-func (j *Journal) At(off journal.Offset) (journal.Record, error) {
-	record, err := j.at(off)
-	if err != nil {
-		return journal.Record{}, fmt.Errorf("record at %d: %w", off, err)
-	}
-	return record, nil
-}
-
-func (j *Journal) at(off journal.Offset) (journal.Record, error) {
-	j.mu.Lock()
-	if j.closed {
-		j.mu.Unlock()
-		return journal.Record{}, journal.ErrClosed
-	}
-	s, limit := j.find(off)
-	j.mu.Unlock()
-	if s == nil || off < s.base {
-		return journal.Record{}, journal.ErrGone
-	}
-	pos := int64(off-s.base) + fileHeader //nolint:gosec // Below limit, as find says.
-	file, mark, err := s.acquire()
-	switch {
-	case err == nil:
-		defer s.release()
-	case j.isClosed():
-		return journal.Record{}, journal.ErrClosed
-	case errors.Is(err, fs.ErrNotExist):
-		return journal.Record{}, journal.ErrGone
-	default:
-		return journal.Record{}, err
-	}
-	return readRecord(file, mark, off, pos, limit)
 }

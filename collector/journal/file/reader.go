@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"slices"
 	"sync"
 
 	"github.com/waybill-dev/waybill/collector/journal"
@@ -127,30 +126,6 @@ func (r *Reader) locate() (bool, error) {
 	return true, nil
 }
 
-// find returns the segment that holds off, or the first one after it, and the
-// limit up to which it may be read; nil where nothing is there yet. The caller
-// holds mu.
-func (j *Journal) find(off journal.Offset) (*segment, int64) {
-	i, exact := slices.BinarySearchFunc(j.segments, off, func(s *segment, off journal.Offset) int {
-		switch {
-		case s.base < off:
-			return -1
-		case s.base > off:
-			return 1
-		}
-		return 0
-	})
-	if !exact && i > 0 {
-		i--
-	}
-	for ; i < len(j.segments); i++ {
-		if s := j.segments[i]; s.end() > off {
-			return s, s.limit
-		}
-	}
-	return nil, 0
-}
-
 // read returns the next records of the segment that locate found. None and no
 // error means that the segment had no more, or is gone: locate knows the next.
 func (r *Reader) read(maxBytes int) ([]journal.Record, error) {
@@ -251,28 +226,4 @@ func (r *Reader) isClosed() bool {
 	default:
 		return false
 	}
-}
-
-// readRecord reads the one record that starts at off, which is at pos in file.
-func readRecord(file io.ReaderAt, mark uint64, off journal.Offset, pos, limit int64) (journal.Record, error) {
-	var none journal.Record
-	if pos+recordHeader > limit {
-		return none, journal.ErrGone
-	}
-	header := make([]byte, recordHeader)
-	if err := readDamaged(file, header, pos); err != nil {
-		return none, err
-	}
-	if !belongs(header, mark, off) || frameSize(header) > limit-pos {
-		return none, journal.ErrGone
-	}
-	frame := make([]byte, frameSize(header))
-	copy(frame, header)
-	if err := readDamaged(file, frame[recordHeader:], pos+recordHeader); err != nil {
-		return none, err
-	}
-	if !intact(frame) {
-		return none, journal.ErrGone
-	}
-	return decode(frame), nil
 }
