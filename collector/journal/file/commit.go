@@ -178,6 +178,11 @@ func (j *Journal) roll() error {
 	if j.active != nil {
 		j.base = j.active.end()
 	}
+	j.mu.Lock()
+	if n := len(j.segments); n > 0 && j.base <= j.segments[n-1].base {
+		panic(fmt.Sprintf("BUG: the journal would begin a segment at %d, which is not past the last one", j.base))
+	}
+	j.mu.Unlock()
 	s, err := j.create(j.base)
 	if err != nil {
 		return diskError("create segment", err)

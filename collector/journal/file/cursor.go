@@ -109,7 +109,7 @@ func readSlot(src io.ReaderAt, at int64) (seq uint64, next journal.Offset, ok bo
 	if string(b[:4]) != cursorMagic || le.Uint32(b[4:]) != crc32.Checksum(b[8:], castagnoli()) {
 		return 0, 0, false
 	}
-	return le.Uint64(b[8:]), journal.Offset(le.Uint64(b[16:])), true
+	return le.Uint64(b[8:]), journal.Offset(le.Uint64(b[16:])), le.Uint64(b[16:]) < maxOffset
 }
 
 // write puts next into the older slot.

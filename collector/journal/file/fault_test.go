@@ -273,6 +273,39 @@ func TestFullDiskTakesRetained(t *testing.T) {
 	}
 }
 
+// TestFullDiskAtRoll has no space for the header of a new segment.
+func TestFullDiskAtRoll(t *testing.T) {
+	for name, test := range map[string]struct {
+		fault faults
+		full  bool
+	}{
+		"no space":         {faults{space: 0}, true},
+		"half a header":    {faults{space: 20}, true},
+		"sync of a header": {faults{space: -1, syncErr: syscall.EIO}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg, d := testConfig(t), newFaultyDisk()
+			j := openFaulty(t, cfg, d)
+			mustAppend(t, j, 0, 40, 60) // Fills the first segment.
+			for range 3 {
+				d.set(func(f *faults) { *f = test.fault })
+				if _, err := j.Append(t.Context(), journal.Traces, 999, text(999, 60)); err == nil || errors.Is(err, journal.ErrFull) != test.full {
+					t.Errorf("append: %v, want full: %v", err, test.full)
+				}
+				if got := len(segmentFiles(t, cfg.Dir)); got != 1 {
+					t.Errorf("%d segments, want 1", got)
+				}
+			}
+			d.set(func(f *faults) { *f = noFaults() })
+			mustAppend(t, j, 40, 45, 60)
+			if diff := cmp.Diff(numbers(0, 45), held(t, j, "")); diff != "" {
+				t.Errorf("records, want - got +:\n%s", diff)
+			}
+			checkBytes(t, j)
+		})
+	}
+}
+
 // TestFullDiskKeepsUnread: what a named reader has not passed does not.
 func TestFullDiskKeepsUnread(t *testing.T) {
 	cfg, d := testConfig(t), newFaultyDisk()

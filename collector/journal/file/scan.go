@@ -14,6 +14,8 @@ import (
 const (
 	// minWindow is the least that a scanner reads ahead, in bytes.
 	minWindow = 64 << 10
+	// maxIdleWindow is the largest buffer that is kept whatever is wanted.
+	maxIdleWindow = 8 << 20
 	// block is the unit in which an unreadable stretch of a file is skipped.
 	block = 4 << 10
 )
@@ -52,9 +54,7 @@ func (s *scanner) offset() journal.Offset { return s.base + journal.Offset(s.pos
 // when no record is left before limit.
 func (s *scanner) batch(maxBytes int) ([]journal.Record, error) {
 	ahead := min(int64(max(maxBytes, 0)), s.limit-s.pos)
-	want := max(minWindow, ahead+ahead/4)
-	s.shift(want)
-	if err := s.fill(want); err != nil {
+	if err := s.fill(ahead + ahead/4 + recordHeader); err != nil {
 		return nil, err
 	}
 	var records []journal.Record
@@ -152,8 +152,7 @@ func (s *scanner) seek() error {
 	const reach = markAt + 8 // from a header's start to its mark's end
 	mark := binary.LittleEndian.AppendUint64(nil, s.mark)
 	for {
-		s.shift(minWindow)
-		if err := s.fill(minWindow); err != nil {
+		if err := s.fill(markAt + reach); err != nil {
 			return err
 		}
 		window := s.buf[s.head:s.tail]
@@ -181,36 +180,34 @@ func (s *scanner) skip() {
 	s.head, s.tail = 0, 0
 }
 
-// shift moves the window's unread bytes to the front of the buffer, which it
-// takes anew where the old one is far too large for want.
-func (s *scanner) shift(want int64) {
-	unread := s.buf[s.head:s.tail]
-	if int64(cap(s.buf)) > 4*max(want, int64(len(unread)), minWindow) {
-		s.buf = make([]byte, max(want, int64(len(unread))))
-	}
-	s.tail = copy(s.buf, unread)
-	s.head = 0
-}
-
 // fill sees to it that the window holds want bytes, or all up to limit where
-// that is less. It reads as much as the buffer has room for.
+// that is less. Where it must read, it reads as much as the buffer has room for,
+// and what was returned from the window before is no longer valid.
 func (s *scanner) fill(want int64) error {
 	want = min(want, s.limit-s.pos)
 	have := int64(s.tail - s.head)
 	if have >= want {
 		return nil
 	}
-	if int64(len(s.buf)-s.head) < want {
-		grown := make([]byte, 1<<bits.Len64(uint64(max(want, minWindow)-1)))
-		s.tail = copy(grown, s.buf[s.head:s.tail])
-		s.buf, s.head = grown, 0
-	}
-	end := min(int64(len(s.buf)-s.head), s.limit-s.pos)
-	if err := readDamaged(s.src, s.buf[s.tail:s.head+int(end)], s.pos+have); err != nil {
+	s.makeRoom(want)
+	end := min(int64(len(s.buf)), s.limit-s.pos)
+	if err := readDamaged(s.src, s.buf[have:end], s.pos+have); err != nil {
 		return err
 	}
-	s.tail = s.head + int(end)
+	s.tail = int(end)
 	return nil
+}
+
+// makeRoom moves the window to the front of a buffer that can hold want bytes.
+// A buffer that one huge record has left is given up.
+func (s *scanner) makeRoom(want int64) {
+	size := 1 << bits.Len64(uint64(max(want, minWindow)-1)) //nolint:gosec // Not negative.
+	into := s.buf
+	if int64(len(s.buf)) < want || len(s.buf) > max(4*size, maxIdleWindow) {
+		into = make([]byte, size)
+	}
+	s.tail = copy(into, s.buf[s.head:s.tail])
+	s.buf, s.head = into, 0
 }
 
 // readDamaged is ReadAt for a file that may have lost its end or have blocks

@@ -11,8 +11,13 @@ import (
 	"github.com/waybill-dev/waybill/collector/journal"
 )
 
-// segmentSuffix ends the names of segment files.
-const segmentSuffix = ".log"
+const (
+	// segmentSuffix ends the names of segment files.
+	segmentSuffix = ".log"
+	// maxOffset is beyond what a journal can reach; a file or a cursor that
+	// claims to be there is none of ours.
+	maxOffset = 1 << 62
+)
 
 // segment is one file of the log. A record at offset o lies at position
 // o - base + 40 in it.
@@ -126,5 +131,5 @@ func segmentBase(name string) (journal.Offset, bool) {
 		return 0, false
 	}
 	n, err := strconv.ParseUint(digits, 10, 64)
-	return journal.Offset(n), err == nil && segmentName(journal.Offset(n)) == name
+	return journal.Offset(n), err == nil && n < maxOffset && segmentName(journal.Offset(n)) == name
 }
