@@ -31,7 +31,7 @@ func (j *Journal) at(off journal.Offset) (journal.Record, error) {
 	if s == nil || off < s.base {
 		return journal.Record{}, journal.ErrGone
 	}
-	pos := int64(off-s.base) + fileHeader //nolint:gosec // Below limit, as find says.
+	pos := int64(off-s.base) + fileHeader
 	file, mark, err := s.acquire()
 	switch {
 	case err == nil:

@@ -60,7 +60,7 @@ func sizeOf(entries []entry) int64 {
 func answerAll(entries []entry, off journal.Offset, err error) {
 	for i := range entries {
 		entries[i].waiter.answer <- answer{off, err}
-		off += journal.Offset(entries[i].size) //nolint:gosec // Sizes are positive.
+		off += journal.Offset(entries[i].size)
 	}
 }
 
@@ -117,7 +117,7 @@ func (j *Journal) write(frames []byte, entries []entry) (journal.Offset, error) 
 	for i := range entries {
 		seal(frames[at:at+entries[i].size], entries[i].sum, s.mark, off)
 		at += entries[i].size
-		off += journal.Offset(entries[i].size) //nolint:gosec // Sizes are positive.
+		off += journal.Offset(entries[i].size)
 	}
 	if _, err := s.file.WriteAt(frames, pos); err != nil {
 		if cutErr := s.file.Truncate(pos); cutErr != nil || !outOfSpace(err) {

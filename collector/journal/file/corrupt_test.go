@@ -108,45 +108,54 @@ func TestCorruption(t *testing.T) {
 			edit(t, files[test.file], test.change)
 
 			j = mustOpen(t, cfg)
-			if diff := cmp.Diff(test.want, held(t, j, "")); diff != "" {
-				t.Errorf("records that survived, want - got +:\n%s", diff)
-			}
-			held(t, j, "again")
+			checkSurvivors(t, j, offsets, test.want)
 			if got := int(j.meters.tornBytes.Load()); got != test.torn {
 				t.Errorf("%d bytes were cut off, want %d", got, test.torn)
 			}
 			if got := int(j.meters.damages.Load()); got != test.damages {
 				t.Errorf("%d damaged stretches were counted, want %d", got, test.damages)
 			}
-			for n, off := range offsets {
-				record, err := j.At(off)
-				if survived := slices.Contains(test.want, n); survived != (err == nil) {
-					t.Errorf("at record %d: %v, survived: %v", n, err, survived)
-				} else if survived && int(record.Items) != n {
-					t.Errorf("at record %d: got %d", n, record.Items)
-				} else if !survived {
-					wantError(t, "at a record that is lost", err, journal.ErrGone)
-				}
-			}
-
-			// The journal goes on, here and after another start, and uses no
-			// offset again that had been acknowledged in a file it can see.
 			next := mustAppend(t, j, allRecords, allRecords+1, 60)[0]
-			if next < end && !strings.Contains(test.name, "the last segment of") {
+			if next < end && !strings.Contains(test.name, "the last segment of") { // It cannot see what had been there.
 				t.Errorf("a new record is at %d, the journal had ended at %d", next, end)
 			}
-			want := append(slices.Clone(test.want), allRecords)
-			for range 2 {
-				if diff := cmp.Diff(want, held(t, j, "")); diff != "" {
-					t.Errorf("records after another append, want - got +:\n%s", diff)
-				}
-				mustClose(t, j)
-				j = mustOpen(t, cfg)
-			}
-			if got := j.meters.tornBytes.Load(); got != 0 {
-				t.Errorf("%d bytes were cut off again", got)
-			}
+			checkGoesOn(t, j, append(slices.Clone(test.want), allRecords))
 		})
+	}
+}
+
+// checkSurvivors reads the journal by readers and at each offset.
+func checkSurvivors(t *testing.T, j *Journal, offsets []journal.Offset, want []int) {
+	t.Helper()
+	for _, reader := range []string{"", "named"} {
+		if diff := cmp.Diff(want, held(t, j, reader)); diff != "" {
+			t.Errorf("records that survived, want - got +:\n%s", diff)
+		}
+	}
+	for n, off := range offsets {
+		record, err := j.At(off)
+		switch survived := slices.Contains(want, n); {
+		case survived && (err != nil || int(record.Items) != n):
+			t.Errorf("at record %d: got %d, %v", n, record.Items, err)
+		case !survived:
+			wantError(t, "at a record that is lost", err, journal.ErrGone)
+		}
+	}
+}
+
+// checkGoesOn reads the journal now and after another start, which must find
+// nothing to cut.
+func checkGoesOn(t *testing.T, j *Journal, want []int) {
+	t.Helper()
+	for range 2 {
+		if diff := cmp.Diff(want, held(t, j, "")); diff != "" {
+			t.Errorf("records after another append, want - got +:\n%s", diff)
+		}
+		mustClose(t, j)
+		j = mustOpen(t, j.cfg)
+	}
+	if got := j.meters.tornBytes.Load(); got != 0 {
+		t.Errorf("%d bytes were cut off again", got)
 	}
 }
 

@@ -16,8 +16,8 @@ func datasync(f *os.File) error {
 	var syncErr error
 	err = conn.Control(func(fd uintptr) {
 		syncErr = unix.EINTR
-		for syncErr == unix.EINTR { //nolint:errorlint // A bare errno.
-			syncErr = unix.Fdatasync(int(fd)) //nolint:gosec // A file descriptor is an int.
+		for syncErr == unix.EINTR {
+			syncErr = unix.Fdatasync(int(fd))
 		}
 	})
 	if err != nil {

@@ -46,7 +46,7 @@ func encodeHeader(base journal.Offset, mark uint64, created time.Time) []byte {
 	le.PutUint32(b[8:], formatVersion)
 	le.PutUint64(b[16:], uint64(base))
 	le.PutUint64(b[24:], mark)
-	le.PutUint64(b[32:], uint64(created.UnixNano())) //nolint:gosec // Two's complement there and back.
+	le.PutUint64(b[32:], uint64(created.UnixNano()))
 	le.PutUint32(b[12:], headerSum(b))
 	return b
 }
@@ -91,7 +91,7 @@ func findMark(src io.ReaderAt, base journal.Offset, size int64) uint64 {
 		}
 		for i := 0; i+recordHeader <= len(b); i++ {
 			pos := at + int64(i)
-			wanted := uint64(base) + uint64(pos-fileHeader) //nolint:gosec // pos is past the header.
+			wanted := uint64(base) + uint64(pos-fileHeader)
 			if le.Uint64(b[i+offsetAt:]) != wanted || frameSize(b[i:]) > size-pos {
 				continue
 			}

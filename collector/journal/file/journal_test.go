@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -363,45 +362,4 @@ func TestFileHandles(t *testing.T) {
 	if open > maxIdleFiles+1 || j.idle.n != open-1 {
 		t.Errorf("%d files are open, %d counted as idle, want %d at most beside the active one", open, j.idle.n, maxIdleFiles)
 	}
-}
-
-func ExampleOpen() {
-	dir, err := os.MkdirTemp("", "journal")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	cfg := DefaultConfig()
-	cfg.Dir = dir
-	j, err := Open(cfg, slog.Default())
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer func() { _ = j.Close() }()
-
-	ctx := context.Background()
-	if _, err = j.Append(ctx, journal.Traces, 1, []byte("an encoded request")); err != nil {
-		fmt.Println(err)
-		return
-	}
-	r, err := j.Reader("forward")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	records, err := r.Next(ctx, 1<<20)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	for _, record := range records {
-		fmt.Printf("%s at %d: %s\n", record.Signal, record.Offset, record.Payload)
-		if err := r.Commit(record.Next); err != nil {
-			fmt.Println(err)
-			return
-		}
-	}
-	// Output: traces at 0: an encoded request
 }

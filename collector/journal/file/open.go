@@ -229,7 +229,7 @@ func (j *Journal) scanLast(s *segment) (int64, error) {
 // the segment can be appended to; where not, j.base is set beyond all that it
 // ever held, so that no offset is used twice.
 func (j *Journal) settle(s *segment, clean bool) bool {
-	j.base = s.base + journal.Offset(max(s.size-fileHeader, 1)) //nolint:gosec // Not negative.
+	j.base = s.base + journal.Offset(max(s.size-fileHeader, 1))
 	if s.size > s.limit || s.size < fileHeader {
 		j.logger.Warn("journal cuts off what a crash left half written", "segment", s.name, "bytes", s.size-min(s.size, s.limit))
 		j.meters.torn(s.size - min(s.size, s.limit))

@@ -133,7 +133,7 @@ func mix(older, newer []byte, random *rand.Rand) []byte {
 func TestPowerCut(t *testing.T) {
 	for left := 5; left < 250; left += 4 {
 		d := &volatileDisk{left: left, synced: map[string][]byte{}, cached: map[string][]byte{}}
-		random := rand.New(rand.NewPCG(1, uint64(left))) //nolint:gosec // A repeatable test.
+		random := rand.New(rand.NewPCG(1, uint64(left)))
 		cfg := testConfig(t)
 		cfg.Sync = SyncAlways
 		acked, committed := liveUntilCut(t, cfg, d)

@@ -120,7 +120,7 @@ func (r *Reader) locate() (bool, error) {
 			r.seg = s
 			r.scan.damaged = func(from, to int64) { j.countDamage(s, from, to) }
 		}
-		r.scan.reset(s.base, 0, int64(r.pos-s.base)+fileHeader) //nolint:gosec // Below limit, as find says.
+		r.scan.reset(s.base, 0, int64(r.pos-s.base)+fileHeader)
 	}
 	r.scan.limit = limit
 	return true, nil

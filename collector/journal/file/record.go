@@ -48,8 +48,8 @@ func payloadSum(payload []byte) uint32 {
 func appendFrame(frames []byte, at time.Time, signal journal.Signal, items uint32, payload []byte) []byte {
 	var header [recordHeader]byte
 	le := binary.LittleEndian
-	le.PutUint32(header[lengthAt:], uint32(len(payload))) //nolint:gosec // Append bounds the payload by a segment's 1 GiB.
-	le.PutUint64(header[timeAt:], uint64(at.UnixNano()))  //nolint:gosec // Two's complement there and back.
+	le.PutUint32(header[lengthAt:], uint32(len(payload)))
+	le.PutUint64(header[timeAt:], uint64(at.UnixNano()))
 	le.PutUint32(header[itemsAt:], items)
 	header[signalAt] = byte(signal)
 	frames = append(frames, header[:]...)
@@ -91,7 +91,7 @@ func decode(frame []byte) journal.Record {
 	return journal.Record{
 		Offset:  off,
 		Next:    off + journal.Offset(len(frame)),
-		Time:    time.Unix(0, int64(le.Uint64(frame[timeAt:]))), //nolint:gosec // Two's complement there and back.
+		Time:    time.Unix(0, int64(le.Uint64(frame[timeAt:]))),
 		Signal:  journal.Signal(frame[signalAt]),
 		Items:   le.Uint32(frame[itemsAt:]),
 		Payload: frame[recordHeader:len(frame):len(frame)],

@@ -201,7 +201,7 @@ func (s *scanner) fill(want int64) error {
 // makeRoom moves the window to the front of a buffer that can hold want bytes.
 // A buffer that one huge record has left is given up.
 func (s *scanner) makeRoom(want int64) {
-	size := 1 << bits.Len64(uint64(max(want, minWindow)-1)) //nolint:gosec // Not negative.
+	size := 1 << bits.Len64(uint64(max(want, minWindow)-1))
 	into := s.buf
 	if int64(len(s.buf)) < want || len(s.buf) > max(4*size, maxIdleWindow) {
 		into = make([]byte, size)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -107,17 +108,17 @@ func testAppendContext(t *testing.T, j journal.Journal) {
 
 func testAt(t *testing.T, j journal.Journal) {
 	offsets := appendN(t, j, 0, 30)
-	for n := len(offsets) - 1; n >= 0; n-- {
-		record, err := j.At(offsets[n])
+	for n, off := range slices.Backward(offsets) {
+		record, err := j.At(off)
 		if err != nil {
-			t.Fatalf("at %d: %v", offsets[n], err)
+			t.Fatalf("at %d: %v", off, err)
 		}
-		if got := number(t, record.Payload); got != n || record.Offset != offsets[n] || record.Signal != journal.Traces || record.Items != uint32(n) { //nolint:gosec // Small.
-			t.Errorf("at %d: got record %d, %+v, want %d", offsets[n], got, record, n)
+		if got := number(t, record.Payload); got != n || record.Offset != off || record.Signal != journal.Traces || record.Items != uint32(n) {
+			t.Errorf("at %d: got record %d, %+v, want %d", off, got, record, n)
 		}
 		clear(record.Payload) // It is ours: the journal keeps its own.
-		if record, err = j.At(offsets[n]); err != nil || number(t, record.Payload) != n {
-			t.Errorf("at %d: changed by its reader, %v", offsets[n], err)
+		if record, err = j.At(off); err != nil || number(t, record.Payload) != n {
+			t.Errorf("at %d: changed by its reader, %v", off, err)
 		}
 	}
 	for _, off := range []journal.Offset{offsets[0] + 1, j.Stats().End, j.Stats().End + 1e6, ^journal.Offset(0)} {

@@ -58,7 +58,7 @@ func Run(t *testing.T, open func(t *testing.T) journal.Journal) {
 
 // payload makes the payload of record n: n in eight bytes and n%7 more.
 func payload(n int) []byte {
-	b := binary.BigEndian.AppendUint64(nil, uint64(n)) //nolint:gosec // n is not negative.
+	b := binary.BigEndian.AppendUint64(nil, uint64(n))
 	return append(b, bytes.Repeat([]byte{byte(n)}, n%7)...)
 }
 
@@ -68,7 +68,7 @@ func number(t *testing.T, b []byte) int {
 	if len(b) < 8 {
 		t.Fatalf("payload of %d bytes is none of ours", len(b))
 	}
-	n := int(binary.BigEndian.Uint64(b)) //nolint:gosec // payload wrote an int.
+	n := int(binary.BigEndian.Uint64(b))
 	if !bytes.Equal(b, payload(n)) {
 		t.Fatalf("payload of record %d is %x", n, b)
 	}
@@ -80,7 +80,7 @@ func appendN(t *testing.T, j journal.Journal, from, to int) []journal.Offset {
 	t.Helper()
 	var offsets []journal.Offset
 	for n := from; n < to; n++ {
-		off, err := j.Append(t.Context(), journal.Traces, uint32(n), payload(n)) //nolint:gosec // Small.
+		off, err := j.Append(t.Context(), journal.Traces, uint32(n), payload(n))
 		if err != nil {
 			t.Fatalf("append %d: %v", n, err)
 		}
