@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -277,6 +278,23 @@ func TestForgedRecord(t *testing.T) {
 	edit(t, segmentFiles(t, cfg.Dir)[0], flip(fileHeader+recordHeader+3))
 	j = mustOpen(t, cfg)
 	if diff := cmp.Diff([]int{1}, held(t, j, "")); diff != "" {
+		t.Errorf("records, want - got +:\n%s", diff)
+	}
+}
+
+// TestForeignTail has a record at the end of the log that is right in all but
+// the mark, as an old block of the file system may be.
+func TestForeignTail(t *testing.T) {
+	cfg := testConfig(t)
+	j := mustOpen(t, cfg)
+	mustAppend(t, j, 0, 3, 60)
+	end := j.Stats().End
+	mustClose(t, j)
+	foreign := appendFrame(nil, time.Unix(1, 0), journal.Traces, 999, text(999, 60))
+	seal(foreign, payloadSum(text(999, 60)), 12345, end)
+	edit(t, segmentFiles(t, cfg.Dir)[0], add(foreign))
+	j = mustOpen(t, cfg)
+	if diff := cmp.Diff(numbers(0, 3), held(t, j, "")); diff != "" {
 		t.Errorf("records, want - got +:\n%s", diff)
 	}
 }

@@ -51,7 +51,7 @@ type disk struct {
 
 // syncDir makes the entries of a directory below the root durable.
 func (d disk) syncDir(name string) error {
-	dir, err := d.root.Open(name)
+	dir, err := d.open(d.root, name, os.O_RDONLY)
 	if err != nil {
 		return err
 	}

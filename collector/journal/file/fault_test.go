@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/waybill-dev/waybill/collector/journal"
 )
@@ -303,6 +304,54 @@ func TestFullDiskAtRoll(t *testing.T) {
 			}
 			checkBytes(t, j)
 		})
+	}
+}
+
+// TestOpenOnFullDisk: readers must be able to make room.
+func TestOpenOnFullDisk(t *testing.T) {
+	for name, records := range map[string]int{"new": 0, "full segment": 40, "torn": 39} {
+		t.Run(name, func(t *testing.T) {
+			cfg := testConfig(t)
+			j := mustOpen(t, cfg)
+			mustAppend(t, j, 0, records, 60)
+			mustClose(t, j)
+			switch name {
+			case "new":
+				if err := os.Remove(segmentFiles(t, cfg.Dir)[0]); err != nil {
+					t.Fatal(err)
+				}
+			case "torn":
+				edit(t, segmentFiles(t, cfg.Dir)[0], add([]byte("torn")))
+			}
+			d := newFaultyDisk()
+			d.space = 0
+			j = openFaulty(t, cfg, d)
+			if diff := cmp.Diff(numbers(0, records), held(t, j, ""), cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("records on a full disk, want - got +:\n%s", diff)
+			}
+			_, err := j.Append(t.Context(), journal.Traces, 1, text(1, 60))
+			wantError(t, "append", err, journal.ErrFull)
+			d.set(func(f *faults) { *f = noFaults() })
+			mustAppend(t, j, records, records+2, 60)
+			if diff := cmp.Diff(numbers(0, records+2), held(t, j, "")); diff != "" {
+				t.Errorf("records after there was space, want - got +:\n%s", diff)
+			}
+			checkBytes(t, j)
+		})
+	}
+}
+
+// TestOpenSyncs: what a killed process left in the page cache may be read only
+// once it is durable.
+func TestOpenSyncs(t *testing.T) {
+	cfg := testConfig(t)
+	j := mustOpen(t, cfg)
+	mustAppend(t, j, 0, 5, 60)
+	mustClose(t, j)
+	d := newFaultyDisk()
+	openFaulty(t, cfg, d)
+	if d.syncs == 0 {
+		t.Error("the last segment was not synced")
 	}
 }
 

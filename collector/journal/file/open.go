@@ -116,7 +116,12 @@ func (j *Journal) load() error {
 		j.active = nil
 	}
 	j.base = max(j.base, j.end)
-	return j.roll()
+	err = j.roll()
+	if outOfSpace(err) { // The first append tries again; readers may make room till then.
+		j.logger.Warn("journal opens on a full disk", "error", err)
+		return nil
+	}
+	return err
 }
 
 // listSegments describes the segment files of the directory, in order, without

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
 	"sync"
@@ -23,6 +24,7 @@ const sector = 512
 type volatileDisk struct {
 	mu     sync.Mutex
 	left   int
+	named  map[string]bool // names that are durable
 	synced map[string][]byte
 	cached map[string][]byte // what the page cache has
 }
@@ -86,7 +88,13 @@ func (f *volatileFile) Sync() error {
 	if err := f.disk.spend(); err != nil {
 		return err
 	}
-	f.disk.synced[f.name] = bytes.Clone(f.disk.cached[f.name])
+	if b, ok := f.disk.cached[f.name]; ok {
+		f.disk.synced[f.name] = bytes.Clone(b)
+		return nil
+	}
+	for name := range f.disk.cached { // f is a directory.
+		f.disk.named[name] = f.disk.named[name] || path.Dir(name) == f.name
+	}
 	return nil
 }
 
@@ -98,13 +106,12 @@ func (d *volatileDisk) survive(t *testing.T, dir string, random *rand.Rand) {
 		t.Fatal(err)
 	}
 	for name := range maps.Keys(d.cached) {
-		synced, durable := d.synced[name]
-		if !durable && random.IntN(2) == 0 {
+		if !d.named[name] && random.IntN(2) == 0 {
 			continue
 		}
-		b := synced
+		b := d.synced[name]
 		if random.IntN(4) > 0 {
-			b = mix(synced, d.cached[name], random)
+			b = mix(b, d.cached[name], random)
 		}
 		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
 			t.Fatal(err)
@@ -132,7 +139,7 @@ func mix(older, newer []byte, random *rand.Rand) []byte {
 // acknowledged is there afterwards, and no cursor is past what was committed.
 func TestPowerCut(t *testing.T) {
 	for left := 5; left < 250; left += 4 {
-		d := &volatileDisk{left: left, synced: map[string][]byte{}, cached: map[string][]byte{}}
+		d := &volatileDisk{left: left, named: map[string]bool{}, synced: map[string][]byte{}, cached: map[string][]byte{}}
 		random := rand.New(rand.NewPCG(1, uint64(left)))
 		cfg := testConfig(t)
 		cfg.Sync = SyncAlways
