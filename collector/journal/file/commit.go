@@ -3,6 +3,7 @@ package file
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"time"
 
 	"github.com/waybill-dev/waybill/collector/journal"
@@ -14,6 +15,7 @@ func (j *Journal) commitLoop() {
 	for {
 		select {
 		case <-j.wake:
+			runtime.Gosched() // Those just answered, and about to append again, join this group.
 			g := j.take()
 			j.commit(g)
 			j.giveBack(g)

@@ -22,7 +22,7 @@ import (
 type faultyDisk struct {
 	mu sync.Mutex
 	faults
-	syncs int
+	syncs int // of segments
 }
 
 // faults are what the disk does wrong; the zero value is a disk of no space.
@@ -89,11 +89,11 @@ func (f *faultyFile) Truncate(size int64) error {
 func (f *faultyFile) Sync() error {
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
-	f.disk.syncs++
-	if f.segment && f.disk.syncErr != nil {
-		return f.disk.syncErr
+	if !f.segment {
+		return nil
 	}
-	return nil
+	f.disk.syncs++
+	return f.disk.syncErr
 }
 
 func openFaulty(t *testing.T, cfg Config, d *faultyDisk) *Journal {
