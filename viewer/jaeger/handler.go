@@ -179,7 +179,6 @@ func (a *api) answer(w http.ResponseWriter, r *http.Request, status int, body en
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(true)
 	if pretty := r.FormValue("prettyPrint"); pretty != "" && pretty != "false" {
 		encoder.SetIndent("", "    ")
 	}
@@ -187,4 +186,3 @@ func (a *api) answer(w http.ResponseWriter, r *http.Request, status int, body en
 		a.logger.DebugContext(r.Context(), "write answer", "error", err)
 	}
 }
-

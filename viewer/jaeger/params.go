@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -84,10 +85,8 @@ func (p *params) time(name string, unit time.Duration, otherwise time.Time) time
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	p.note(name, err)
-	if unit == time.Millisecond {
-		return time.UnixMilli(n)
-	}
-	return time.UnixMicro(n)
+	most := math.MaxInt64 / int64(unit)
+	return time.Unix(0, min(max(n, -most), most)*int64(unit))
 }
 
 // duration also takes days, "2d", which Jaeger's UI writes in lookback; there
