@@ -29,24 +29,24 @@ const (
 // Config says where a journal lives, how much it may hold and for how long.
 type Config struct {
 	// Dir holds the journal and nothing else. It is created when missing.
-	Dir string
+	Dir string `yaml:"dir"`
 	// MaxBytes is the budget: what all segments together may occupy on disk,
 	// headers included, in bytes. It is checked before anything is written.
-	MaxBytes int64
+	MaxBytes int64 `yaml:"max_bytes"`
 	// SegmentBytes is the size at which a segment is full, and so the largest
 	// record with its header; deletion is by whole segments. In bytes, from 4 KiB
 	// to 1 GiB and at most half of MaxBytes. Zero chooses the smaller of 128 MiB
 	// and a quarter of MaxBytes.
-	SegmentBytes int64
+	SegmentBytes int64 `yaml:"segment_bytes"`
 	// Sync is SyncAlways where it is empty.
-	Sync SyncMode
+	Sync SyncMode `yaml:"sync"`
 	// Retain keeps segments that every named reader has passed until MaxBytes
 	// or MaxAge wants them gone. Without it they are deleted at once. A journal
 	// that has no named reader at all keeps its segments as if Retain were set.
-	Retain bool
+	Retain bool `yaml:"retain"`
 	// MaxAge deletes retained segments whose newest record is older. Zero means
 	// no limit. What a named reader has not passed is never too old.
-	MaxAge time.Duration
+	MaxAge time.Duration `yaml:"max_age"`
 }
 
 // DefaultConfig is 2 GiB, synced before every answer, nothing retained. Dir is

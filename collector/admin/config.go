@@ -1,0 +1,39 @@
+package admin
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+)
+
+// Config says where the collector tells about itself.
+type Config struct {
+	// Address is the host and port of health, own metrics and the status page;
+	// "off" serves none of them.
+	Address string `yaml:"address"`
+	// StallAfter is how long a reader may stand still while there is something
+	// to read before the collector says that it is not ready. Zero means that
+	// readers are not watched.
+	StallAfter time.Duration `yaml:"stall_after"`
+}
+
+// DefaultConfig serves on the loopback address and gives readers a minute.
+func DefaultConfig() Config {
+	return Config{Address: "127.0.0.1:13133", StallAfter: time.Minute}
+}
+
+// Enabled says whether there is to be a listener.
+func (c Config) Enabled() bool { return c.Address != "off" }
+
+// Validate reports all that is wrong with the configuration.
+func (c Config) Validate() error {
+	var errs []error
+	if _, _, err := net.SplitHostPort(c.Address); err != nil && c.Enabled() {
+		errs = append(errs, fmt.Errorf("admin address: %w", err))
+	}
+	if c.StallAfter < 0 {
+		errs = append(errs, fmt.Errorf("stall_after %v is negative", c.StallAfter))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,46 @@
+package collector
+
+import (
+	"errors"
+
+	"github.com/waybill-dev/waybill/collector/admin"
+	"github.com/waybill-dev/waybill/collector/derive"
+	"github.com/waybill-dev/waybill/collector/export"
+	"github.com/waybill-dev/waybill/collector/journal/file"
+)
+
+// Config has one field for each stage, in the order in which data passes.
+type Config struct {
+	Journal file.Config   `yaml:"journal"`
+	Derive  derive.Config `yaml:"derive"`
+	Export  export.Config `yaml:"export"`
+	Admin   admin.Config  `yaml:"admin"`
+}
+
+// DefaultConfig receives OTLP and serves derived metrics on the loopback
+// address, keeps its journal in data/journal, and forwards nothing.
+func DefaultConfig() Config {
+	cfg := Config{
+		Journal: file.DefaultConfig(),
+		Derive:  derive.DefaultConfig(),
+		Export:  export.DefaultConfig(),
+		Admin:   admin.DefaultConfig(),
+	}
+	cfg.Journal.Dir = "data/journal"
+	return cfg
+}
+
+// Validate reports all that is wrong with the configuration.
+func (c Config) Validate() error {
+	return errors.Join(c.Journal.Validate(), c.Derive.Validate(), c.Export.Validate(), c.Admin.Validate())
+}
+
+// sections are the top-level keys of the configuration file.
+func (c *Config) sections() map[string]any {
+	return map[string]any{
+		"journal": &c.Journal,
+		"derive":  &c.Derive,
+		"export":  &c.Export,
+		"admin":   &c.Admin,
+	}
+}

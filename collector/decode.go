@@ -1,0 +1,223 @@
+package collector
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// document is a configuration file that is being decoded. It collects all that
+// is wrong, so that a person corrects it in one go.
+type document struct {
+	name   string
+	getenv func(string) (string, bool)
+	errs   []error
+}
+
+// setting is one value that the file gives: a field of a section's struct.
+type setting struct {
+	line  int
+	path  string
+	index []int
+	value reflect.Value
+}
+
+func (d *document) fail(line int, path, format string, args ...any) {
+	d.errs = append(d.errs, fmt.Errorf("%s:%d: %s: %s", d.name, line, path, fmt.Sprintf(format, args...)))
+}
+
+// decode reads YAML into sections, pointers to structs by top-level key.
+func (d *document) decode(data []byte, sections map[string]any) error {
+	root, err := d.parse(data)
+	if err != nil || root == nil {
+		return err
+	}
+	if root.Kind != yaml.MappingNode {
+		return fmt.Errorf("%s:%d: want the keys %s", d.name, root.Line, names(sections))
+	}
+	d.entries(root, "", func(key, node *yaml.Node) bool {
+		section, ok := sections[key.Value]
+		if ok {
+			d.section(node, key.Value, reflect.ValueOf(section).Elem())
+		}
+		return ok
+	}, func() string { return names(sections) })
+	return errors.Join(d.errs...)
+}
+
+// section decodes one section over its defaults and validates it.
+func (d *document) section(node *yaml.Node, key string, target reflect.Value) {
+	before := len(d.errs)
+	settings := d.mapping(node, target.Type(), key, nil)
+	defaults := reflect.New(target.Type()).Elem()
+	defaults.Set(target)
+	for _, s := range settings {
+		target.FieldByIndex(s.index).Set(s.value)
+	}
+	if len(d.errs) > before {
+		return
+	}
+	if err := validate(target); err != nil {
+		d.blame(node.Line, key, defaults, settings, err)
+	}
+}
+
+// blame reports why a section is not valid, at the line since which it has not
+// been: the section's settings are applied to its defaults one by one.
+func (d *document) blame(line int, key string, section reflect.Value, settings []setting, err error) {
+	valid := validate(section) == nil
+	for _, s := range settings {
+		section.FieldByIndex(s.index).Set(s.value)
+		switch now := validate(section) == nil; {
+		case valid && !now:
+			line, key, valid = s.line, s.path, false
+		case now:
+			valid = true
+		}
+	}
+	d.fail(line, key, "%v", err)
+}
+
+func validate(section reflect.Value) error {
+	if v, ok := reflect.TypeAssert[interface{ Validate() error }](section.Addr()); ok {
+		return v.Validate()
+	}
+	return nil
+}
+
+// entries calls visit for each key of a mapping and reports those that it does
+// not know, and those that come twice.
+func (d *document) entries(node *yaml.Node, path string, visit func(key, value *yaml.Node) bool, known func() string) {
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		at := join(path, key.Value)
+		switch {
+		case key.Kind != yaml.ScalarNode:
+			d.fail(key.Line, path, "want a plain key")
+		case seen[key.Value]:
+			d.fail(key.Line, at, "the key is there twice")
+		case !visit(key, follow(value)):
+			d.fail(key.Line, at, "unknown key; known are %s", known())
+		}
+		seen[key.Value] = true
+	}
+}
+
+// mapping decodes the keys of a struct of type t.
+func (d *document) mapping(node *yaml.Node, t reflect.Type, path string, index []int) []setting {
+	if empty(node) {
+		return nil
+	}
+	fields := map[string]reflect.StructField{}
+	for _, f := range reflect.VisibleFields(t) {
+		if name, _, _ := strings.Cut(f.Tag.Get("yaml"), ","); name != "" && f.IsExported() {
+			fields[name] = f
+		}
+	}
+	if node.Kind != yaml.MappingNode {
+		d.fail(node.Line, path, "want the keys %s", names(fields))
+		return nil
+	}
+	var settings []setting
+	d.entries(node, path, func(key, value *yaml.Node) bool {
+		field, ok := fields[key.Value]
+		if !ok {
+			return false
+		}
+		at, in := join(path, key.Value), slices.Concat(index, field.Index)
+		if field.Type.Kind() == reflect.Struct {
+			settings = append(settings, d.mapping(value, field.Type, at, in)...)
+		} else if v, ok := d.value(value, field.Type, at); ok {
+			settings = append(settings, setting{line: key.Line, path: at, index: in, value: v})
+		}
+		return true
+	}, func() string { return names(fields) })
+	return settings
+}
+
+// value decodes a list, a map from names, or a scalar. It says whether there
+// is one; null, and what expands to nothing, leaves the default.
+func (d *document) value(node *yaml.Node, t reflect.Type, path string) (reflect.Value, bool) {
+	switch {
+	case empty(node):
+		return reflect.Value{}, false
+	case t.Kind() == reflect.Slice:
+		return d.list(node, t, path)
+	case t.Kind() == reflect.Map:
+		return d.names(node, t, path)
+	case node.Kind != yaml.ScalarNode:
+		d.fail(node.Line, path, "want a single value")
+		return reflect.Value{}, false
+	}
+	text, err := expand(node.Value, d.getenv)
+	if err != nil {
+		d.fail(node.Line, path, "%v", err)
+		return reflect.Value{}, false
+	}
+	if text == "" && node.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) == 0 {
+		return reflect.Value{}, false
+	}
+	v, err := parseScalar(text, t, strings.HasSuffix(path, "_bytes"))
+	if err != nil {
+		// As it stands in the file: what a variable holds may be a secret.
+		d.fail(node.Line, path, "%q: %v", node.Value, err)
+		return reflect.Value{}, false
+	}
+	return v, true
+}
+
+func (d *document) list(node *yaml.Node, t reflect.Type, path string) (reflect.Value, bool) {
+	if node.Kind != yaml.SequenceNode {
+		d.fail(node.Line, path, "want a list")
+		return reflect.Value{}, false
+	}
+	list := reflect.MakeSlice(t, 0, len(node.Content))
+	for _, item := range node.Content {
+		if v, ok := d.value(follow(item), t.Elem(), path); ok {
+			list = reflect.Append(list, v)
+		}
+	}
+	return list, true
+}
+
+func (d *document) names(node *yaml.Node, t reflect.Type, path string) (reflect.Value, bool) {
+	if node.Kind != yaml.MappingNode {
+		d.fail(node.Line, path, "want names with values")
+		return reflect.Value{}, false
+	}
+	m := reflect.MakeMap(t)
+	d.entries(node, path, func(key, value *yaml.Node) bool {
+		if v, ok := d.value(value, t.Elem(), join(path, key.Value)); ok {
+			m.SetMapIndex(reflect.ValueOf(key.Value).Convert(t.Key()), v)
+		}
+		return true
+	}, nil)
+	return m, true
+}
+
+// follow resolves *anchors.
+func follow(node *yaml.Node) *yaml.Node {
+	for node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	return node
+}
+
+func empty(node *yaml.Node) bool { return node.Kind == yaml.ScalarNode && node.Tag == "!!null" }
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+func names[V any](m map[string]V) string {
+	return strings.Join(slices.Sorted(maps.Keys(m)), ", ")
+}
