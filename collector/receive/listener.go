@@ -1,0 +1,52 @@
+package receive
+
+import (
+	"net"
+	"sync"
+)
+
+// limitConnections holds a listener to so many open connections: Accept waits
+// until one of them has been closed.
+func limitConnections(l net.Listener, n int) net.Listener {
+	return &limited{Listener: l, slots: make(chan struct{}, n), closed: make(chan struct{})}
+}
+
+type limited struct {
+	net.Listener
+
+	slots  chan struct{} // holds one token per open connection
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *limited) Accept() (net.Conn, error) {
+	select {
+	case l.slots <- struct{}{}:
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		<-l.slots
+		return nil, err
+	}
+	return &counted{Conn: conn, release: sync.OnceFunc(func() { <-l.slots })}, nil
+}
+
+func (l *limited) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+// counted gives its slot back when it is closed.
+type counted struct {
+	net.Conn
+
+	release func()
+}
+
+func (c *counted) Close() error {
+	err := c.Conn.Close()
+	c.release()
+	return err
+}
