@@ -40,8 +40,7 @@ func (Globals) Registerer() prometheus.Registerer {
 // instrumentation on the same registry has registered under these names.
 func Register[C prometheus.Collector](registerer prometheus.Registerer, collector C) (C, error) {
 	err := registerer.Register(collector)
-	var already prometheus.AlreadyRegisteredError
-	if errors.As(err, &already) {
+	if already, is := errors.AsType[prometheus.AlreadyRegisteredError](err); is {
 		if earlier, same := already.ExistingCollector.(C); same {
 			return earlier, nil
 		}

@@ -137,10 +137,15 @@ func value(dst []byte, v attribute.Value) []byte {
 		return array(dst, v.AsFloat64Slice(), func(dst []byte, f float64) []byte { return double(dst, 4, f) })
 	case attribute.STRINGSLICE:
 		return array(dst, v.AsStringSlice(), stringValue)
-	case attribute.INVALID:
-		return dst
+	case attribute.BYTESLICE:
+		return protowire.AppendBytes(protowire.AppendTag(dst, 7, protowire.BytesType), v.AsByteSlice())
+	case attribute.SLICE:
+		return array(dst, v.AsSlice(), value)
+	case attribute.MAP:
+		return message(dst, 6, func(dst []byte) []byte { return attributes(dst, 1, v.AsMap()) })
+	case attribute.EMPTY:
 	}
-	return stringValue(dst, v.Emit())
+	return dst
 }
 
 func array[T any](dst []byte, list []T, element func([]byte, T) []byte) []byte {

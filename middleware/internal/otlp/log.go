@@ -23,8 +23,8 @@ func AppendLogs(dst []byte, res *resource.Resource, scope instrumentation.Scope,
 	})
 }
 
-// AppendLogRecord writes a LogRecord; attrs are those of the handler, which
-// come before the record's own.
+// AppendLogRecord writes a LogRecord; attrs are all its attributes, those of
+// the logger in front.
 //
 //	fixed64 time_unix_nano = 1;  SeverityNumber severity_number = 2;  string severity_text = 3;  AnyValue body = 5;
 //	repeated KeyValue attributes = 6;  fixed32 flags = 8;  bytes trace_id = 9;  bytes span_id = 10;

@@ -18,8 +18,9 @@ const cumulative = 2
 
 // Metrics encodes what a Prometheus registry gathers, so that Prometheus's
 // OTLP translation gives each series the name and the labels that it has on
-// /metrics. The middleware's own metrics go by their OpenTelemetry names, a
-// counter loses its _total, and the unit is told apart from the name.
+// /metrics. The middleware's own metrics go by their OpenTelemetry names. The
+// others keep theirs, which the translation leaves alone: it adds neither a
+// unit nor a _total that is there already.
 type Metrics struct {
 	Resource *resource.Resource
 	Scope    instrumentation.Scope
@@ -84,13 +85,10 @@ func (m Metrics) nameAndUnit(family *dto.MetricFamily) (name, unit string) {
 		return known.Name, known.Unit
 	}
 	name = family.GetName()
-	if family.GetType() == dto.MetricType_COUNTER {
-		name = strings.TrimSuffix(name, "_total")
-	}
-	switch {
-	case strings.HasSuffix(name, "_seconds"):
+	switch base := strings.TrimSuffix(name, "_total"); {
+	case strings.HasSuffix(base, "_seconds"):
 		unit = "s"
-	case strings.HasSuffix(name, "_bytes"):
+	case strings.HasSuffix(base, "_bytes"):
 		unit = "By"
 	}
 	return name, unit
@@ -227,4 +225,3 @@ func (f familyEncoder) exemplar(dst []byte, num protowire.Number, e *dto.Exempla
 		return dst
 	})
 }
-

@@ -5,17 +5,19 @@ import (
 
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/sdk/instrumentation"
+	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 )
 
-// AppendSpans encodes an ExportTraceServiceRequest. The spans are of one
-// resource, that of the first.
-func AppendSpans(dst []byte, spans []sdktrace.ReadOnlySpan) []byte {
+// AppendSpans encodes an ExportTraceServiceRequest. All spans are of that
+// resource; the one that the SDK gives them has OTEL_RESOURCE_ATTRIBUTES of the
+// process in it, even if Setup was told to look elsewhere.
+func AppendSpans(dst []byte, res *resource.Resource, spans []sdktrace.ReadOnlySpan) []byte {
 	if len(spans) == 0 {
 		return dst
 	}
-	return inResource(dst, spans[0].Resource(), func(dst []byte) []byte {
+	return inResource(dst, res, func(dst []byte) []byte {
 		for _, scope := range scopesOf(spans) {
 			dst = inScope(dst, scope, func(dst []byte) []byte {
 				for _, span := range spans {

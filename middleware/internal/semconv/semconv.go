@@ -57,6 +57,14 @@ const (
 	MessagingDeliveryAttempts = attribute.Key("messaging.nats.message.delivery_count")
 )
 
+// Attributes of the service itself.
+const (
+	ServiceName         = attribute.Key("service.name")
+	ServiceVersion      = attribute.Key("service.version")
+	ServiceInstanceID   = attribute.Key("service.instance.id")
+	TelemetryDistroName = attribute.Key("telemetry.distro.name")
+)
+
 // Attributes of exceptions, on the event of that name.
 const (
 	ExceptionType       = attribute.Key("exception.type")
