@@ -29,9 +29,16 @@ type Telemetry struct {
 	registry       *prometheus.Registry
 	logger         *slog.Logger
 
+	senders  []sender
+	outlets  []*outlet
 	shutdown sync.Once
-	stops    []func(context.Context) error
 	err      error
+}
+
+// sender is one signal's way to the collector.
+type sender interface {
+	Flush(context.Context) error
+	Shutdown(context.Context) error
 }
 
 // TracerProvider makes the service's tracers.
@@ -57,24 +64,37 @@ func (t *Telemetry) MetricsHandler() http.Handler {
 // sends them with the spans.
 func (t *Telemetry) Logger() *slog.Logger { return t.logger }
 
+// Flush sends what is waiting, for as long as the context allows.
+func (t *Telemetry) Flush(ctx context.Context) error { return t.each(ctx, sender.Flush) }
+
 // Shutdown sends what is waiting, for as long as the context allows, and ends
 // every goroutine that Setup has started. What is recorded afterwards is
 // dropped. Further calls return what the first did.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
 	t.shutdown.Do(func() {
-		var errs []error
-		for _, stop := range t.stops {
-			errs = append(errs, stop(ctx))
+		t.err = t.each(ctx, sender.Shutdown)
+		for _, o := range t.outlets {
+			o.close()
 		}
-		t.err = errors.Join(errs...)
 	})
 	return t.err
 }
 
+// each does something with all senders at once, so that none takes the time of
+// the others.
+func (t *Telemetry) each(ctx context.Context, do func(sender, context.Context) error) error {
+	errs := make([]error, len(t.senders))
+	var wg sync.WaitGroup
+	for i, s := range t.senders {
+		wg.Go(func() { errs[i] = do(s, ctx) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
 // setGlobals makes the telemetry that of every library that asks OpenTelemetry
 // for the global one.
-func (t *Telemetry) setGlobals(errs otel.ErrorHandler) {
-	otel.SetErrorHandler(errs)
+func (t *Telemetry) setGlobals() {
 	otel.SetTracerProvider(t.tracerProvider)
 	otel.SetTextMapPropagator(t.propagator)
 }

@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -45,6 +46,19 @@ func WithEndpoint(url string) Option {
 	return optionFunc(func(c *config) { c.endpoint = url })
 }
 
+// WithBatchDelay sets how long spans and log records wait for others before
+// they are sent. Otherwise OTEL_BSP_SCHEDULE_DELAY and OTEL_BLRP_SCHEDULE_DELAY
+// decide; without them spans wait for 5 s and log records for 1 s.
+func WithBatchDelay(delay time.Duration) Option {
+	return optionFunc(func(c *config) { c.batchDelay = delay })
+}
+
+// WithMetricInterval sets how often metrics are sent, a minute otherwise, or
+// what OTEL_METRIC_EXPORT_INTERVAL says.
+func WithMetricInterval(interval time.Duration) Option {
+	return optionFunc(func(c *config) { c.metricInterval = interval })
+}
+
 // WithSpanExporter has spans exported by another exporter, OpenTelemetry's for
 // gRPC for instance; Shutdown shuts it down too. Metrics and logs go their way
 // as before.
@@ -83,8 +97,8 @@ func WithHTTPClient(client *http.Client) Option {
 	return optionFunc(func(c *config) { c.httpClient = client })
 }
 
-// WithoutGlobals leaves OpenTelemetry's global tracer provider, propagator and
-// error handler alone.
+// WithoutGlobals leaves OpenTelemetry's global tracer provider and propagator
+// alone.
 func WithoutGlobals() Option {
 	return optionFunc(func(c *config) { c.globals = false })
 }

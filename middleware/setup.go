@@ -7,11 +7,11 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
@@ -20,15 +20,17 @@ type config struct {
 	serviceName, serviceVersion, instanceID string
 	attributes                              []attribute.KeyValue
 
-	endpoint     string
-	httpClient   *http.Client
-	spanExporter sdktrace.SpanExporter
-	sampler      sdktrace.Sampler
-	processors   []sdktrace.SpanProcessor
-	logWriter    io.Writer
-	logLevel     slog.Leveler
-	globals      bool
-	getenv       func(string) (string, bool)
+	endpoint       string
+	httpClient     *http.Client
+	spanExporter   sdktrace.SpanExporter
+	sampler        sdktrace.Sampler
+	batchDelay     time.Duration
+	metricInterval time.Duration
+	processors     []sdktrace.SpanProcessor
+	logWriter      io.Writer
+	logLevel       slog.Leveler
+	globals        bool
+	getenv         func(string) (string, bool)
 }
 
 func newConfig(opts []Option) config {
@@ -54,18 +56,30 @@ func newRegistry() (*prometheus.Registry, error) {
 
 // Setup makes a service's telemetry out of the options and the OTEL_*
 // variables, and begins to send it. It does not wait for the collector, and
-// works without one: what can't be sent is dropped and counted.
-func Setup(_ context.Context, opts ...Option) (*Telemetry, error) {
+// works without one: what can't be sent is dropped and counted. An error names
+// every variable and option that can't be obeyed.
+func Setup(ctx context.Context, opts ...Option) (*Telemetry, error) {
 	cfg := newConfig(opts)
+	env := &environment{lookup: cfg.getenv}
+	p, err := newPlan(ctx, cfg, env)
+	if err != nil {
+		return nil, fmt.Errorf("set up telemetry: %w", err)
+	}
+	if err := env.err(); err != nil {
+		return nil, fmt.Errorf("set up telemetry: %w", err)
+	}
 	registry, err := newRegistry()
 	if err != nil {
 		return nil, err
 	}
-	provider := sdktrace.NewTracerProvider(sdktrace.WithResource(resource.NewSchemaless(cfg.attributes...)))
-	t := &Telemetry{
-		tracerProvider: provider, registry: registry,
-		logger: slog.New(slog.NewJSONHandler(cfg.logWriter, &slog.HandlerOptions{Level: cfg.logLevel})),
-		stops:  []func(context.Context) error{provider.Shutdown},
+	items, err := newOutletCounter(registry)
+	if err != nil {
+		return nil, err
+	}
+	t := &Telemetry{propagator: p.propagator, registry: registry}
+	p.start(t, cfg, items)
+	if cfg.globals {
+		t.setGlobals()
 	}
 	return t, nil
 }

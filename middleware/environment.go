@@ -1,0 +1,121 @@
+package middleware
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// environment reads the OTEL_* variables. A variable that is set to nothing is
+// not set. What can't be read is collected, so that Setup tells all at once.
+type environment struct {
+	lookup func(string) (string, bool)
+	errs   []error
+}
+
+func (e *environment) err() error { return errors.Join(e.errs...) }
+
+func (e *environment) fail(name, value, want string) {
+	e.errs = append(e.errs, fmt.Errorf("%s=%q: want %s", name, value, want))
+}
+
+// text is the value of the first of the variables that is set.
+func (e *environment) text(names ...string) string {
+	_, value := e.first(names...)
+	return value
+}
+
+func (e *environment) first(names ...string) (name, value string) {
+	for _, name := range names {
+		if value, _ := e.lookup(name); strings.TrimSpace(value) != "" {
+			return name, strings.TrimSpace(value)
+		}
+	}
+	return "", ""
+}
+
+// flag is true only for "true" in any case, as the specification has it.
+func (e *environment) flag(name string) bool { return strings.EqualFold(e.text(name), "true") }
+
+// milliseconds reads a duration.
+func (e *environment) milliseconds(standard time.Duration, names ...string) time.Duration {
+	name, value := e.first(names...)
+	if name == "" {
+		return standard
+	}
+	n, err := strconv.ParseInt(value, 10, 32)
+	if err != nil || n <= 0 {
+		e.fail(name, value, "a number of milliseconds above 0")
+		return standard
+	}
+	return time.Duration(n) * time.Millisecond
+}
+
+// count reads a number of items.
+func (e *environment) count(name string, standard int) int {
+	value := e.text(name)
+	if value == "" {
+		return standard
+	}
+	n, err := strconv.ParseInt(value, 10, 32)
+	if err != nil || n <= 0 {
+		e.fail(name, value, "a number above 0")
+		return standard
+	}
+	return int(n)
+}
+
+// choice reads one of several words.
+func (e *environment) choice(standard string, words []string, names ...string) string {
+	name, value := e.first(names...)
+	if name == "" {
+		return standard
+	}
+	for _, word := range words {
+		if value == word {
+			return word
+		}
+	}
+	e.fail(name, value, "one of "+strings.Join(words, ", "))
+	return standard
+}
+
+// list reads words with commas between them.
+func (e *environment) list(name, standard string) []string {
+	value := e.text(name)
+	if value == "" {
+		value = standard
+	}
+	words := strings.Split(value, ",")
+	for i := range words {
+		words[i] = strings.TrimSpace(words[i])
+	}
+	return words
+}
+
+// pairs reads key=value pairs with commas between them; keys and values may be
+// percent-encoded, as in W3C Baggage.
+func (e *environment) pairs(names ...string) [][2]string {
+	name, value := e.first(names...)
+	if name == "" {
+		return nil
+	}
+	var pairs [][2]string
+	for part := range strings.SplitSeq(value, ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		k, v, found := strings.Cut(part, "=")
+		key, keyErr := percentDecoded(k)
+		val, valErr := percentDecoded(v)
+		if !found || key == "" || keyErr != nil || valErr != nil {
+			// The value may be a secret: only its key is told.
+			e.errs = append(e.errs, fmt.Errorf("%s: want key=value pairs with commas between them, got one that begins %q", name, k))
+			continue
+		}
+		pairs = append(pairs, [2]string{key, val})
+	}
+	return pairs
+}

@@ -1,0 +1,122 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/instrumentation"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/waybill-dev/waybill/middleware/internal/otlp"
+	"github.com/waybill-dev/waybill/middleware/internal/semconv"
+)
+
+// plan is what Setup is to start, all of it checked.
+type plan struct {
+	resource   *resource.Resource
+	propagator propagation.TextMapPropagator
+	sampler    sdktrace.Sampler
+	disabled   bool
+
+	clients                       map[signal]*otlp.Client
+	spanQueue, logQueue           queueLimits
+	metricInterval, metricTimeout time.Duration
+}
+
+func newPlan(ctx context.Context, cfg config, env *environment) (plan, error) {
+	res, err := newResource(ctx, cfg, env)
+	if err != nil {
+		return plan{}, err
+	}
+	p := plan{
+		resource: res, propagator: newPropagator(env), sampler: newSampler(cfg, env),
+		disabled:       env.flag("OTEL_SDK_DISABLED"),
+		clients:        map[signal]*otlp.Client{},
+		spanQueue:      readQueueLimits(env, "OTEL_BSP", 5*time.Second),
+		logQueue:       readQueueLimits(env, "OTEL_BLRP", time.Second),
+		metricInterval: env.milliseconds(time.Minute, "OTEL_METRIC_EXPORT_INTERVAL"),
+		metricTimeout:  env.milliseconds(30*time.Second, "OTEL_METRIC_EXPORT_TIMEOUT"),
+	}
+	if cfg.metricInterval > 0 {
+		p.metricInterval = cfg.metricInterval
+	}
+	if cfg.batchDelay > 0 {
+		p.spanQueue.delay, p.logQueue.delay = cfg.batchDelay, cfg.batchDelay
+	}
+	for _, s := range []signal{traces, metrics, logs} {
+		if s.wanted(env) && !p.disabled && (s != traces || cfg.spanExporter == nil) {
+			p.clients[s] = s.newClient(cfg, env)
+		}
+	}
+	return p, nil
+}
+
+// start starts the goroutines that Shutdown ends.
+func (p plan) start(t *Telemetry, cfg config, items *prometheus.CounterVec) {
+	local := newLogHandler(cfg.logWriter, cfg.logLevel, nil)
+	out := func(s signal) *outlet {
+		o := &outlet{signal: s, client: p.clients[s], items: items, logger: slog.New(local)}
+		t.outlets = append(t.outlets, o)
+		return o
+	}
+	scope := instrumentation.Scope{Name: ScopeName}
+	p.startTraces(t, cfg, out(traces))
+	if p.clients[metrics] != nil {
+		encode := otlp.Metrics{Resource: p.resource, Scope: scope, Started: time.Now(), Origins: semconv.NewOrigins()}
+		t.senders = append(t.senders, startPusher(t.registry, encode, out(metrics), p.metricInterval, p.metricTimeout))
+	}
+	t.logger = slog.New(local)
+	if p.clients[logs] != nil {
+		o := out(logs)
+		queue := startQueue(p.logQueue, func(ctx context.Context, records [][]byte) {
+			o.deliver(ctx, otlp.AppendLogs(nil, p.resource, scope, records), len(records))
+		}, o.dropped)
+		t.senders = append(t.senders, queue)
+		t.logger = slog.New(newLogHandler(cfg.logWriter, cfg.logLevel, queue))
+	}
+}
+
+// startTraces makes the tracer provider; when the SDK is disabled, one that
+// records nothing.
+func (p plan) startTraces(t *Telemetry, cfg config, o *outlet) {
+	if p.disabled {
+		t.tracerProvider = noop.NewTracerProvider()
+		return
+	}
+	options := []sdktrace.TracerProviderOption{sdktrace.WithResource(p.resource), sdktrace.WithSampler(p.sampler)}
+	for _, processor := range cfg.processors {
+		options = append(options, sdktrace.WithSpanProcessor(processor))
+	}
+	send := o.sendSpans(p.resource)
+	if cfg.spanExporter != nil {
+		send = o.exportSpans(cfg.spanExporter)
+	}
+	if cfg.spanExporter != nil || p.clients[traces] != nil {
+		options = append(options, sdktrace.WithSpanProcessor(newSpanProcessor(p.spanQueue, send, o.dropped)))
+	}
+	provider := sdktrace.NewTracerProvider(options...)
+	t.tracerProvider = provider
+	t.senders = append(t.senders, traceSender{provider: provider, exporter: cfg.spanExporter})
+}
+
+// traceSender shuts down the exporter that was given, too.
+type traceSender struct {
+	provider *sdktrace.TracerProvider
+	exporter sdktrace.SpanExporter
+}
+
+func (s traceSender) Flush(ctx context.Context) error { return s.provider.ForceFlush(ctx) }
+
+func (s traceSender) Shutdown(ctx context.Context) error {
+	err := s.provider.Shutdown(ctx)
+	if s.exporter != nil {
+		err = errors.Join(err, s.exporter.Shutdown(ctx))
+	}
+	return err
+}

@@ -1,0 +1,44 @@
+package middleware
+
+import (
+	"strconv"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+)
+
+// newSampler obeys OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG. Without
+// them every trace is recorded unless its caller has decided otherwise.
+func newSampler(cfg config, env *environment) sdktrace.Sampler {
+	if cfg.sampler != nil {
+		return cfg.sampler
+	}
+	switch env.choice("parentbased_always_on", []string{
+		"always_on", "always_off", "traceidratio", "parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio",
+	}, "OTEL_TRACES_SAMPLER") {
+	case "always_on":
+		return sdktrace.AlwaysSample()
+	case "always_off":
+		return sdktrace.NeverSample()
+	case "traceidratio":
+		return sdktrace.TraceIDRatioBased(samplerRatio(env))
+	case "parentbased_always_off":
+		return sdktrace.ParentBased(sdktrace.NeverSample())
+	case "parentbased_traceidratio":
+		return sdktrace.ParentBased(sdktrace.TraceIDRatioBased(samplerRatio(env)))
+	}
+	return sdktrace.ParentBased(sdktrace.AlwaysSample())
+}
+
+func samplerRatio(env *environment) float64 {
+	const name = "OTEL_TRACES_SAMPLER_ARG"
+	value := env.text(name)
+	if value == "" {
+		return 1
+	}
+	ratio, err := strconv.ParseFloat(value, 64)
+	if err != nil || !(ratio >= 0 && ratio <= 1) {
+		env.fail(name, value, "a number from 0 to 1")
+		return 1
+	}
+	return ratio
+}
