@@ -9,6 +9,9 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/waybill-dev/waybill/middleware"
 )
 
 // Streams and subjects of the shop.
@@ -24,44 +27,40 @@ const (
 
 // Bus is a connection to NATS JetStream. Safe for concurrent use.
 type Bus struct {
-	conn *nats.Conn
-	js   jetstream.JetStream
+	conn      *nats.Conn
+	js        jetstream.JetStream
+	telemetry *middleware.Telemetry
+	tracer    trace.Tracer
+	logger    *slog.Logger
 }
 
 // ConnectBus prepares a connection to the server at url; it does not wait for
-// the server, and reconnects for ever. The name is what the server shows.
-func ConnectBus(url, name string, logger *slog.Logger) (*Bus, error) {
+// the server, and reconnects for ever. Shutdown closes it.
+func (h *Host) ConnectBus(url string) (*Bus, error) {
 	conn, err := nats.Connect(url,
-		nats.Name(name),
 		nats.RetryOnFailedConnect(true),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(500*time.Millisecond),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
-				logger.Warn("bus is disconnected", "error", err)
+				h.logger.Warn("bus is disconnected", "error", err)
 			}
 		}),
-		nats.ReconnectHandler(func(*nats.Conn) { logger.Info("bus is connected again") }),
+		nats.ReconnectHandler(func(*nats.Conn) { h.logger.Info("bus is connected again") }),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("connect to bus %s: %w", url, err)
 	}
+	h.OnClose(func() error { conn.Close(); return nil })
 	js, err := jetstream.New(conn)
 	if err != nil {
-		conn.Close()
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
-	return &Bus{conn: conn, js: js}, nil
+	return &Bus{
+		conn: conn, js: js, telemetry: h.telemetry, logger: h.logger,
+		tracer: h.telemetry.TracerProvider().Tracer("github.com/waybill-dev/waybill/demo-services/platform"),
+	}, nil
 }
-
-// JetStream is the bus's stream interface, for publishing.
-func (b *Bus) JetStream() jetstream.JetStream { return b.js }
-
-// Connected says whether the server is reachable now.
-func (b *Bus) Connected() bool { return b.conn.IsConnected() }
-
-// Close ends the connection; what was published and acknowledged is safe.
-func (b *Bus) Close() { b.conn.Close() }
 
 // EnsureStreams makes the shop's streams if they are missing, and tries until
 // the server is there or the context ends. Any service may be the first.
@@ -79,28 +78,29 @@ func (b *Bus) EnsureStreams(ctx context.Context) error {
 		{Name: StreamDeadLetters, Subjects: []string{deadLetterPrefix + ">"}, MaxAge: 7 * 24 * time.Hour, MaxBytes: 16 << 20},
 	}
 	for _, config := range streams {
-		if err := b.ensureStream(ctx, config); err != nil {
+		if err := untilDone(ctx, func(ctx context.Context) error {
+			_, err := b.js.CreateOrUpdateStream(ctx, config)
 			return err
+		}); err != nil {
+			return fmt.Errorf("create stream %s: %w", config.Name, err)
 		}
 	}
 	return nil
 }
 
-func (b *Bus) ensureStream(ctx context.Context, config jetstream.StreamConfig) error {
+// untilDone repeats a request to the server until it succeeds or the context
+// ends. The server's own refusals are final; silence and no connection are not.
+func untilDone(ctx context.Context, request func(context.Context) error) error {
 	for {
 		attempt, cancel := context.WithTimeout(ctx, 2*time.Second)
-		_, err := b.js.CreateOrUpdateStream(attempt, config)
+		err := request(attempt)
 		cancel()
-		if err == nil {
-			return nil
-		}
-		// The server's own refusals are final; silence and no connection are not.
 		var refusal *jetstream.APIError
-		if errors.As(err, &refusal) && refusal.Code < 500 {
-			return fmt.Errorf("create stream %s: %w", config.Name, err)
+		if err == nil || errors.As(err, &refusal) && refusal.Code < 500 {
+			return err
 		}
-		if err := pause(ctx, 300*time.Millisecond); err != nil {
-			return fmt.Errorf("create stream %s: %w", config.Name, err)
+		if ended := pause(ctx, 300*time.Millisecond); ended != nil {
+			return errors.Join(ended, err)
 		}
 	}
 }

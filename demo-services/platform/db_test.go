@@ -89,7 +89,7 @@ func TestStatementsBecomeSpansInsideATraceOnly(t *testing.T) {
 	}
 	got := map[string]string{"name": spans[0].Name, "status": spans[0].Status.Code.String()}
 	for _, kv := range spans[0].Attributes {
-		got[string(kv.Key)] = kv.Value.Emit()
+		got[string(kv.Key)] = kv.Value.String()
 	}
 	want := map[string]string{
 		"name": "INSERT things", "status": "Error",

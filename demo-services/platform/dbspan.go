@@ -57,8 +57,7 @@ func (s *querySpans) start(ctx context.Context, query string) (context.Context, 
 }
 
 func recordQueryError(span trace.Span, err error) {
-	var failure *sqlite.Error
-	if errors.As(err, &failure) {
+	if failure, ok := errors.AsType[*sqlite.Error](err); ok {
 		code := strconv.Itoa(failure.Code())
 		span.SetAttributes(attribute.String("db.response.status_code", code), attribute.String("error.type", code))
 	} else {

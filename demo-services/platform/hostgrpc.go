@@ -1,0 +1,115 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+
+	"github.com/waybill-dev/waybill/middleware/grpcmw"
+)
+
+// ServeGRPC listens on the address and serves what register adds, beside
+// grpc.health.v1.Health. Every call is observed.
+func (h *Host) ServeGRPC(ctx context.Context, address string, register func(grpc.ServiceRegistrar)) error {
+	observe, err := grpcmw.NewServerHandler(grpcmw.WithTelemetry(h.telemetry))
+	if err != nil {
+		return err
+	}
+	listener, err := listen(ctx, address)
+	if err != nil {
+		return err
+	}
+	h.addr = listener.Addr()
+	h.grpc = grpc.NewServer(
+		grpc.StatsHandler(observe),
+		grpc.ChainUnaryInterceptor(answerErrors(h.logger)),
+		grpc.MaxRecvMsgSize(1<<20),
+		grpc.ConnectionTimeout(10*time.Second),
+	)
+	register(h.grpc)
+	serving := health.NewServer()
+	healthv1.RegisterHealthServer(h.grpc, serving)
+	h.wg.Go(func() {
+		if err := h.grpc.Serve(listener); err != nil {
+			h.logger.Error("gRPC listener failed", "address", listener.Addr().String(), "error", err)
+		}
+	})
+	return nil
+}
+
+// stopGRPC lets running calls end for as long as the context does.
+func stopGRPC(ctx context.Context, server *grpc.Server) {
+	done := make(chan struct{})
+	go func() {
+		server.GracefulStop()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		server.Stop() // GracefulStop returns then.
+		<-done
+	}
+}
+
+// Dial prepares a connection to another service, all of whose calls are
+// observed. It does not wait for the service. Shutdown closes it.
+func (h *Host) Dial(address string) (*grpc.ClientConn, error) {
+	observe, err := grpcmw.NewClientHandler(grpcmw.WithTelemetry(h.telemetry))
+	if err != nil {
+		return nil, err
+	}
+	conn, err := grpc.NewClient(address,
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithStatsHandler(observe),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
+			MinConnectTimeout: time.Second,
+		}),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", address, err)
+	}
+	h.OnClose(conn.Close)
+	return conn, nil
+}
+
+// answerErrors makes a status of every error and of every panic. What is not
+// a status already is the service's own failure: it is logged here, once, and
+// the client learns no details.
+func answerErrors(logger *slog.Logger) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
+		defer func() {
+			if cause := recover(); cause != nil {
+				logger.ErrorContext(ctx, "panic in call", "method", info.FullMethod, "panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
+				resp, err = nil, status.Error(codes.Internal, "internal error")
+			}
+		}()
+		resp, err = handler(ctx, req)
+		if err == nil {
+			return resp, nil
+		}
+		if _, ok := status.FromError(err); ok {
+			return nil, err
+		}
+		if ended := ctx.Err(); ended != nil {
+			return nil, status.FromContextError(ended).Err()
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			return nil, status.FromContextError(err).Err()
+		}
+		logger.ErrorContext(ctx, "call failed", "method", info.FullMethod, "error", err)
+		return nil, status.Error(codes.Internal, "internal error")
+	}
+}
