@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/waybill-dev/waybill/demo-services/psp"
@@ -82,7 +83,7 @@ func (c *pspClient) post(ctx context.Context, path, key string, body, answer any
 		return refusal, json.NewDecoder(limited).Decode(answer)
 	}
 	if err := json.NewDecoder(limited).Decode(&refusal); err != nil || refusal.Code == "" {
-		refusal.Code = "http_" + fmt.Sprint(response.StatusCode)
+		refusal.Code = "http_" + strconv.Itoa(response.StatusCode)
 	}
 	return refusal, nil
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -26,6 +27,15 @@ type Server struct {
 	store  *Store
 	psp    *pspClient
 	logger *slog.Logger
+}
+
+// NewServer returns a server on the store that reaches the provider by client.
+func NewServer(store *Store, client *http.Client, cfg Config, logger *slog.Logger) *Server {
+	return &Server{
+		store:  store,
+		psp:    &pspClient{base: cfg.PSPURL, http: client, timeout: cfg.PSPTimeout},
+		logger: logger,
+	}
 }
 
 // Charge implements PaymentService.

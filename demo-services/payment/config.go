@@ -1,0 +1,51 @@
+package payment
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/grpc"
+
+	paymentv1 "github.com/waybill-dev/waybill/demo-services/api/payment/v1"
+	"github.com/waybill-dev/waybill/demo-services/platform"
+	"github.com/waybill-dev/waybill/middleware"
+)
+
+// Config is the service's configuration.
+type Config struct {
+	platform.Config
+	// PSPURL is the base URL of the payment provider.
+	PSPURL string
+	// PSPTimeout bounds one request to the provider.
+	PSPTimeout time.Duration
+}
+
+// DefaultConfig is the service alone on one machine.
+func DefaultConfig() Config {
+	return Config{
+		Config:     platform.Config{Listen: "127.0.0.1:9004", Admin: "127.0.0.1:9104", DataDir: "."},
+		PSPURL:     "http://127.0.0.1:9006",
+		PSPTimeout: 3 * time.Second,
+	}
+}
+
+// Start runs the service until its host is shut down.
+func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platform.Host, error) {
+	return platform.Start(ctx, tel, func(h *platform.Host) error {
+		db, err := h.OpenDB(ctx, cfg.DataDir, "payment", Migrations)
+		if err != nil {
+			return err
+		}
+		client, err := h.NewHTTPClient()
+		if err != nil {
+			return err
+		}
+		server := NewServer(NewStore(db), client, cfg, h.Logger())
+		if err := h.ServeGRPC(ctx, cfg.Listen, func(r grpc.ServiceRegistrar) {
+			paymentv1.RegisterPaymentServiceServer(r, server)
+		}); err != nil {
+			return err
+		}
+		return h.ServeAdmin(ctx, cfg.Admin)
+	})
+}
