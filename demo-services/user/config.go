@@ -1,0 +1,37 @@
+package user
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+
+	userv1 "github.com/waybill-dev/waybill/demo-services/api/user/v1"
+	"github.com/waybill-dev/waybill/demo-services/platform"
+	"github.com/waybill-dev/waybill/middleware"
+)
+
+// DefaultConfig is the service alone on one machine.
+func DefaultConfig() platform.Config {
+	return platform.Config{Listen: "127.0.0.1:9001", Admin: "127.0.0.1:9101", DataDir: "."}
+}
+
+// Start runs the service until its host is shut down. A new database gets the
+// seed's users.
+func Start(ctx context.Context, cfg platform.Config, tel *middleware.Telemetry) (*platform.Host, error) {
+	return platform.Start(ctx, tel, func(h *platform.Host) error {
+		db, err := h.OpenDB(ctx, cfg.DataDir, "user", Migrations)
+		if err != nil {
+			return err
+		}
+		store := NewStore(db)
+		if err := store.Add(ctx, Seed()); err != nil {
+			return err
+		}
+		if err := h.ServeGRPC(ctx, cfg.Listen, func(r grpc.ServiceRegistrar) {
+			userv1.RegisterUserServiceServer(r, NewServer(store))
+		}); err != nil {
+			return err
+		}
+		return h.ServeAdmin(ctx, cfg.Admin)
+	})
+}
