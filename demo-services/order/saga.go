@@ -198,7 +198,7 @@ func (s *Saga) compensate(ctx context.Context, o Order) (Order, error) {
 		// The attempt may have used up its time; this needs a little more.
 		ctx, cancel := s.detached(ctx)
 		defer cancel()
-		return o, s.store.Postpone(ctx, o.ID, time.Now().Add(wait))
+		return o, s.store.Postpone(ctx, o.ID, wait)
 	}
 	event, err := outgoing(o, platform.SubjectCancelled, "order.cancelled", s.headers(ctx), time.Now())
 	if err != nil {

@@ -122,9 +122,10 @@ func (s *Store) Undone(ctx context.Context, o Order) error {
 	return s.move(ctx, &s.db.Conn, o.ID, Cancelling, "undo_payment = ?, undo_stock = ?", o.UndoPayment, o.UndoStock)
 }
 
-// Postpone says when a saga that has not ended may be taken up again.
-func (s *Store) Postpone(ctx context.Context, id string, due time.Time) error {
-	_, err := s.db.Exec(ctx, "UPDATE orders SET due_at = ? WHERE id = ?", due.UnixMilli(), id)
+// Postpone keeps a saga that has not ended from being taken up before the wait
+// is over.
+func (s *Store) Postpone(ctx context.Context, id string, wait time.Duration) error {
+	_, err := s.db.Exec(ctx, "UPDATE orders SET due_at = ? WHERE id = ?", s.now().Add(wait).UnixMilli(), id)
 	return err
 }
 

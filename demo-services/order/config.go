@@ -1,0 +1,118 @@
+package order
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"google.golang.org/grpc"
+
+	inventoryv1 "github.com/waybill-dev/waybill/demo-services/api/inventory/v1"
+	orderv1 "github.com/waybill-dev/waybill/demo-services/api/order/v1"
+	paymentv1 "github.com/waybill-dev/waybill/demo-services/api/payment/v1"
+	"github.com/waybill-dev/waybill/demo-services/platform"
+	"github.com/waybill-dev/waybill/middleware"
+)
+
+// Config is the service's configuration.
+type Config struct {
+	platform.Config
+	// InventoryAddr and PaymentAddr are the host:port of those services.
+	InventoryAddr string
+	PaymentAddr   string
+	NATSURL       string
+	Saga          SagaConfig
+	// RecoverInterval is how often sagas that nobody drives are looked for.
+	RecoverInterval time.Duration
+}
+
+// DefaultConfig is the service alone on one machine.
+func DefaultConfig() Config {
+	return Config{
+		Config:          platform.Config{Listen: "127.0.0.1:9002", Admin: "127.0.0.1:9102", DataDir: "."},
+		InventoryAddr:   "127.0.0.1:9003",
+		PaymentAddr:     "127.0.0.1:9004",
+		NATSURL:         "nats://127.0.0.1:4222",
+		Saga:            DefaultSagaConfig(),
+		RecoverInterval: time.Second,
+	}
+}
+
+// Start runs the service until its host is shut down. It does not wait for the
+// bus: orders are taken without it, and their events go out when it is there.
+func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platform.Host, error) {
+	return platform.Start(ctx, tel, func(h *platform.Host) error {
+		db, err := h.OpenDB(ctx, cfg.DataDir, "order", Migrations)
+		if err != nil {
+			return err
+		}
+		store := NewStore(db)
+		relay, err := newRelay(h, store, cfg.NATSURL)
+		if err != nil {
+			return err
+		}
+		saga, err := newSaga(h, store, relay, cfg)
+		if err != nil {
+			return err
+		}
+		h.Go(func(ctx context.Context) { recoverSagas(ctx, saga, cfg.RecoverInterval, h.Logger()) })
+		if err := h.ServeGRPC(ctx, cfg.Listen, func(r grpc.ServiceRegistrar) {
+			orderv1.RegisterOrderServiceServer(r, NewServer(store, saga))
+		}); err != nil {
+			return err
+		}
+		return h.ServeAdmin(ctx, cfg.Admin)
+	})
+}
+
+// newRelay connects to the bus and has the relay run in the background.
+func newRelay(h *platform.Host, store *Store, natsURL string) (*Relay, error) {
+	bus, err := h.ConnectBus(natsURL)
+	if err != nil {
+		return nil, err
+	}
+	relay := NewRelay(store, busPublisher{bus: bus}, h.Logger())
+	h.Go(func(ctx context.Context) {
+		if err := bus.EnsureStreams(ctx); err != nil && ctx.Err() == nil {
+			h.Logger().Error("the bus refuses the shop's streams", "error", err)
+		}
+		relay.Run(ctx)
+	})
+	return relay, nil
+}
+
+func newSaga(h *platform.Host, store *Store, relay *Relay, cfg Config) (*Saga, error) {
+	inventory, err := h.Dial(cfg.InventoryAddr)
+	if err != nil {
+		return nil, err
+	}
+	payment, err := h.Dial(cfg.PaymentAddr)
+	if err != nil {
+		return nil, err
+	}
+	return &Saga{
+		store:      store,
+		inventory:  inventoryv1.NewInventoryServiceClient(inventory),
+		payment:    paymentv1.NewPaymentServiceClient(payment),
+		published:  relay.Wake,
+		tracer:     h.Telemetry().TracerProvider().Tracer("github.com/waybill-dev/waybill/demo-services/order"),
+		propagator: h.Telemetry().Propagator(),
+		logger:     h.Logger(),
+		config:     cfg.Saga,
+	}, nil
+}
+
+func recoverSagas(ctx context.Context, saga *Saga, every time.Duration, logger *slog.Logger) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		if err := saga.Recover(ctx); err != nil && ctx.Err() == nil {
+			logger.Error("recovery of sagas failed", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
