@@ -1,0 +1,54 @@
+package notification
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+
+	notificationv1 "github.com/waybill-dev/waybill/demo-services/api/notification/v1"
+	"github.com/waybill-dev/waybill/demo-services/platform"
+	"github.com/waybill-dev/waybill/middleware"
+)
+
+// Config is the service's configuration.
+type Config struct {
+	platform.Config
+	NATSURL string
+	Delays  platform.Delays
+}
+
+// DefaultConfig is the service alone on one machine.
+func DefaultConfig() Config {
+	return Config{
+		Config:  platform.Config{Listen: "127.0.0.1:9005", Admin: "127.0.0.1:9105", DataDir: "."},
+		NATSURL: "nats://127.0.0.1:4222",
+		Delays:  platform.DefaultDelays(),
+	}
+}
+
+// Start runs the service until its host is shut down. It does not wait for the
+// bus: events wait there until the service comes.
+func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platform.Host, error) {
+	return platform.Start(ctx, tel, func(h *platform.Host) error {
+		db, err := h.OpenDB(ctx, cfg.DataDir, "notification", Migrations)
+		if err != nil {
+			return err
+		}
+		server := NewServer(NewStore(db), cfg.Delays.SendMail, h.Logger())
+		bus, err := h.ConnectBus(cfg.NATSURL)
+		if err != nil {
+			return err
+		}
+		h.Go(func(ctx context.Context) {
+			if err := bus.Consume(ctx, platform.DefaultConsumer("notification"), server.Handle); err != nil && ctx.Err() == nil {
+				h.Logger().Error("order events are not consumed", "error", err)
+			}
+		})
+		if err := h.ServeGRPC(ctx, cfg.Listen, func(r grpc.ServiceRegistrar) {
+			notificationv1.RegisterNotificationServiceServer(r, server)
+		}); err != nil {
+			return err
+		}
+		return h.ServeAdmin(ctx, cfg.Admin)
+	})
+}
