@@ -42,7 +42,7 @@ type OrderItem struct {
 // readOrder reads and checks the body, or returns the problem with it.
 func readOrder(w http.ResponseWriter, r *http.Request) (OrderRequest, *platform.Problem) {
 	var order OrderRequest
-	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
+	if !acceptable(r.Header.Get("Content-Type")) {
 		return order, problem(http.StatusUnsupportedMediaType, "unsupported-media-type", "The body must be application/json.")
 	}
 	if p := decodeStrictly(http.MaxBytesReader(w, r.Body, maxBody), &order); p != nil {
@@ -54,6 +54,16 @@ func readOrder(w http.ResponseWriter, r *http.Request) (OrderRequest, *platform.
 		return order, p
 	}
 	return order, nil
+}
+
+// acceptable says whether the body may be JSON. Beside JSON itself that is what
+// `curl -d` claims of every body when nobody tells it better, and no claim at all.
+func acceptable(contentType string) bool {
+	if contentType == "" {
+		return true
+	}
+	mediaType, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (mediaType == "application/json" || mediaType == "application/x-www-form-urlencoded")
 }
 
 // decodeStrictly reads exactly one JSON value without unknown fields.

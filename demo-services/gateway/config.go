@@ -1,0 +1,50 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	orderv1 "github.com/waybill-dev/waybill/demo-services/api/order/v1"
+	userv1 "github.com/waybill-dev/waybill/demo-services/api/user/v1"
+	"github.com/waybill-dev/waybill/demo-services/platform"
+	"github.com/waybill-dev/waybill/middleware"
+)
+
+// Config is the service's configuration. It has no database.
+type Config struct {
+	platform.Config
+	// UserAddr and OrderAddr are the host:port of those services.
+	UserAddr  string
+	OrderAddr string
+	// Timeout is what one request may take; its deadline travels with every call.
+	Timeout time.Duration
+}
+
+// DefaultConfig is the service alone on one machine.
+func DefaultConfig() Config {
+	return Config{
+		Config:    platform.Config{Listen: "127.0.0.1:8080", Admin: platform.Off},
+		UserAddr:  "127.0.0.1:9001",
+		OrderAddr: "127.0.0.1:9002",
+		Timeout:   5 * time.Second,
+	}
+}
+
+// Start runs the service until its host is shut down.
+func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platform.Host, error) {
+	return platform.Start(ctx, tel, func(h *platform.Host) error {
+		users, err := h.Dial(cfg.UserAddr)
+		if err != nil {
+			return err
+		}
+		orders, err := h.Dial(cfg.OrderAddr)
+		if err != nil {
+			return err
+		}
+		server := NewServer(userv1.NewUserServiceClient(users), orderv1.NewOrderServiceClient(orders), cfg.Timeout, h.Logger())
+		if err := h.ServeHTTP(ctx, cfg.Listen, server.Handler()); err != nil {
+			return err
+		}
+		return h.ServeAdmin(ctx, cfg.Admin)
+	})
+}
