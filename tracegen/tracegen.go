@@ -1,0 +1,136 @@
+// Package tracegen makes realistic traces at a given rate, sends them as OTLP,
+// and accounts for each of them: what was made was acknowledged, rejected or
+// failed, and the report says how many of each.
+//
+// The rate is an open loop: traces are due by the clock, whatever the receiver
+// does, and latency counts from when a trace was due, so that a receiver that
+// stalls cannot hide it.
+package tracegen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Config says what to make and where to send it.
+type Config struct {
+	// Endpoint is a base URL, as in http://127.0.0.1:4318, for HTTP, and
+	// host:port, or a URL whose scheme says whether to use TLS, for gRPC.
+	Endpoint string
+	// Protocol is HTTP or GRPC.
+	Protocol Protocol
+	// Rate is how many traces are due each second; 0 is as fast as they are
+	// acknowledged.
+	Rate float64
+	// Traces and Duration end the run, whichever is first; 0 is no limit, but
+	// one of them must be given.
+	Traces   uint64
+	Duration time.Duration
+	// Workers is how many requests may be under way at once.
+	Workers int
+	// Batch is how many traces one request may hold; it holds fewer when fewer
+	// are due.
+	Batch int
+	// Timeout bounds one request with all its repetitions. What is not
+	// acknowledged by then has failed.
+	Timeout time.Duration
+	// Seed makes the same traces again, but for their times.
+	Seed uint64
+}
+
+// Protocol is a way to send OTLP.
+type Protocol string
+
+// The protocols.
+const (
+	HTTP Protocol = "http"
+	GRPC Protocol = "grpc"
+)
+
+// DefaultConfig sends ten traces a second for ten seconds to a collector on
+// this machine.
+func DefaultConfig() Config {
+	return Config{
+		Endpoint: "http://127.0.0.1:4318", Protocol: HTTP,
+		Rate: 10, Duration: 10 * time.Second, Workers: 4, Batch: 25, Timeout: 30 * time.Second, Seed: 1,
+	}
+}
+
+// Validate reports all that is wrong with the configuration.
+func (c Config) Validate() error {
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if c.Protocol != HTTP && c.Protocol != GRPC {
+		wrong("protocol %q: want %q or %q", c.Protocol, HTTP, GRPC)
+	}
+	if !(c.Rate >= 0 && c.Rate <= 1e6) {
+		wrong("rate %v: want 0 to 1,000,000 traces a second", c.Rate)
+	}
+	if c.Duration < 0 {
+		wrong("duration %v is negative", c.Duration)
+	}
+	if c.Traces == 0 && c.Duration == 0 {
+		wrong("neither the number of traces nor a duration is given: the run would never end")
+	}
+	if c.Workers < 1 || c.Workers > 1024 {
+		wrong("%d workers: want 1 to 1024", c.Workers)
+	}
+	if c.Batch < 1 || c.Batch > 10_000 {
+		wrong("batch of %d traces: want 1 to 10,000", c.Batch)
+	}
+	if c.Timeout <= 0 {
+		wrong("timeout %v is not positive", c.Timeout)
+	}
+	return errors.Join(errs...)
+}
+
+// Run makes and sends traces until the configuration's limits or ctx end it,
+// and then waits for the requests under way. Where progress is not nil, it is
+// called about once a second, from one goroutine. An error means that nothing
+// could be sent at all; what a receiver refuses is in the report.
+func Run(ctx context.Context, cfg Config, progress func(Report)) (Report, error) {
+	if err := cfg.Validate(); err != nil {
+		return Report{}, err
+	}
+	out, err := newSender(cfg)
+	if err != nil {
+		return Report{}, err
+	}
+	shop := newShop()
+	account := newAccount(time.Now())
+	plan := &plan{schedule: schedule{rate: cfg.Rate, traces: cfg.Traces, duration: cfg.Duration}, batch: cfg.Batch, began: account.began}
+
+	var workers sync.WaitGroup
+	for range cfg.Workers {
+		workers.Go(func() {
+			w := worker{cfg: cfg, plan: plan, sender: out, account: account, encoder: newEncoder(shop)}
+			w.run(ctx)
+		})
+	}
+	stopped := make(chan struct{})
+	var reporter sync.WaitGroup
+	if progress != nil {
+		reporter.Go(func() { tell(account, progress, stopped) })
+	}
+	workers.Wait()
+	close(stopped)
+	reporter.Wait()
+	return account.report(time.Now()), out.close()
+}
+
+// tell reports each second until it is stopped.
+func tell(account *account, progress func(Report), stopped <-chan struct{}) {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-stopped:
+			return
+		case now := <-ticker.C:
+			progress(account.report(now))
+		}
+	}
+}
