@@ -39,8 +39,9 @@ type Key struct {
 	Type     Type
 }
 
-// cellBytes is about what one cell costs, with its share of the map.
-const cellBytes = 560
+// CellBytes is about what one counted edge or node costs in memory, with its
+// share of the map.
+const CellBytes = 560
 
 // Graph holds the counts of the newest minutes. It is not safe for concurrent
 // use; its owner locks.
@@ -96,7 +97,7 @@ func (g *Graph) dropOldest(before int64) bool {
 }
 
 // Bytes estimates the memory that the graph holds.
-func (g *Graph) Bytes() int64 { return int64(g.cells) * cellBytes }
+func (g *Graph) Bytes() int64 { return int64(g.cells) * CellBytes }
 
 // Dropped counts the calls that found no room in the graph.
 func (g *Graph) Dropped() uint64 { return g.dropped }

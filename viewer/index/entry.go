@@ -111,7 +111,10 @@ type Summary struct {
 	// or of the earliest span while Rooted is false: its root has not come.
 	RootService, RootOperation string
 	Rooted                     bool
-	Spans, Errors              int
+	// Partial says that the trace has more services or operations than are
+	// kept for one, so that a scan by name could not exclude it.
+	Partial       bool
+	Spans, Errors int
 	// Services are in the order in which the index met them.
 	Services []ServiceCount
 	// SpanRecords and LogRecords are where the journal holds the trace.
@@ -131,7 +134,7 @@ type ServiceCount struct {
 func (e *entry) summary(n *names) Summary {
 	s := Summary{
 		ID: e.id, Start: time.Unix(0, e.start), End: time.Unix(0, e.end),
-		Rooted: e.rooted, Spans: int(e.spans), Errors: int(e.errors),
+		Rooted: e.rooted, Partial: e.partial, Spans: int(e.spans), Errors: int(e.errors),
 		Services: make([]ServiceCount, 0, len(e.services)),
 	}
 	if e.spans > 0 {

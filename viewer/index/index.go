@@ -13,9 +13,11 @@ import (
 // Limits bounds what an index holds. Where one is reached, the oldest goes.
 type Limits struct {
 	MaxTraces int
-	// MaxBytes bounds the memory of the traces, by estimate.
+	// MaxBytes bounds the memory of the traces and of the names in them, by
+	// estimate.
 	MaxBytes int64
-	// MaxOpenSpans bounds the spans remembered of traces that still grow.
+	// MaxOpenSpans bounds the spans remembered of traces that still grow, each
+	// such trace counted as one more; a span takes about OpenSpanBytes.
 	MaxOpenSpans int
 	// MaxGraphCells bounds the edges and nodes counted over all minutes.
 	MaxGraphCells int
@@ -165,8 +167,8 @@ type Stats struct {
 	Spans             uint64
 	// Duplicates counts spans that came twice, Dropped traces that left, by a
 	// bound or with their journal records, and Unpaired spans whose parent
-	// did not come in time.
-	Duplicates, Dropped, Unpaired uint64
+	// did not come in time, and Uncounted calls that found no room in the graph.
+	Duplicates, Dropped, Unpaired, Uncounted uint64
 }
 
 // Stats describes the index.
@@ -174,7 +176,9 @@ func (x *Index) Stats() Stats {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	return Stats{
-		Traces: len(x.order), OpenSpans: x.pending.size, Bytes: x.bytes + x.names.bytes + x.graph.Bytes(),
+		Traces: len(x.order), OpenSpans: x.pending.size,
+		Bytes: x.bytes + x.names.bytes + x.graph.Bytes() + int64(x.pending.size)*OpenSpanBytes,
 		Spans: x.spans, Duplicates: x.duplicates, Dropped: x.dropped, Unpaired: x.pending.unpaired,
+		Uncounted: x.graph.Dropped(),
 	}
 }

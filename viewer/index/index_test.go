@@ -168,7 +168,9 @@ func TestGraphPairsWhateverTheOrder(t *testing.T) {
 	consume.Links = []Link{{traceID(1), spanID(5)}}
 	all := []Span{gateway, call, order, insert, publish, lost, consume}
 	want := []graph.Key{
-		{To: "gateway"}, {To: "notification"}, {To: "order"},
+		{To: "gateway"},
+		{To: "notification"},
+		{To: "order"},
 		{From: "gateway", To: "order", Type: graph.Call},
 		{From: "order", To: "nats", Type: graph.Queue},
 		{From: "order", To: "notification", Type: graph.Message},
@@ -254,7 +256,7 @@ func TestReadersAndWriterAtOnce(t *testing.T) {
 // TestTracesAreSmall holds the size that doc.go promises, and that the
 // estimate which bounds the index is honest.
 func TestTracesAreSmall(t *testing.T) {
-	const traces, services, perService, ceiling = 20_000, 7, 4, 560
+	const traces, services, perService, ceiling = 5_000, 7, 4, 560
 	x := New(Limits{MaxTraces: traces, MaxBytes: 1 << 30, MaxOpenSpans: 1000, MaxGraphCells: 100})
 	heap := func() uint64 {
 		var m runtime.MemStats

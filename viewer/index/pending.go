@@ -17,6 +17,9 @@ const (
 	forgetAfter = 90 * time.Second
 )
 
+// OpenSpanBytes is about what the index holds for each of Limits.MaxOpenSpans.
+const OpenSpanBytes = 320
+
 // pending holds the spans of traces that still grow. It recognizes duplicates
 // and pairs callers with callees into the graph.
 type pending struct {
@@ -67,6 +70,9 @@ func (p *pending) add(s Span, service string, now time.Time) bool {
 	span := &openSpan{
 		service: service, kind: s.Kind, failed: s.Failed,
 		start: time.Unix(0, int64(s.Start)), took: time.Duration(max(int64(s.End)-int64(s.Start), 0)),
+	}
+	if span.start.After(now) {
+		span.start = now // a clock gone wrong must not fill the graph with minutes to come
 	}
 	if s.Kind == Client || s.Kind == Producer {
 		span.peer, span.peerType = clip(s.Peer), s.PeerType
