@@ -5,6 +5,7 @@ package query
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/waybill-dev/waybill/collector/journal"
@@ -19,15 +20,16 @@ var ErrNotFound = errors.New("trace not found")
 // Engine is safe for concurrent use.
 type Engine struct {
 	*index.Index
-	journal journal.Journal
+	journal  journal.Journal
+	progress atomic.Pointer[Progress]
 }
 
 // New makes an engine of an index and the journal that it indexes.
-func New(x *index.Index, j journal.Journal) *Engine { return &Engine{x, j} }
+func New(x *index.Index, j journal.Journal) *Engine { return &Engine{Index: x, journal: j} }
 
-// Query asks for traces. With a service, an operation or tags, one span must
-// fit them all, together with the durations and Errors; otherwise durations
-// are those of the whole trace.
+// Query asks for traces. With a service or an operation, one span must fit
+// them, the tags, the durations and Errors all together. Otherwise durations
+// and Errors are those of the whole trace, and one span must have all tags.
 type Query struct {
 	index.Filter
 	// Tags must equal attributes of the span, its resource or one of its

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/waybill-dev/waybill/collector/journal"
@@ -31,7 +32,7 @@ func (e *Engine) Search(ctx context.Context, q Query) (Result, error) {
 		}
 		var found []index.Summary
 		found, cursor, done = e.Scan(q.Filter, cursor, batch)
-		if q.needsSpans() && len(found) > 0 {
+		if q.needsSpans(found) {
 			last := found[len(found)-1].Start
 			var err error
 			if found, err = e.confirm(ctx, q, found, &budget); err != nil {
@@ -48,13 +49,15 @@ func (e *Engine) Search(ctx context.Context, q Query) (Result, error) {
 	return result, nil
 }
 
-// needsSpans says that the index alone cannot decide.
-func (q Query) needsSpans() bool {
-	if len(q.Tags) > 0 {
-		return true
+// needsSpans says that the index alone cannot decide on the candidates.
+func (q Query) needsSpans(candidates []index.Summary) bool {
+	if len(candidates) == 0 {
+		return false
 	}
 	timed := q.MinDuration > 0 || q.MaxDuration > 0
-	return (q.ofSpan() && timed) || (q.Operation != "" && q.Errors)
+	partial := func(s index.Summary) bool { return s.Partial }
+	return len(q.Tags) > 0 || (q.ofSpan() && timed) || (q.Operation != "" && q.Errors) ||
+		(q.ofSpan() && slices.ContainsFunc(candidates, partial))
 }
 
 // ofSpan says that durations and errors are those of a span, not of the trace.
@@ -123,7 +126,7 @@ func (t Tag) fits(r *wire.Resource, scope *wire.Scope, s *wire.Span) bool {
 	}
 	switch t.Key {
 	case "error":
-		return t.is(fmt.Sprint(s.StatusCode == wire.StatusError))
+		return t.is(strconv.FormatBool(s.StatusCode == wire.StatusError))
 	case "span.kind":
 		return t.is(index.KindOf(s.Kind).String())
 	case "otel.status_code":
