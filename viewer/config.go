@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+
+	"github.com/waybill-dev/waybill/viewer/graph"
+	"github.com/waybill-dev/waybill/viewer/index"
 )
 
 // Config says where the viewer listens and how much it may hold in memory.
@@ -18,7 +21,8 @@ type Config struct {
 	Hosts []string `yaml:"hosts"`
 	// MaxTraces bounds the traces in the index; the oldest go first.
 	MaxTraces int `yaml:"max_traces"`
-	// MaxBytes bounds the memory of the index, by its own estimate, in bytes.
+	// MaxBytes bounds the memory of the index, by its own estimate, in bytes:
+	// traces, the spans of traces that still grow, and the service map.
 	MaxBytes int64 `yaml:"max_bytes"`
 }
 
@@ -44,4 +48,16 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("max_bytes: %d is less than 1 MiB", c.MaxBytes))
 	}
 	return errors.Join(errs...)
+}
+
+// limits shares MaxBytes out: a sixteenth is for the service map, an eighth
+// for spans of traces that still grow, the rest for traces.
+func (c Config) limits() index.Limits {
+	graphBytes, openBytes := c.MaxBytes/16, c.MaxBytes/8
+	return index.Limits{
+		MaxTraces:     c.MaxTraces,
+		MaxBytes:      c.MaxBytes - graphBytes - openBytes,
+		MaxOpenSpans:  int(openBytes / index.OpenSpanBytes),
+		MaxGraphCells: int(graphBytes / graph.CellBytes),
+	}
 }

@@ -3,12 +3,10 @@ package viewer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/waybill-dev/waybill/collector/journal"
-	"github.com/waybill-dev/waybill/collector/wire"
 	"github.com/waybill-dev/waybill/viewer/index"
 )
 
@@ -17,6 +15,10 @@ const (
 	feedBytes = 4 << 20
 	// idle is how long to wait for records before quiet traces are settled.
 	idle = time.Second
+	// After a failed read the feed waits, at first this long, then up to
+	// maxPause, and goes on where it stood.
+	firstPause = 100 * time.Millisecond
+	maxPause   = 30 * time.Second
 )
 
 // feed reads the journal into the index, from its oldest record on.
@@ -25,20 +27,28 @@ type feed struct {
 	reader  journal.Reader
 	index   *index.Index
 	logger  *slog.Logger
-	oldest  journal.Offset
-	links   []index.Link
+	// report tells those who ask how far the feed has come, and what keeps it.
+	report func(next journal.Offset, fault error)
+
+	next   journal.Offset
+	oldest journal.Offset
+	pause  time.Duration
 }
 
-// run ends when ctx does, or when the journal is closed.
-func (f *feed) run(ctx context.Context) error {
+// run ends when ctx does, or when the journal is closed. An error of the
+// journal is reported and tried again: a viewer that has quietly stopped would
+// show old traces as if they were all.
+func (f *feed) run(ctx context.Context) {
 	for {
 		now, err := f.step(ctx)
-		switch {
-		case ctx.Err() != nil || errors.Is(err, journal.ErrClosed):
-			return nil
-		case err != nil:
-			return fmt.Errorf("read the journal: %w", err)
+		if ctx.Err() != nil || errors.Is(err, journal.ErrClosed) {
+			return
 		}
+		if err != nil {
+			f.wait(ctx, err)
+			continue
+		}
+		f.recovered()
 		f.index.Tick(now)
 		if oldest := f.journal.Stats().Oldest; oldest != f.oldest {
 			f.oldest = oldest
@@ -51,40 +61,46 @@ func (f *feed) run(ctx context.Context) error {
 func (f *feed) step(ctx context.Context) (time.Time, error) {
 	wait, cancel := context.WithTimeout(ctx, idle)
 	defer cancel()
+	end := f.journal.Stats().End
 	records, err := f.reader.Next(wait, feedBytes)
 	if errors.Is(err, context.DeadlineExceeded) {
+		// Nothing more was there, so everything up to the end has been seen,
+		// even where damage was skipped.
+		f.next = max(f.next, end)
 		return time.Now(), nil
 	}
 	if err != nil {
 		return time.Time{}, err
 	}
 	for _, record := range records {
-		if err := f.add(record); err != nil {
+		if err := f.index.AddRecord(record); err != nil {
 			f.logger.Error("a journal record is not indexed", "offset", uint64(record.Offset), "error", err)
 		}
 	}
-	return records[len(records)-1].Time, nil
+	last := records[len(records)-1]
+	f.next = last.Next
+	return last.Time, nil
 }
 
-func (f *feed) add(record journal.Record) error {
-	from := index.Origin{Offset: record.Offset, Time: record.Time}
-	switch record.Signal {
-	case journal.Traces:
-		return wire.WalkSpans(record.Payload, func(r *wire.Resource, _ *wire.Scope, s *wire.Span) error {
-			if s.HasIDs() {
-				span := index.FromWire(r, s, f.links)
-				f.links = span.Links
-				f.index.AddSpan(from, span)
-			}
-			return nil
-		})
-	case journal.Logs:
-		return wire.WalkLogs(record.Payload, func(_ *wire.Resource, _ *wire.Scope, l *wire.LogRecord) error {
-			if l.TraceID != (wire.TraceID{}) {
-				f.index.AddLog(from, index.TraceID(l.TraceID))
-			}
-			return nil
-		})
+// wait reports the error, once in the log, and lets some time pass.
+func (f *feed) wait(ctx context.Context, err error) {
+	if f.pause == 0 {
+		f.logger.Error("the viewer cannot read the journal and tries again", "error", err)
 	}
-	return nil
+	f.report(f.next, err)
+	f.pause = min(max(2*f.pause, firstPause), maxPause)
+	timer := time.NewTimer(f.pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+func (f *feed) recovered() {
+	if f.pause > 0 {
+		f.logger.Info("the viewer reads the journal again")
+	}
+	f.pause = 0
+	f.report(f.next, nil)
 }

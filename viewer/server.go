@@ -4,7 +4,23 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"github.com/waybill-dev/waybill/viewer/jaeger"
+	"github.com/waybill-dev/waybill/viewer/query"
 )
+
+// newMux has all that the viewer serves.
+func newMux(engine *query.Engine, logger *slog.Logger) (*http.ServeMux, error) {
+	mux := http.NewServeMux()
+	jaeger.Register(mux, engine, logger)
+	metrics, err := metricsHandler(engine, logger)
+	if err != nil {
+		return nil, err
+	}
+	mux.Handle("GET /metrics", metrics)
+	mux.Handle("GET /healthz", healthHandler(engine))
+	return mux, nil
+}
 
 // newServer bounds how long a client may take at each step, so that slow ones
 // hold no connection for ever.

@@ -13,6 +13,8 @@ import (
 	"sync"
 
 	"github.com/waybill-dev/waybill/collector/journal"
+	"github.com/waybill-dev/waybill/viewer/index"
+	"github.com/waybill-dev/waybill/viewer/query"
 )
 
 // Viewer indexes one journal and serves what it finds. Its methods are safe
@@ -21,6 +23,7 @@ type Viewer struct {
 	logger   *slog.Logger
 	listener net.Listener
 	server   *http.Server
+	reader   journal.Reader
 	stop     context.CancelFunc
 	running  sync.WaitGroup
 }
@@ -32,14 +35,27 @@ func Start(ctx context.Context, cfg Config, j journal.Journal, logger *slog.Logg
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("viewer configuration: %w", err)
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Address)
+	x := index.New(cfg.limits())
+	engine := query.New(x, j)
+	mux, err := newMux(engine, logger)
 	if err != nil {
 		return nil, fmt.Errorf("viewer: %w", err)
 	}
-	_, stop := context.WithCancel(ctx)
-	_ = j
-	v := &Viewer{logger: logger, listener: listener, stop: stop}
-	v.server = newServer(http.NotFoundHandler(), logger)
+	reader, err := j.Reader("")
+	if err != nil {
+		return nil, fmt.Errorf("viewer: read the journal: %w", err)
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Address)
+	if err != nil {
+		_ = reader.Close() // it holds nothing that could be lost
+		return nil, fmt.Errorf("viewer: %w", err)
+	}
+	v := &Viewer{logger: logger, listener: listener, reader: reader}
+	v.server = newServer(secure(newGuard(listener.Addr(), cfg.Hosts, mux)), logger)
+	feeding, stop := context.WithCancel(ctx)
+	v.stop = stop
+	f := &feed{journal: j, reader: reader, index: x, logger: logger, report: engine.Report}
+	v.running.Go(func() { f.run(feeding) })
 	v.running.Go(func() {
 		if err := v.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			logger.Error("viewer stopped serving", "error", err)
@@ -60,10 +76,13 @@ func (v *Viewer) Handler() http.Handler { return v.server.Handler }
 func (v *Viewer) Shutdown(ctx context.Context) error {
 	err := v.server.Shutdown(ctx)
 	if err != nil {
-		_ = v.server.Close()
+		_ = v.server.Close() // the error that counts is Shutdown's
 	}
 	v.stop()
 	v.running.Wait()
+	if closed := v.reader.Close(); err == nil {
+		err = closed
+	}
 	if err != nil {
 		return fmt.Errorf("shut down viewer: %w", err)
 	}
