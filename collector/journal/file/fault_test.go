@@ -246,6 +246,7 @@ func TestGroupShares(t *testing.T) {
 			}
 		}
 	}
+	waitFor(func() bool { return j.spare != nil }) // The committer is at rest.
 	start(1)
 	waitFor(func() bool { return j.spare == nil }) // The committer has taken the first.
 	for n := range 20 {
