@@ -1,6 +1,9 @@
 package user
 
-// Seed is the customers that a new shop starts with. The last one is blocked.
+// BlockedID is the customer who may not order.
+const BlockedID = "usr_mallory"
+
+// Seed is the customers that a new shop starts with.
 func Seed() []User {
 	names := []struct{ id, name string }{
 		{"ada", "Ada Lindqvist"},
@@ -26,10 +29,8 @@ func Seed() []User {
 	}
 	users := make([]User, len(names))
 	for i, n := range names {
-		users[i] = User{
-			ID: "usr_" + n.id, Name: n.name, Email: n.id + "@example.com",
-			Blocked: i == len(names)-1,
-		}
+		users[i] = User{ID: "usr_" + n.id, Name: n.name, Email: n.id + "@example.com"}
+		users[i].Blocked = users[i].ID == BlockedID
 	}
 	return users
 }

@@ -1,0 +1,165 @@
+package shopper
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"math"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// gatewayDouble answers in the place of the network, so that a test's clock
+// can be a false one.
+type gatewayDouble func(*http.Request) (*http.Response, error)
+
+func (g gatewayDouble) RoundTrip(r *http.Request) (*http.Response, error) { return g(r) }
+
+func newShopper(cfg Config, gateway gatewayDouble) *shopper {
+	return &shopper{config: cfg, client: &http.Client{Transport: gateway}, logger: slog.New(slog.DiscardHandler)}
+}
+
+func answer(status int, header http.Header) *http.Response {
+	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader("{}"))}
+}
+
+// shopFor runs the shopper for so long.
+func shopFor(t *testing.T, s *shopper, d time.Duration) Report {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	s.run(ctx)
+	return s.report()
+}
+
+func TestSlowShopIsNotAskedLessOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := DefaultConfig()
+		cfg.Rate, cfg.Parallel = 10, 1000
+		var asked atomic.Int64
+		s := newShopper(cfg, func(r *http.Request) (*http.Response, error) {
+			asked.Add(1)
+			select {
+			case <-time.After(3 * time.Second):
+				return answer(http.StatusConflict, nil), nil
+			case <-r.Context().Done():
+				return nil, r.Context().Err()
+			}
+		})
+		got := shopFor(t, s, 9950*time.Millisecond)
+		if asked.Load() != 100 {
+			t.Errorf("asked %d times, want 100", asked.Load())
+		}
+		// Those of the last three seconds were cut off by the end.
+		if want := (Report{Refused: 70}); got != want {
+			t.Errorf("report is %+v, want %+v", got, want)
+		}
+	})
+}
+
+func TestCustomersWhoFindTheShopFullAreMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := DefaultConfig()
+		cfg.Rate, cfg.Parallel = 10, 4
+		var inside, most atomic.Int64
+		s := newShopper(cfg, func(*http.Request) (*http.Response, error) {
+			most.Store(max(most.Load(), inside.Add(1)))
+			defer inside.Add(-1)
+			time.Sleep(975 * time.Millisecond) // By the bubble's clock.
+			return answer(http.StatusServiceUnavailable, nil), nil
+		})
+		got := shopFor(t, s, 1950*time.Millisecond)
+		if want := (Report{Failed: 8, Missed: 12}); got != want {
+			t.Errorf("report is %+v, want %+v", got, want)
+		}
+		if most.Load() != 4 {
+			t.Errorf("%d customers at once, want 4", most.Load())
+		}
+	})
+}
+
+func TestSomeCustomersLookAtTheirOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := DefaultConfig()
+		cfg.Rate = 100
+		var placed, looked, traced atomic.Int64
+		s := newShopper(cfg, func(r *http.Request) (*http.Response, error) {
+			if r.Header.Get("Traceparent") != "" {
+				traced.Add(1)
+			}
+			if r.Method == http.MethodGet && r.URL.String() == "http://127.0.0.1:8080/api/v1/orders/ord_1" {
+				looked.Add(1)
+				return answer(http.StatusOK, nil), nil
+			}
+			placed.Add(1)
+			return answer(http.StatusCreated, http.Header{"Location": {"/api/v1/orders/ord_1"}}), nil
+		})
+		got := shopFor(t, s, 99995*time.Millisecond)
+		if got.Confirmed != 10_000 || placed.Load() != 10_000 {
+			t.Errorf("%d orders of %d confirmed, want 10000", got.Confirmed, placed.Load())
+		}
+		if share := float64(looked.Load()) / 10_000; math.Abs(share-looking) > 0.02 {
+			t.Errorf("%.3f looked, want %.3f", share, looking)
+		}
+		if traced.Load() != 0 {
+			t.Error("the shopper takes part in a trace")
+		}
+	})
+}
+
+func TestAbsentShopIsReportedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lines strings.Builder
+		closed := true
+		cfg := DefaultConfig()
+		s := newShopper(cfg, func(*http.Request) (*http.Response, error) {
+			if closed {
+				return nil, errors.New("connection refused")
+			}
+			return answer(http.StatusConflict, nil), nil
+		})
+		s.logger = slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.MessageKey {
+				return a
+			}
+			return slog.Attr{}
+		}}))
+		if got := shopFor(t, s, 5*time.Second-1); got.Failed != 10 {
+			t.Errorf("report is %+v, want 10 failed", got)
+		}
+		closed = false
+		shopFor(t, s, 5*time.Second-1)
+		want := "msg=\"the shop does not answer\"\nmsg=\"the shop answers again\"\n"
+		if diff := cmp.Diff(want, lines.String()); diff != "" {
+			t.Errorf("log (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestConfigIsValidated(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"no gateway":  func(c *Config) { c.GatewayURL = "" },
+		"no scheme":   func(c *Config) { c.GatewayURL = "127.0.0.1:8080" },
+		"rate 0":      func(c *Config) { c.Rate = 0 },
+		"rate NaN":    func(c *Config) { c.Rate = math.NaN() },
+		"rate Inf":    func(c *Config) { c.Rate = math.Inf(1) },
+		"no places":   func(c *Config) { c.Parallel = 0 },
+		"no patience": func(c *Config) { c.Timeout = 0 },
+	} {
+		cfg := DefaultConfig()
+		change(&cfg)
+		if _, err := Run(t.Context(), cfg, slog.New(slog.DiscardHandler)); err == nil {
+			t.Errorf("%s: was accepted", name)
+		}
+	}
+	if err := DefaultConfig().Validate(); err != nil {
+		t.Error(err)
+	}
+}
