@@ -1,7 +1,7 @@
 package instrument
 
 import (
-	"sync"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -12,23 +12,14 @@ import (
 	"github.com/waybill-dev/waybill/middleware/internal/semconv"
 )
 
-// maxSeries bounds the series of one Duration. The label sets are bounded by
-// construction as far as the instrumentation can do it; routes, methods and
-// destinations come from the application, and it may err.
-const maxSeries = 2000
-
-// Overflow is the value of every label of the series that takes what maxSeries
-// refuses; its name is OpenTelemetry's attribute for this.
-const Overflow = "otel.metric.overflow"
+// exemplarEvery is how often a bucket takes a new exemplar. Making one costs
+// more than the observation, and a scrape sees only the last.
+const exemplarEvery = time.Second
 
 // Duration is a histogram of seconds whose series are found by a key of the
 // caller's, without building labels. It is safe for concurrent use.
 type Duration[K comparable] struct {
-	vec    *prometheus.HistogramVec
-	labels func(K) []string
-
-	series sync.Map // K → prometheus.Observer
-	count  atomic.Int64
+	series *cache[K, *histogram]
 }
 
 // NewDuration registers the histogram. labels turns a key into the values of
@@ -36,46 +27,80 @@ type Duration[K comparable] struct {
 func NewDuration[K comparable](
 	registerer prometheus.Registerer, metric semconv.Metric, labels func(K) []string, attributes ...attribute.Key,
 ) (*Duration[K], error) {
+	series, err := newHistograms(registerer, metric, semconv.Buckets(), labels, attributes)
+	if err != nil {
+		return nil, err
+	}
+	return &Duration[K]{series: series}, nil
+}
+
+// Observe adds one duration; a sampled span becomes its exemplar, unless its
+// bucket has got one within the last second.
+func (d *Duration[K]) Observe(key K, took time.Duration, span trace.SpanContext) {
+	d.series.get(key).observe(took.Seconds(), span)
+}
+
+// Size is a histogram of bytes, and otherwise as Duration.
+type Size[K comparable] struct {
+	series *cache[K, *histogram]
+}
+
+// NewSize registers the histogram, with labels as in NewDuration.
+func NewSize[K comparable](
+	registerer prometheus.Registerer, metric semconv.Metric, labels func(K) []string, attributes ...attribute.Key,
+) (*Size[K], error) {
+	series, err := newHistograms(registerer, metric, semconv.SizeBuckets(), labels, attributes)
+	if err != nil {
+		return nil, err
+	}
+	return &Size[K]{series: series}, nil
+}
+
+// Observe adds one size.
+func (s *Size[K]) Observe(key K, size int64, span trace.SpanContext) {
+	s.series.get(key).observe(float64(size), span)
+}
+
+func newHistograms[K comparable](
+	registerer prometheus.Registerer, metric semconv.Metric, buckets []float64, labels func(K) []string, attributes []attribute.Key,
+) (*cache[K, *histogram], error) {
 	vec, err := Register(registerer, prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: metric.Prometheus(), Help: metric.Help, Buckets: semconv.Buckets(),
+		Name: metric.Prometheus(), Help: metric.Help, Buckets: buckets,
 	}, semconv.Labels(attributes...)))
 	if err != nil {
 		return nil, err
 	}
-	return &Duration[K]{vec: vec, labels: labels}, nil
+	return newCache(labels, func(values []string) *histogram {
+		return &histogram{
+			observer: vec.WithLabelValues(values...), buckets: buckets, exemplarAt: make([]atomic.Int64, len(buckets)+1),
+		}
+	}), nil
 }
 
-// Observe adds one duration; a sampled span becomes its exemplar.
-func (d *Duration[K]) Observe(key K, took time.Duration, span trace.SpanContext) {
-	observer := d.observer(key)
-	if !span.IsSampled() {
-		observer.Observe(took.Seconds())
+// histogram is one series. It remembers when each bucket has got its exemplar,
+// in nanoseconds since began.
+type histogram struct {
+	observer   prometheus.Observer
+	buckets    []float64
+	exemplarAt []atomic.Int64
+}
+
+// began makes monotonic times small, and never 0.
+var began = time.Now().Add(-time.Nanosecond)
+
+func (h *histogram) observe(value float64, span trace.SpanContext) {
+	if !span.IsSampled() || !h.wantsExemplar(value) {
+		h.observer.Observe(value)
 		return
 	}
-	observer.(prometheus.ExemplarObserver).ObserveWithExemplar(took.Seconds(), prometheus.Labels{
+	h.observer.(prometheus.ExemplarObserver).ObserveWithExemplar(value, prometheus.Labels{
 		"trace_id": span.TraceID().String(), "span_id": span.SpanID().String(),
 	})
 }
 
-func (d *Duration[K]) observer(key K) prometheus.Observer {
-	if found, ok := d.series.Load(key); ok {
-		return found.(prometheus.Observer)
-	}
-	if d.count.Add(1) > maxSeries {
-		d.count.Add(-1)
-		return d.vec.WithLabelValues(d.overflowLabels(key)...)
-	}
-	made, loaded := d.series.LoadOrStore(key, d.vec.WithLabelValues(d.labels(key)...))
-	if loaded {
-		d.count.Add(-1)
-	}
-	return made.(prometheus.Observer)
-}
-
-func (d *Duration[K]) overflowLabels(key K) []string {
-	values := d.labels(key)
-	for i := range values {
-		values[i] = Overflow
-	}
-	return values
+func (h *histogram) wantsExemplar(value float64) bool {
+	bucket, _ := slices.BinarySearch(h.buckets, value)
+	now := int64(time.Since(began))
+	last := h.exemplarAt[bucket].Load()
+	return (last == 0 || now-last >= int64(exemplarEvery)) && h.exemplarAt[bucket].CompareAndSwap(last, now)
 }

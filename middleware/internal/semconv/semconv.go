@@ -19,6 +19,7 @@ const (
 const (
 	HTTPRequestMethod         = attribute.Key("http.request.method")
 	HTTPRequestMethodOriginal = attribute.Key("http.request.method_original")
+	HTTPRequestResendCount    = attribute.Key("http.request.resend_count")
 	HTTPRequestBodySize       = attribute.Key("http.request.body.size")
 	HTTPResponseBodySize      = attribute.Key("http.response.body.size")
 	HTTPResponseStatusCode    = attribute.Key("http.response.status_code")
@@ -31,6 +32,7 @@ const (
 	NetworkProtocolVersion    = attribute.Key("network.protocol.version")
 	NetworkPeerAddress        = attribute.Key("network.peer.address")
 	NetworkPeerPort           = attribute.Key("network.peer.port")
+	ClientAddress             = attribute.Key("client.address")
 	ServerAddress             = attribute.Key("server.address")
 	ServerPort                = attribute.Key("server.port")
 	ErrorType                 = attribute.Key("error.type")
@@ -80,6 +82,8 @@ type Metric struct{ Name, Unit, Help string }
 var (
 	HTTPServerRequestDuration = Metric{"http.server.request.duration", "s", "Duration of HTTP server requests."}
 	HTTPServerActiveRequests  = Metric{"http.server.active_requests", "{request}", "Number of active HTTP server requests."}
+	HTTPServerRequestBodySize = Metric{"http.server.request.body.size", "By", "Size of HTTP server request bodies."}
+	HTTPServerResponseSize    = Metric{"http.server.response.body.size", "By", "Size of HTTP server response bodies."}
 	HTTPClientRequestDuration = Metric{"http.client.request.duration", "s", "Duration of HTTP client requests."}
 	RPCServerCallDuration     = Metric{"rpc.server.call.duration", "s", "Duration of inbound RPCs."}
 	RPCClientCallDuration     = Metric{"rpc.client.call.duration", "s", "Duration of outbound RPCs."}
@@ -92,11 +96,20 @@ func Buckets() []float64 {
 	return []float64{0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10}
 }
 
+// SizeBuckets are boundaries for sizes, in bytes: from an empty body to 16 MiB,
+// each four times the one before.
+func SizeBuckets() []float64 {
+	return []float64{0, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20}
+}
+
 // Prometheus is the name that Prometheus's OTLP translation gives the metric.
 func (m Metric) Prometheus() string {
 	name := strings.ReplaceAll(m.Name, ".", "_")
-	if m.Unit == "s" {
+	switch m.Unit {
+	case "s":
 		name += "_seconds"
+	case "By":
+		name += "_bytes"
 	}
 	return name
 }
@@ -124,14 +137,15 @@ type Origins struct {
 func NewOrigins() Origins {
 	o := Origins{metrics: map[string]Metric{}, labels: map[string]string{}}
 	for _, m := range []Metric{
-		HTTPServerRequestDuration, HTTPServerActiveRequests, HTTPClientRequestDuration, RPCServerCallDuration, RPCClientCallDuration,
+		HTTPServerRequestDuration, HTTPServerActiveRequests, HTTPServerRequestBodySize, HTTPServerResponseSize,
+		HTTPClientRequestDuration, RPCServerCallDuration, RPCClientCallDuration,
 		MessagingClientDuration, MessagingProcessDuration,
 	} {
 		o.metrics[m.Prometheus()] = m
 	}
 	for _, key := range []attribute.Key{
 		HTTPRequestMethod, HTTPResponseStatusCode, HTTPRoute, URLScheme, ServerAddress, ServerPort, ErrorType,
-		RPCSystemName, RPCMethod, RPCResponseStatusCode,
+		NetworkProtocolVersion, RPCSystemName, RPCMethod, RPCResponseStatusCode,
 		MessagingSystem, MessagingOperationName, MessagingDestinationName, MessagingConsumerGroup,
 	} {
 		o.labels[Label(key)] = string(key)
