@@ -3,6 +3,7 @@ package viewer_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -42,8 +43,15 @@ func start(t *testing.T, j journal.Journal, alter func(*viewer.Config)) *viewer.
 	return v
 }
 
+// answer is a response that has been read.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
 // get asks the viewer over its listener.
-func get(t *testing.T, v *viewer.Viewer, path string) (*http.Response, string) {
+func get(t *testing.T, v *viewer.Viewer, path string) answer {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+v.Addr().String()+path, http.NoBody)
 	if err != nil {
@@ -53,12 +61,11 @@ func get(t *testing.T, v *viewer.Viewer, path string) (*http.Response, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	if err != nil {
+	if err := errors.Join(err, response.Body.Close()); err != nil {
 		t.Fatal(err)
 	}
-	return response, string(body)
+	return answer{response.StatusCode, response.Header, string(body)}
 }
 
 type health struct {
@@ -72,9 +79,8 @@ func await(t *testing.T, v *viewer.Viewer, fits func(health) bool) {
 	t.Helper()
 	var h health
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		_, body := get(t, v, "/healthz")
 		h = health{}
-		if err := json.Unmarshal([]byte(body), &h); err != nil {
+		if err := json.Unmarshal([]byte(get(t, v, "/healthz").body), &h); err != nil {
 			t.Fatal(err)
 		}
 		if fits(h) {
@@ -102,14 +108,13 @@ func TestViewerFollowsAJournalThatIsWritten(t *testing.T) {
 		writers.Go(func() { appendTraces(t, j, 50+w*50, 50) })
 	}
 	for range 20 {
-		response, body := get(t, v, "/api/traces?service=gateway&limit=300")
-		if response.StatusCode != http.StatusOK {
-			t.Errorf("while it is written: %s\n%s", response.Status, body)
+		if got := get(t, v, "/api/traces?service=gateway&limit=300"); got.status != http.StatusOK {
+			t.Errorf("while it is written: %d\n%s", got.status, got.body)
 		}
 	}
 	writers.Wait()
 	await(t, v, func(h health) bool { return h.Status == "ok" && h.Traces == 250 && h.Behind == 0 })
-	_, body := get(t, v, "/api/traces/"+viewertest.TraceID(249).String())
+	body := get(t, v, "/api/traces/"+viewertest.TraceID(249).String()).body
 	if !strings.Contains(body, `"operationName":"op-249"`) {
 		t.Errorf("the last trace:\n%s", body)
 	}
@@ -120,8 +125,8 @@ func TestViewerStaysWithinItsBounds(t *testing.T) {
 	v := start(t, j, func(cfg *viewer.Config) { cfg.MaxTraces = 10 })
 	appendTraces(t, j, 0, 100)
 	await(t, v, func(h health) bool { return h.Behind == 0 && h.Traces == 10 })
-	if response, _ := get(t, v, "/api/traces/"+viewertest.TraceID(5).String()); response.StatusCode != http.StatusNotFound {
-		t.Errorf("a trace that the index let go: %s", response.Status)
+	if got := get(t, v, "/api/traces/"+viewertest.TraceID(5).String()); got.status != http.StatusNotFound {
+		t.Errorf("a trace that the index let go: %d", got.status)
 	}
 }
 
@@ -141,15 +146,15 @@ func TestViewerForgetsWhatTheJournalDeletes(t *testing.T) {
 	appendTraces(t, j, 0, 1000)
 	// A record takes at least 100 of the journal's 65536 bytes.
 	await(t, v, func(h health) bool { return h.Behind == 0 && h.Traces > 50 && h.Traces < 656 })
-	if response, _ := get(t, v, "/api/traces/"+viewertest.TraceID(1).String()); response.StatusCode != http.StatusNotFound {
-		t.Errorf("a trace that the journal has deleted: %s", response.Status)
+	if got := get(t, v, "/api/traces/"+viewertest.TraceID(1).String()); got.status != http.StatusNotFound {
+		t.Errorf("a trace that the journal has deleted: %d", got.status)
 	}
 }
 
 func TestViewerTellsBrowsersWhatNotToDo(t *testing.T) {
 	v := start(t, memory.New(memory.Config{}), nil)
-	response, _ := get(t, v, "/healthz")
-	policy := response.Header.Get("Content-Security-Policy")
+	header := get(t, v, "/healthz").header
+	policy := header.Get("Content-Security-Policy")
 	for _, want := range []string{"default-src 'self'", "script-src 'self';", "style-src 'self';"} {
 		if !strings.Contains(policy, want) {
 			t.Errorf("the policy %q lacks %q", policy, want)
@@ -158,7 +163,7 @@ func TestViewerTellsBrowsersWhatNotToDo(t *testing.T) {
 	if strings.Contains(policy, "unsafe") {
 		t.Errorf("policy: %q", policy)
 	}
-	if got := response.Header.Get("X-Content-Type-Options"); got != "nosniff" {
+	if got := header.Get("X-Content-Type-Options"); got != "nosniff" {
 		t.Errorf("X-Content-Type-Options: %q", got)
 	}
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/services", http.NoBody)
@@ -175,7 +180,7 @@ func TestViewerCountsItself(t *testing.T) {
 	appendTraces(t, j, 0, 7)
 	v := start(t, j, nil)
 	await(t, v, func(h health) bool { return h.Traces == 7 && h.Behind == 0 })
-	_, body := get(t, v, "/metrics")
+	body := get(t, v, "/metrics").body
 	for _, want := range []string{
 		"waybill_viewer_traces 7", "waybill_viewer_spans_total 7", "waybill_viewer_journal_readable 1",
 		"waybill_viewer_journal_behind_bytes 0", "waybill_viewer_duplicate_spans_total 0", "waybill_viewer_dropped_traces_total 0",

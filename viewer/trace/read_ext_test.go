@@ -22,12 +22,12 @@ var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 const ms = time.Millisecond
 
-// read indexes the journal and reads one trace back.
-func read(t *testing.T, j journal.Journal, n int) *trace.Trace {
+// read indexes the journal and reads trace 1 back.
+func read(t *testing.T, j journal.Journal) *trace.Trace {
 	t.Helper()
-	summary, ok := viewertest.Index(t, j).Trace(viewertest.TraceID(n))
+	summary, ok := viewertest.Index(t, j).Trace(viewertest.TraceID(1))
 	if !ok {
-		t.Fatalf("trace %d is not in the index", n)
+		t.Fatal("trace 1 is not in the index")
 	}
 	traces, err := trace.Read(t.Context(), j, []index.Summary{summary})
 	if err != nil {
@@ -85,7 +85,7 @@ func TestReadKeepsEverythingSent(t *testing.T) {
 		},
 		Scope: &trace.Scope{Name: "paymw", Version: "0.2.0"},
 	}}}
-	if diff := cmp.Diff(want, read(t, j, 1)); diff != "" {
+	if diff := cmp.Diff(want, read(t, j)); diff != "" {
 		t.Errorf("trace (-want +got):\n%s", diff)
 	}
 }
@@ -104,7 +104,7 @@ func TestReadPutsTogetherWhatCameApart(t *testing.T) {
 	late := viewertest.Span(1, 4, 3, "late", noon.Add(time.Minute), ms)
 	viewertest.AppendSpans(t, j, viewertest.Spans(viewertest.Resource("notification"), late))
 
-	got := read(t, j, 1)
+	got := read(t, j)
 	if diff := cmp.Diff([]string{"first", "second", "third", "late"}, names(got)); diff != "" {
 		t.Errorf("spans (-want +got):\n%s", diff)
 	}
@@ -140,7 +140,7 @@ func TestReadBringsLogs(t *testing.T) {
 			Attributes: []trace.Attribute{{Key: "left", Value: trace.Value{Type: trace.Int, Int: 3}}},
 		},
 	}
-	got := read(t, j, 1)
+	got := read(t, j)
 	if diff := cmp.Diff(want, got.Logs); diff != "" {
 		t.Errorf("logs (-want +got):\n%s", diff)
 	}
@@ -204,7 +204,7 @@ func TestOddTimes(t *testing.T) {
 	far := viewertest.Span(1, 2, 1, "far away", noon, ms)
 	far.StartTimeUnixNano, far.EndTimeUnixNano = math.MaxUint64-1, math.MaxUint64
 	viewertest.AppendSpans(t, j, viewertest.Spans(nil, backwards, far))
-	got := read(t, j, 1)
+	got := read(t, j)
 	for _, s := range got.Spans {
 		if s.Duration() < 0 {
 			t.Errorf("%s lasts %v", s.Name, s.Duration())
