@@ -1,32 +1,97 @@
 // Package grpcmw observes gRPC: a stats handler each for servers and clients
 // makes spans, metrics with exemplars, and passes on the trace, after
 // OpenTelemetry's conventions.
+//
+// Spans are named package.Service/Method. A call of a method that the server
+// does not have is named _OTHER, on the span and on the metric, whatever the
+// caller wrote.
+//
+// The metrics are rpc.server.call.duration and rpc.client.call.duration, with
+// method, status and, when the call has failed, error.type as labels. A peer's
+// address is on spans only. Methods come from the service's own code, except on
+// a server with grpc.UnknownServiceHandler, which serves whatever it is asked
+// for; there the limit on the series of an instrument holds.
+//
+// gRPC tells a stats handler of attempts, not of calls: a call that is retried
+// has one client span and one measurement for each attempt, side by side under
+// the caller's span. An attempt that gRPC made again by itself, because no
+// server had seen the one before, has transparent-retry; a server's span tells
+// in previous-rpc-attempts how often the call was retried before. The names are
+// those of gRFC A72.
+//
+// A client's stream that is neither read to its end nor cancelled never ends
+// for gRPC, and its span neither: see grpc.ClientConn.NewStream.
 package grpcmw
 
 import (
-	"context"
-
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/stats"
+
+	"github.com/waybill-dev/waybill/middleware/internal/instrument"
+	"github.com/waybill-dev/waybill/middleware/internal/semconv"
 )
 
-type config struct {
-	source        Telemetry
-	trace         func(method string) bool
-	isError       func(method string, code codes.Code) bool
-	public        bool
-	messageEvents bool
+// scopeName is the instrumentation scope of the spans.
+const scopeName = "github.com/waybill-dev/waybill/middleware/grpcmw"
+
+// NewServerHandler makes what grpc.StatsHandler takes. It fails if the metric
+// can't be registered.
+func NewServerHandler(options ...Option) (stats.Handler, error) {
+	o, err := newObserver(trace.SpanKindServer, semconv.RPCServerCallDuration, serverError, options)
+	if err != nil {
+		return nil, err
+	}
+	return &serverHandler{observer: o}, nil
 }
 
-type handler struct{}
+// NewClientHandler makes what grpc.WithStatsHandler takes. It fails if the
+// metric can't be registered.
+func NewClientHandler(options ...Option) (stats.Handler, error) {
+	o, err := newObserver(trace.SpanKindClient, semconv.RPCClientCallDuration, clientError, options)
+	if err != nil {
+		return nil, err
+	}
+	return &clientHandler{observer: o}, nil
+}
 
-func (handler) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context   { return ctx }
-func (handler) HandleRPC(context.Context, stats.RPCStats)                         {}
-func (handler) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
-func (handler) HandleConn(context.Context, stats.ConnStats)                       {}
+// observer is what both handlers consist of. It is safe for concurrent use.
+type observer struct {
+	config
+	tracer     trace.Tracer
+	propagator propagation.TextMapPropagator
+	duration   *instrument.Duration[series]
+	methods    methods
+}
 
-// NewServerHandler makes what grpc.StatsHandler takes.
-func NewServerHandler(...Option) (stats.Handler, error) { return handler{}, nil }
+// series identifies one series of the metric.
+type series struct {
+	method string
+	status string
+	failed bool
+}
 
-// NewClientHandler makes what grpc.WithStatsHandler takes.
-func NewClientHandler(...Option) (stats.Handler, error) { return handler{}, nil }
+func newObserver(
+	kind trace.SpanKind, metric semconv.Metric, isError func(string, codes.Code) bool, options []Option,
+) (*observer, error) {
+	o := &observer{config: config{source: instrument.Globals{}, trace: notHealth, isError: isError}}
+	for _, option := range options {
+		option.apply(&o.config)
+	}
+	o.tracer = o.source.TracerProvider().Tracer(scopeName, trace.WithSchemaURL(semconv.SchemaURL))
+	o.propagator = o.source.Propagator()
+	o.methods = methods{kind: kind}
+	var err error
+	o.duration, err = instrument.NewDuration(o.source.Registerer(), metric, series.labels,
+		semconv.RPCSystemName, semconv.RPCMethod, semconv.RPCResponseStatusCode, semconv.ErrorType)
+	return o, err
+}
+
+func (s series) labels() []string {
+	errorType := ""
+	if s.failed {
+		errorType = s.status
+	}
+	return []string{system, s.method, s.status, errorType}
+}

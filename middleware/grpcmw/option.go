@@ -1,6 +1,8 @@
 package grpcmw
 
 import (
+	"strings"
+
 	"google.golang.org/grpc/codes"
 
 	"github.com/waybill-dev/waybill/middleware/internal/instrument"
@@ -15,6 +17,20 @@ type Option interface{ apply(*config) }
 type optionFunc func(*config)
 
 func (f optionFunc) apply(c *config) { f(c) }
+
+// config is what the options come to.
+type config struct {
+	source        Telemetry
+	trace         func(method string) bool
+	isError       func(method string, code codes.Code) bool
+	public        bool
+	messageEvents bool
+}
+
+// notHealth keeps probes out of the traces.
+func notHealth(method string) bool {
+	return !strings.HasPrefix(method, "grpc.health.v1.Health/")
+}
 
 // WithTelemetry sends spans and metrics there. Otherwise they go to
 // OpenTelemetry's global tracer provider and client_golang's default registry.
@@ -32,6 +48,8 @@ func WithFilter(trace func(method string) bool) Option {
 
 // WithErrorStatus decides which statuses are errors of the call. Otherwise the
 // conventions do: on a client all but OK, on a server those that are its fault.
+// It is not asked about OK, nor about calls that the caller has cancelled
+// itself, which are none.
 func WithErrorStatus(isError func(method string, code codes.Code) bool) Option {
 	return optionFunc(func(c *config) { c.isError = isError })
 }

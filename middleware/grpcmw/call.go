@@ -1,0 +1,114 @@
+package grpcmw
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	otelcodes "go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/stats"
+
+	"github.com/waybill-dev/waybill/middleware/internal/semconv"
+)
+
+// call is one call, or on a client one attempt of it. It is the context that
+// TagRPC returns, so that it is found again without a further allocation.
+//
+// A stream's messages and its end may come from different goroutines.
+type call struct {
+	context.Context
+	*observer
+	method string
+	span   trace.Span // nil if the filter wants none
+
+	started time.Time // on a server only
+	begun   bool      // gRPC has a handler for it, and tells how it ends
+
+	sent, received atomic.Int64
+}
+
+// Value gives the call itself to the observer that made it: the handlers of
+// several servers and clients may all have one in the same context.
+func (c *call) Value(key any) any {
+	if key == any(c.observer) {
+		return c
+	}
+	return c.Context.Value(key)
+}
+
+// callOf finds the call that TagRPC has made, or nil.
+func (o *observer) callOf(ctx context.Context) *call {
+	c, _ := ctx.Value(o).(*call)
+	return c
+}
+
+// traced starts the call's span, if it is to have one.
+func (c *call) traced(options []trace.SpanStartOption) {
+	if c.trace(c.method) {
+		c.Context, c.span = c.tracer.Start(c.Context, c.method, options...)
+	}
+}
+
+// recording tells whether attributes are worth making.
+func (c *call) recording() bool { return c.span != nil && c.span.IsRecording() }
+
+// observe takes what both sides are told alike.
+func (c *call) observe(rs stats.RPCStats) {
+	switch rs := rs.(type) {
+	case *stats.Begin:
+		c.begun = true
+		c.methods.add(c.method)
+		if rs.IsTransparentRetryAttempt && c.recording() {
+			c.span.SetAttributes(semconv.GRPCTransparentRetry.Bool(true))
+		}
+	case *stats.InPayload:
+		c.message(semconv.GRPCInboundMessage, &c.received, rs.Length, rs.CompressedLength)
+	case *stats.OutPayload:
+		c.message(semconv.GRPCOutboundMessage, &c.sent, rs.Length, rs.CompressedLength)
+	}
+}
+
+// message adds the event of one message; sizes are in bytes.
+func (c *call) message(event string, count *atomic.Int64, size, compressed int) {
+	if !c.messageEvents || !c.recording() {
+		return
+	}
+	attributes := []attribute.KeyValue{
+		semconv.GRPCMessageSequence.Int64(count.Add(1) - 1), semconv.GRPCMessageSize.Int(size),
+	}
+	if compressed != size {
+		attributes = append(attributes, semconv.GRPCMessageSizeCompressed.Int(compressed))
+	}
+	c.span.AddEvent(event, trace.WithAttributes(attributes...))
+}
+
+// end ends the span and measures the call. abandoned says that the caller has
+// cancelled its context: if that is how the call ended, it is no error
+// (semantic-conventions#3494).
+func (c *call) end(err error, took time.Duration, abandoned bool) {
+	s := statusOf(err)
+	name := statusName(s.Code())
+	abandoned = abandoned && s.Code() == codes.Canceled
+	failed := s.Code() != codes.OK && !abandoned && c.isError(c.method, s.Code())
+	var exemplar trace.SpanContext
+	if c.span != nil {
+		if c.span.IsRecording() {
+			c.describe(name, failed, s.Message())
+		}
+		c.span.End()
+		exemplar = c.span.SpanContext()
+	}
+	c.duration.Observe(series{method: c.method, status: name, failed: failed}, took, exemplar)
+}
+
+func (c *call) describe(status string, failed bool, message string) {
+	if !failed {
+		c.span.SetAttributes(semconv.RPCResponseStatusCode.String(status))
+		return
+	}
+	c.span.SetAttributes(semconv.RPCResponseStatusCode.String(status), semconv.ErrorType.String(status))
+	c.span.SetStatus(otelcodes.Error, message)
+}

@@ -1,0 +1,59 @@
+package grpcmw
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"go.opentelemetry.io/otel/attribute"
+	"google.golang.org/grpc/stats"
+
+	"github.com/waybill-dev/waybill/middleware/internal/semconv"
+)
+
+// clientHandler observes the calls that a client makes, attempt by attempt.
+type clientHandler struct{ *observer }
+
+// TagRPC implements stats.Handler: it starts the span and puts the trace into
+// the metadata.
+func (h *clientHandler) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
+	c := &call{Context: ctx, observer: h.observer, method: strings.TrimPrefix(info.FullMethodName, "/")}
+	c.traced(h.methods.startOptions(c.method))
+	var carrier outgoing
+	h.propagator.Inject(c.Context, &carrier)
+	c.Context = carrier.context(c.Context)
+	return c
+}
+
+// HandleRPC implements stats.Handler.
+func (h *clientHandler) HandleRPC(ctx context.Context, rs stats.RPCStats) {
+	c := h.callOf(ctx)
+	if c == nil {
+		return
+	}
+	switch rs := rs.(type) {
+	case *stats.OutHeader:
+		if c.recording() {
+			c.departed(rs)
+		}
+	case *stats.End:
+		// gRPC itself cancels the context of a call only after this.
+		abandoned := errors.Is(ctx.Err(), context.Canceled)
+		c.end(rs.Error, rs.EndTime.Sub(rs.BeginTime), abandoned)
+	default:
+		c.observe(rs)
+	}
+}
+
+// departed records who is called. Without a connection nobody is.
+func (c *call) departed(header *stats.OutHeader) {
+	var room [4]attribute.KeyValue
+	attributes := appendHostPort(room[:0], header.Authority, semconv.ServerAddress, semconv.ServerPort)
+	c.span.SetAttributes(appendPeer(attributes, header.RemoteAddr)...)
+}
+
+// TagConn implements stats.Handler.
+func (*clientHandler) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+
+// HandleConn implements stats.Handler.
+func (*clientHandler) HandleConn(context.Context, stats.ConnStats) {}
