@@ -7,20 +7,23 @@ import (
 	"github.com/waybill-dev/waybill/collector/derive"
 	"github.com/waybill-dev/waybill/collector/export"
 	"github.com/waybill-dev/waybill/collector/journal/file"
+	"github.com/waybill-dev/waybill/collector/receive"
 )
 
 // Config has one field for each stage, in the order in which data passes.
 type Config struct {
-	Journal file.Config   `yaml:"journal"`
-	Derive  derive.Config `yaml:"derive"`
-	Export  export.Config `yaml:"export"`
-	Admin   admin.Config  `yaml:"admin"`
+	Receive receive.Config `yaml:"receive"`
+	Journal file.Config    `yaml:"journal"`
+	Derive  derive.Config  `yaml:"derive"`
+	Export  export.Config  `yaml:"export"`
+	Admin   admin.Config   `yaml:"admin"`
 }
 
 // DefaultConfig receives OTLP and serves derived metrics on the loopback
 // address, keeps its journal in data/journal, and forwards nothing.
 func DefaultConfig() Config {
 	cfg := Config{
+		Receive: receive.DefaultConfig(),
 		Journal: file.DefaultConfig(),
 		Derive:  derive.DefaultConfig(),
 		Export:  export.DefaultConfig(),
@@ -32,12 +35,13 @@ func DefaultConfig() Config {
 
 // Validate reports all that is wrong with the configuration.
 func (c Config) Validate() error {
-	return errors.Join(c.Journal.Validate(), c.Derive.Validate(), c.Export.Validate(), c.Admin.Validate())
+	return errors.Join(c.Receive.Validate(), c.Journal.Validate(), c.Derive.Validate(), c.Export.Validate(), c.Admin.Validate())
 }
 
 // sections are the top-level keys of the configuration file.
 func (c *Config) sections() map[string]any {
 	return map[string]any{
+		"receive": &c.Receive,
 		"journal": &c.Journal,
 		"derive":  &c.Derive,
 		"export":  &c.Export,

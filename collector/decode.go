@@ -54,40 +54,51 @@ func (d *document) decode(data []byte, sections map[string]any) error {
 func (d *document) section(node *yaml.Node, key string, target reflect.Value) {
 	before := len(d.errs)
 	settings := d.mapping(node, target.Type(), key, nil)
-	defaults := reflect.New(target.Type()).Elem()
-	defaults.Set(target)
 	for _, s := range settings {
 		target.FieldByIndex(s.index).Set(s.value)
 	}
 	if len(d.errs) > before {
 		return
 	}
-	if err := validate(target); err != nil {
-		d.blame(node.Line, key, defaults, settings, err)
-	}
-}
-
-// blame reports why a section is not valid, at the line since which it has not
-// been: the section's settings are applied to its defaults one by one.
-func (d *document) blame(line int, key string, section reflect.Value, settings []setting, err error) {
-	valid := validate(section) == nil
-	for _, s := range settings {
-		section.FieldByIndex(s.index).Set(s.value)
-		switch now := validate(section) == nil; {
-		case valid && !now:
-			line, key, valid = s.line, s.path, false
-		case now:
-			valid = true
+	if section, ok := reflect.TypeAssert[interface{ Validate() error }](target.Addr()); ok {
+		for _, err := range split(section.Validate()) {
+			d.blame(node.Line, key, settings, err.Error())
 		}
 	}
-	d.fail(line, key, "%v", err)
 }
 
-func validate(section reflect.Value) error {
-	if v, ok := reflect.TypeAssert[interface{ Validate() error }](section.Addr()); ok {
-		return v.Validate()
+// split returns the errors that errors.Join has joined.
+func split(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []error
+		for _, err := range joined.Unwrap() {
+			all = append(all, split(err)...)
+		}
+		return all
 	}
-	return nil
+	if err == nil {
+		return nil
+	}
+	return []error{err}
+}
+
+// blame reports an error of a section's Validate, which begins with the key
+// that it is about. Where the file does not have that key, a key that the error
+// mentions is to blame: it does not go with the other's default.
+func (d *document) blame(line int, section string, settings []setting, reason string) {
+	for _, s := range settings {
+		if rest, found := strings.CutPrefix(reason, strings.TrimPrefix(s.path, section+".")+": "); found {
+			d.fail(s.line, s.path, "%s", rest)
+			return
+		}
+	}
+	for _, s := range settings {
+		if strings.Contains(reason, s.path[strings.LastIndexByte(s.path, '.')+1:]) {
+			line = s.line
+			break
+		}
+	}
+	d.fail(line, section, "%s", reason)
 }
 
 // entries calls visit for each key of a mapping and reports those that it does

@@ -66,6 +66,7 @@ func (d *document) parse(data []byte) (*yaml.Node, error) {
 }
 
 // syntax gives the parser's error, "yaml: line 3: …", the form of the others.
+// The parser leaves out the line when it is the first.
 func (d *document) syntax(err error) error {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	if line, reason, found := strings.Cut(strings.TrimPrefix(text, "line "), ": "); found {
@@ -73,5 +74,5 @@ func (d *document) syntax(err error) error {
 			return fmt.Errorf("%s:%s: %s", d.name, line, reason)
 		}
 	}
-	return fmt.Errorf("%s: %s", d.name, text)
+	return fmt.Errorf("%s:1: %s", d.name, text)
 }

@@ -26,14 +26,14 @@ func DefaultConfig() Config {
 // Enabled says whether there is to be a listener.
 func (c Config) Enabled() bool { return c.Address != "off" }
 
-// Validate reports all that is wrong with the configuration.
+// Validate reports all that is wrong with the configuration, by its keys.
 func (c Config) Validate() error {
 	var errs []error
 	if _, _, err := net.SplitHostPort(c.Address); err != nil && c.Enabled() {
-		errs = append(errs, fmt.Errorf("admin address: %w", err))
+		errs = append(errs, fmt.Errorf("address: %w", err))
 	}
 	if c.StallAfter < 0 {
-		errs = append(errs, fmt.Errorf("stall_after %v is negative", c.StallAfter))
+		errs = append(errs, fmt.Errorf("stall_after: %v is negative", c.StallAfter))
 	}
 	return errors.Join(errs...)
 }

@@ -32,17 +32,17 @@ func DefaultConfig() Config {
 // Enabled says whether anything is to be derived.
 func (c Config) Enabled() bool { return c.Address != "off" }
 
-// Validate reports all that is wrong with the configuration.
+// Validate reports all that is wrong with the configuration, by its keys.
 func (c Config) Validate() error {
 	var errs []error
 	if _, _, err := net.SplitHostPort(c.Address); err != nil && c.Enabled() {
-		errs = append(errs, fmt.Errorf("derive address: %w", err))
+		errs = append(errs, fmt.Errorf("address: %w", err))
 	}
 	if c.MaxSeries < minSeries {
-		errs = append(errs, fmt.Errorf("max_series %d: want at least %d", c.MaxSeries, minSeries))
+		errs = append(errs, fmt.Errorf("max_series: %d: want at least %d", c.MaxSeries, minSeries))
 	}
 	if c.ExpireAfter < 0 {
-		errs = append(errs, fmt.Errorf("expire_after %v is negative", c.ExpireAfter))
+		errs = append(errs, fmt.Errorf("expire_after: %v is negative", c.ExpireAfter))
 	}
 	return errors.Join(errs...)
 }

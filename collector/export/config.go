@@ -38,40 +38,40 @@ func DefaultConfig() Config {
 	return Config{Traces: d, Metrics: d, Logs: d}
 }
 
-// Validate reports all that is wrong with the configuration.
+// Validate reports all that is wrong with the configuration, by its keys.
 func (c Config) Validate() error {
 	return errors.Join(c.Traces.validate("traces"), c.Metrics.validate("metrics"), c.Logs.validate("logs"))
 }
 
 func (d Destination) validate(signal string) error {
 	var errs []error
-	fail := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("export of "+signal+": "+format, args...))
+	fail := func(key, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s.%s: %s", signal, key, fmt.Sprintf(format, args...)))
 	}
 	if d.Endpoint != "" {
 		u, err := url.Parse(d.Endpoint)
 		switch {
 		case err != nil:
-			fail("endpoint is no URL") // The error would quote it, and with it a password.
+			fail("endpoint", "no URL") // The error would quote it, and with it a password.
 		case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
-			fail("endpoint %q: want http://host:port or https://host:port", u.Redacted())
+			fail("endpoint", "%q: want http://host:port or https://host:port", u.Redacted())
 		case u.RawQuery != "" || u.Fragment != "":
-			fail("endpoint %q: a path is added, so it cannot have a query or a fragment", u.Host)
+			fail("endpoint", "%q: a path is added, so it cannot have a query or a fragment", u.Host)
 		}
 	}
 	for name, value := range d.Headers {
 		if !sendable(name, string(value)) {
-			fail("header %q cannot be sent", name)
+			fail("headers", "%q cannot be sent", name)
 		}
 	}
 	if d.Timeout <= 0 {
-		fail("timeout %v is not positive", d.Timeout)
+		fail("timeout", "%v is not positive", d.Timeout)
 	}
 	if d.Compression != "gzip" && d.Compression != "none" {
-		fail("compression %q: want gzip or none", d.Compression)
+		fail("compression", "%q: want gzip or none", d.Compression)
 	}
 	if d.MaxBatchBytes < 1 {
-		fail("max_batch_bytes %d is not positive", d.MaxBatchBytes)
+		fail("max_batch_bytes", "%d is not positive", d.MaxBatchBytes)
 	}
 	return errors.Join(errs...)
 }

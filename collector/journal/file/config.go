@@ -55,24 +55,23 @@ func DefaultConfig() Config {
 	return Config{MaxBytes: defaultMaxBytes, Sync: SyncAlways}
 }
 
-// Validate reports the first setting that Open would refuse.
+// Validate reports all that Open would refuse, by the keys of the settings.
 func (c Config) Validate() error {
 	c = c.filled()
-	switch {
-	case c.Dir == "":
-		return errors.New("journal directory is not set")
-	case c.Sync != SyncAlways && c.Sync != SyncNever:
-		return fmt.Errorf("journal sync mode %q: want %q or %q", c.Sync, SyncAlways, SyncNever)
-	case c.MaxAge < 0:
-		return fmt.Errorf("journal max age %v is negative", c.MaxAge)
-	case c.MaxBytes < 2*minSegmentBytes:
-		return fmt.Errorf("journal budget of %d bytes: want at least %d", c.MaxBytes, 2*minSegmentBytes)
-	case c.SegmentBytes < minSegmentBytes || c.SegmentBytes > maxSegmentBytes:
-		return fmt.Errorf("journal segment of %d bytes: want %d to %d", c.SegmentBytes, minSegmentBytes, maxSegmentBytes)
-	case c.SegmentBytes > c.MaxBytes/2:
-		return fmt.Errorf("journal segment of %d bytes: want at most half of the budget of %d", c.SegmentBytes, c.MaxBytes)
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
 	}
-	return nil
+	check(c.Dir != "", "dir: the journal's directory is not set")
+	check(c.Sync == SyncAlways || c.Sync == SyncNever, "sync: %q: want %q or %q", c.Sync, SyncAlways, SyncNever)
+	check(c.MaxAge >= 0, "max_age: %v is negative", c.MaxAge)
+	check(c.MaxBytes >= 2*minSegmentBytes, "max_bytes: %d bytes: want at least %d", c.MaxBytes, 2*minSegmentBytes)
+	check(c.SegmentBytes >= minSegmentBytes && c.SegmentBytes <= maxSegmentBytes,
+		"segment_bytes: %d bytes: want %d to %d", c.SegmentBytes, minSegmentBytes, maxSegmentBytes)
+	check(c.SegmentBytes <= c.MaxBytes/2, "segment_bytes: %d bytes: want at most half of max_bytes, %d", c.SegmentBytes, c.MaxBytes)
+	return errors.Join(errs...)
 }
 
 // filled returns c with its empty fields at their defaults.
