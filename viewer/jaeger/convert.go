@@ -19,7 +19,7 @@ const maxSafe = 1<<53 - 1
 // field there becomes a tag.
 func convert(t *trace.Trace) traceJSON {
 	out := traceJSON{
-		TraceID: traceID(t.ID), Spans: make([]spanJSON, 0, len(t.Spans)), Processes: map[string]process{},
+		TraceID: traceID(t.ID), Spans: make([]spanJSON, 0, len(t.Spans)), Processes: map[string]process{}, Warnings: []string{},
 	}
 	known := map[*trace.Resource]string{}
 	byContent := map[string]string{}
@@ -50,7 +50,10 @@ func convertSpan(id index.TraceID, s *trace.Span, pid string) spanJSON {
 	out := spanJSON{
 		TraceID: traceID(id), SpanID: s.ID.String(), OperationName: s.Name, References: references(id, s),
 		StartTime: s.Start.UnixMicro(), Duration: s.Duration().Microseconds(),
-		Tags: spanTags(s), Logs: make([]logJSON, 0, len(s.Events)), ProcessID: pid,
+		Tags: spanTags(s), Logs: make([]logJSON, 0, len(s.Events)), ProcessID: pid, Warnings: []string{},
+	}
+	if slices.ContainsFunc(s.Links, nowhere) {
+		out.Warnings = append(out.Warnings, "a link without a trace id is left out")
 	}
 	for _, e := range s.Events {
 		fields := tags(e.Attributes)
@@ -71,6 +74,9 @@ func references(id index.TraceID, s *trace.Span) []reference {
 		refs = append(refs, reference{"CHILD_OF", traceID(id), s.Parent.String()})
 	}
 	for _, l := range s.Links {
+		if nowhere(l) {
+			continue
+		}
 		kind := "FOLLOWS_FROM"
 		if v, _ := trace.Get(l.Attributes, "opentracing.ref_type"); v.Text() == "child_of" {
 			kind = "CHILD_OF"
@@ -83,6 +89,8 @@ func references(id index.TraceID, s *trace.Span) []reference {
 	}
 	return refs
 }
+
+func nowhere(l trace.Link) bool { return l.Trace == index.TraceID{} }
 
 func spanTags(s *trace.Span) []tag {
 	var out []tag

@@ -25,7 +25,10 @@ const (
 	defaultDependencies = 24 * time.Hour
 )
 
-var errService = errors.New("parameter 'service' is required")
+var (
+	errService = errors.New("parameter 'service' is required")
+	errLimit   = errors.New("parameter 'limit' must be positive")
+)
 
 // parseSearch reads the parameters of /api/traces: times in microseconds of
 // Unix time, durations as "1.2s", tags as JSON or as tag=key:value. With
@@ -48,6 +51,8 @@ func parseSearch(r *http.Request) (q query.Query, ids []index.TraceID, err error
 	switch {
 	case p.err != nil:
 		return q, nil, p.err
+	case q.Limit == 0:
+		return q, nil, errLimit
 	case len(ids) == 0 && q.Service == "":
 		return q, nil, errService
 	case q.MaxDuration > 0 && q.MaxDuration < q.MinDuration:
@@ -133,6 +138,9 @@ func (p *params) tags() []query.Tag {
 		all[key] = value
 	}
 	for _, text := range p.values["tags"] {
+		if text == "" {
+			continue // an empty field of a form
+		}
 		var object map[string]string
 		p.note("tags", json.Unmarshal([]byte(text), &object))
 		maps.Copy(all, object)
