@@ -49,14 +49,16 @@ const (
 
 // Attributes of messaging.
 const (
-	MessagingSystem           = attribute.Key("messaging.system")
-	MessagingOperationName    = attribute.Key("messaging.operation.name")
-	MessagingOperationType    = attribute.Key("messaging.operation.type")
-	MessagingDestinationName  = attribute.Key("messaging.destination.name")
-	MessagingConsumerGroup    = attribute.Key("messaging.consumer.group.name")
-	MessagingMessageID        = attribute.Key("messaging.message.id")
-	MessagingMessageBodySize  = attribute.Key("messaging.message.body.size")
-	MessagingDeliveryAttempts = attribute.Key("messaging.nats.message.delivery_count")
+	MessagingSystem               = attribute.Key("messaging.system")
+	MessagingOperationName        = attribute.Key("messaging.operation.name")
+	MessagingOperationType        = attribute.Key("messaging.operation.type")
+	MessagingDestinationName      = attribute.Key("messaging.destination.name")
+	MessagingDestinationTemplate  = attribute.Key("messaging.destination.template")
+	MessagingDestinationTemporary = attribute.Key("messaging.destination.temporary")
+	MessagingConsumerGroup        = attribute.Key("messaging.consumer.group.name")
+	MessagingMessageID            = attribute.Key("messaging.message.id")
+	MessagingMessageBodySize      = attribute.Key("messaging.message.body.size")
+	MessagingDeliveryAttempts     = attribute.Key("messaging.nats.message.delivery_count")
 )
 
 // Attributes of the service itself.
@@ -146,7 +148,7 @@ func NewOrigins() Origins {
 	for _, key := range []attribute.Key{
 		HTTPRequestMethod, HTTPResponseStatusCode, HTTPRoute, URLScheme, ServerAddress, ServerPort, ErrorType,
 		NetworkProtocolVersion, RPCSystemName, RPCMethod, RPCResponseStatusCode,
-		MessagingSystem, MessagingOperationName, MessagingDestinationName, MessagingConsumerGroup,
+		MessagingSystem, MessagingOperationName, MessagingDestinationName, MessagingDestinationTemplate, MessagingConsumerGroup,
 	} {
 		o.labels[Label(key)] = string(key)
 	}
