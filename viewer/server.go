@@ -6,12 +6,16 @@ import (
 	"time"
 
 	"github.com/waybill-dev/waybill/viewer/jaeger"
+	"github.com/waybill-dev/waybill/viewer/page"
 	"github.com/waybill-dev/waybill/viewer/query"
 )
 
 // newMux has all that the viewer serves.
 func newMux(engine *query.Engine, logger *slog.Logger) (*http.ServeMux, error) {
 	mux := http.NewServeMux()
+	if err := page.Register(mux, engine, logger); err != nil {
+		return nil, err
+	}
 	jaeger.Register(mux, engine, logger)
 	metrics, err := metricsHandler(engine, logger)
 	if err != nil {
