@@ -106,3 +106,27 @@ func niceStep(whole time.Duration, most int) time.Duration {
 	i := slices.IndexFunc(steps, func(s float64) bool { return s*power >= rough*(1-1e-9) })
 	return max(time.Duration(steps[max(i, 0)]*power), 1)
 }
+
+// formatRate shows calls per second, or per minute where they are few.
+func formatRate(calls uint64, window time.Duration) string {
+	perSecond := float64(calls) / max(window.Seconds(), 1)
+	if perSecond < 1 {
+		return digits(perSecond*60) + "/min"
+	}
+	if perSecond >= 1000 {
+		return digits(perSecond/1000) + "k/s"
+	}
+	return digits(perSecond) + "/s"
+}
+
+// formatShare shows a share in percent; what is there is never shown as none.
+func formatShare(part, whole uint64) string {
+	if part == 0 || whole == 0 {
+		return "0 %"
+	}
+	percent := float64(part) / float64(whole) * 100
+	if percent < 0.1 {
+		return "<0.1 %"
+	}
+	return digits(percent) + " %"
+}

@@ -29,7 +29,7 @@ type Pages struct {
 // Register adds the pages' routes and those of their styles and scripts.
 func Register(mux *http.ServeMux, engine *query.Engine, logger *slog.Logger) error {
 	p := &Pages{engine: engine, logger: logger, templates: map[string]*template.Template{}, now: time.Now}
-	for _, name := range []string{"search", "trace", "failure"} {
+	for _, name := range []string{"search", "trace", "map", "failure"} {
 		t, err := template.New(name).ParseFS(templateFiles, "templates/frame.html", "templates/panel.html", "templates/"+name+".html")
 		if err != nil {
 			return fmt.Errorf("parse page %s: %w", name, err)
@@ -49,6 +49,7 @@ func Register(mux *http.ServeMux, engine *query.Engine, logger *slog.Logger) err
 	mux.HandleFunc("GET /trace/{id}", p.trace)
 	mux.HandleFunc("GET /trace/{id}/span/{span}", p.panel)
 	mux.HandleFunc("GET /trace/{id}/matches", p.matches)
+	mux.HandleFunc("GET /map", p.serviceMap)
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, http.StatusNotFound, "There is no such page", "The viewer has a search, a page for each trace, and a service map.")
 	})
