@@ -43,7 +43,7 @@ func DefaultConsumer(durable string) Consumer {
 		AckWait:  10 * time.Second,
 		Backoff:  []time.Duration{500 * time.Millisecond, 2 * time.Second, 5 * time.Second, 15 * time.Second},
 		Parallel: 16,
-		Grace:    2 * time.Second,
+		Grace:    time.Second,
 	}
 }
 

@@ -25,7 +25,8 @@ type DB struct {
 // of the migrations (see migrate). Statements that run inside a trace become
 // spans of the tracer provider; polling, which has no trace, makes none.
 func OpenDB(ctx context.Context, dir, name string, migrations fs.FS, tp trace.TracerProvider) (*DB, error) {
-	dsn := url.URL{Scheme: "file", Opaque: filepath.Join(dir, name+".db")}
+	file := url.URL{Path: filepath.Join(dir, name+".db")}
+	dsn := url.URL{Scheme: "file", Opaque: file.EscapedPath()}
 	dsn.RawQuery = url.Values{
 		"_txlock": {"immediate"},
 		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)", "cache_size(-512)"},

@@ -3,6 +3,8 @@ package platform
 import (
 	"database/sql"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/fstest"
 
@@ -48,6 +50,17 @@ func TestMigrationsRunOnceAndInOrder(t *testing.T) {
 	}
 	if _, err := OpenDB(t.Context(), dir, "test", schema(first), sdktrace.NewTracerProvider()); err == nil {
 		t.Error("a schema newer than the program was accepted")
+	}
+}
+
+func TestDirectoryMayHaveAnyName(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a b?c=d#e%20f")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	openTestDB(t, dir, tracetest.NewNoopExporter(), "CREATE TABLE things (id INTEGER PRIMARY KEY)")
+	if _, err := os.Stat(filepath.Join(dir, "test.db")); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -1,4 +1,4 @@
-// Package platformtest helps the tests of the shop's services.
+// Package platformtest has what the tests of the shop's services need.
 package platformtest
 
 import (
