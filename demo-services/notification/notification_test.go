@@ -1,0 +1,113 @@
+package notification
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	notificationv1 "github.com/waybill-dev/waybill/demo-services/api/notification/v1"
+	"github.com/waybill-dev/waybill/demo-services/platform"
+	"github.com/waybill-dev/waybill/demo-services/platform/platformtest"
+)
+
+func newServer(t *testing.T, mail platform.Delay) *Server {
+	t.Helper()
+	return NewServer(NewStore(platformtest.OpenDB(t, t.TempDir(), Migrations)), mail, slog.New(slog.DiscardHandler))
+}
+
+func event(id, eventType, data string) platform.Event {
+	return platform.Event{ID: id, Type: eventType, Version: 1, Data: json.RawMessage(data)}
+}
+
+const (
+	confirmed = `{"order_id":"ord_1","user_id":"usr_ada","email":"ada@example.com","currency":"EUR","amount":1205}`
+	cancelled = `{"order_id":"ord_1","email":"ada@example.com","currency":"EUR","reason":"CARD_DECLINED"}`
+)
+
+func TestOneMessageForEachEvent(t *testing.T) {
+	s := newServer(t, platform.Delay{})
+	for range 2 { // The bus delivers at least once.
+		for _, e := range []platform.Event{event("evt_1", "order.confirmed", confirmed), event("evt_2", "order.cancelled", cancelled)} {
+			if err := s.Handle(t.Context(), e); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	got, err := s.store.OfOrder(t.Context(), "ord_1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range got {
+		if time.Since(got[i].SentAt) > time.Minute {
+			t.Errorf("%s was sent at %v", got[i].EventID, got[i].SentAt)
+		}
+		got[i].SentAt = time.Time{}
+	}
+	want := []Message{
+		{
+			EventID: "evt_1", OrderID: "ord_1", Recipient: "ada@example.com", Subject: "Your order ord_1 is confirmed",
+			Body: "Thank you. We have charged your card with 12.05 EUR.",
+		},
+		{
+			EventID: "evt_2", OrderID: "ord_1", Recipient: "ada@example.com", Subject: "Your order ord_1 is cancelled",
+			Body: "We could not complete your order (CARD_DECLINED). Your card was not charged.",
+		},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("messages (-want +got):\n%s", diff)
+	}
+}
+
+func TestEventsThatNobodyUnderstandsArePoison(t *testing.T) {
+	s := newServer(t, platform.Delay{})
+	for name, e := range map[string]platform.Event{
+		"unknown type": event("evt_1", "order.eaten", confirmed),
+		"no order":     event("evt_1", "order.confirmed", `{"email":"ada@example.com"}`),
+		"no address":   event("evt_1", "order.confirmed", `{"order_id":"ord_1"}`),
+		"other data":   event("evt_1", "order.confirmed", `{"order_id":7}`),
+		"no data":      event("evt_1", "order.confirmed", ``),
+	} {
+		if err := s.Handle(t.Context(), e); !errors.Is(err, platform.ErrPoison) {
+			t.Errorf("%s: %v, want ErrPoison", name, err)
+		}
+	}
+}
+
+func TestMailThatIsNotSentIsTriedAgain(t *testing.T) {
+	s := newServer(t, platform.Delay{Median: time.Hour, Max: time.Hour})
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := s.Handle(ctx, event("evt_1", "order.confirmed", confirmed)); err == nil || errors.Is(err, platform.ErrPoison) {
+		t.Errorf("cut off: %v, want an error that has it delivered again", err)
+	}
+	if sent, err := s.store.Sent(t.Context(), "evt_1"); err != nil || sent {
+		t.Errorf("sent is %v, %v", sent, err)
+	}
+}
+
+func TestListMessages(t *testing.T) {
+	s := newServer(t, platform.Delay{})
+	if err := s.Handle(t.Context(), event("evt_1", "order.confirmed", confirmed)); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := s.ListMessages(t.Context(), &notificationv1.ListMessagesRequest{OrderId: "ord_1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := answer.GetMessages(); len(m) != 1 || m[0].GetEventId() != "evt_1" || m[0].GetRecipient() != "ada@example.com" {
+		t.Errorf("messages: %v", m)
+	}
+	if answer, err := s.ListMessages(t.Context(), &notificationv1.ListMessagesRequest{OrderId: "ord_2"}); err != nil || len(answer.GetMessages()) != 0 {
+		t.Errorf("of an unknown order: %v, %v", answer, err)
+	}
+	if _, err := s.ListMessages(t.Context(), &notificationv1.ListMessagesRequest{}); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("without an order: %v", err)
+	}
+}
