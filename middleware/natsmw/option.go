@@ -12,6 +12,14 @@ type optionFunc func(*config)
 
 func (f optionFunc) apply(c *config) { f(c) }
 
+// config is what the options come to.
+type config struct {
+	source      Telemetry
+	destination func(subject string) string
+	group       string
+	child       bool
+}
+
 // WithTelemetry sends spans and metrics there. Otherwise they go to
 // OpenTelemetry's global tracer provider and client_golang's default registry.
 func WithTelemetry(telemetry Telemetry) Option {
@@ -19,14 +27,18 @@ func WithTelemetry(telemetry Telemetry) Option {
 }
 
 // WithDestination names a subject for spans and metrics, so that subjects with
-// ids in them do not each make a series: orders.42.paid may be orders.*.paid.
-// Otherwise it is the subject itself, and (temporary) for an inbox.
+// ids in them do not each make a series: orders.42.paid may be orders.*.paid,
+// which becomes messaging.destination.template. Otherwise it is the subject
+// itself, and (temporary) for an inbox. There is a limit of 2,000 series for
+// each metric, in case it is forgotten.
 func WithDestination(name func(subject string) string) Option {
 	return optionFunc(func(c *config) { c.destination = name })
 }
 
 // WithConsumerGroup sets messaging.consumer.group.name: the queue group or the
-// durable consumer on whose behalf messages are processed.
+// durable consumer on whose behalf messages are processed. Otherwise spans have
+// what the message tells of it, and metrics do without, because the consumers
+// that have no name are given a new one each time.
 func WithConsumerGroup(name string) Option {
 	return optionFunc(func(c *config) { c.group = name })
 }
