@@ -12,7 +12,10 @@ import (
 	"net"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/waybill-dev/waybill/collector/admin"
+	"github.com/waybill-dev/waybill/collector/derive"
 	"github.com/waybill-dev/waybill/collector/export"
 	"github.com/waybill-dev/waybill/collector/journal"
 	"github.com/waybill-dev/waybill/collector/journal/file"
@@ -22,8 +25,11 @@ import (
 // Collector is a running collector. Its methods are safe for concurrent use.
 type Collector struct {
 	journal   *file.Journal
+	gate      *gate
+	deriver   *derive.Deriver // nil: off
 	exporters *export.Exporters
 	receivers *receive.Receivers
+	admin     *admin.Admin // nil: off
 }
 
 // Start opens the journal and starts everything around it. ctx bounds the
@@ -44,14 +50,72 @@ func (c *Collector) start(ctx context.Context, cfg Config, logger *slog.Logger) 
 	if c.journal, err = file.Open(cfg.Journal, logger); err != nil {
 		return err
 	}
-	if err = own.Register(c.journal.Collector()); err != nil {
-		return fmt.Errorf("journal metrics: %w", err)
+	if err = register(own, c.journal.Collector()); err != nil {
+		return err
+	}
+	if err = c.forgetUnused(cfg, logger); err != nil {
+		return err
 	}
 	if c.exporters, err = export.Start(cfg.Export, c.journal, own, logger); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	c.receivers, err = receive.Start(ctx, cfg.Receive, c.journal, own, logger)
-	return err
+	if cfg.Derive.Enabled() {
+		if c.deriver, err = derive.Start(ctx, cfg.Derive, c.journal, own, logger); err != nil {
+			return fmt.Errorf("derive: %w", err)
+		}
+	}
+	c.gate = &gate{Journal: c.journal}
+	if c.receivers, err = receive.Start(ctx, cfg.Receive, c.gate, own, logger); err != nil {
+		return fmt.Errorf("receive: %w", err)
+	}
+	if cfg.Admin.Enabled() {
+		if c.admin, err = admin.Start(ctx, cfg.Admin, c.sources(own), logger); err != nil {
+			return fmt.Errorf("admin: %w", err)
+		}
+	}
+	return nil
+}
+
+// register adds the journal's metrics, the Go runtime's and the process's.
+func register(own *prometheus.Registry, journal prometheus.Collector) error {
+	return errors.Join(
+		own.Register(journal),
+		own.Register(collectors.NewGoCollector()),
+		own.Register(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})),
+		own.Register(collectors.NewBuildInfoCollector()))
+}
+
+// forgetUnused gives up the cursors of stages that the configuration no longer
+// has. They would hold back everything after them until the journal is full.
+func (c *Collector) forgetUnused(cfg Config, logger *slog.Logger) error {
+	enabled := map[string]bool{derive.ReaderName: cfg.Derive.Enabled()}
+	for signal := journal.Traces; signal <= journal.Logs; signal++ {
+		enabled[export.ReaderName(signal)] = cfg.Export.Destination(signal).Enabled()
+	}
+	stats := c.journal.Stats()
+	for name, cursor := range stats.Cursors {
+		if on, known := enabled[name]; on || !known {
+			continue
+		}
+		if err := c.journal.Forget(name); err != nil {
+			return err
+		}
+		logger.Warn("gave up the place of a reader that is no longer configured", "reader", name, "unread_bytes", uint64(stats.End-cursor))
+	}
+	return nil
+}
+
+func (c *Collector) sources(own prometheus.Gatherer) admin.Sources {
+	return admin.Sources{
+		Journal:     c.journal,
+		Metrics:     own,
+		LastRefusal: c.gate.lastRefusal,
+		Listeners: []admin.Listener{
+			{Name: "OTLP over gRPC", Addr: c.OTLPGRPC()},
+			{Name: "OTLP over HTTP", Addr: c.OTLPHTTP()},
+			{Name: "derived metrics", Addr: c.Scrape()},
+		},
+	}
 }
 
 // Journal is what the collector keeps. It is closed by Shutdown.
@@ -64,22 +128,42 @@ func (c *Collector) OTLPGRPC() net.Addr { return c.receivers.GRPCAddr() }
 func (c *Collector) OTLPHTTP() net.Addr { return c.receivers.HTTPAddr() }
 
 // Scrape is where derived metrics are served at /metrics; nil when that is off.
-func (c *Collector) Scrape() net.Addr { return nil }
+func (c *Collector) Scrape() net.Addr {
+	if c.deriver == nil {
+		return nil
+	}
+	return c.deriver.Addr()
+}
 
 // Admin is where health, own metrics and the status page are; nil when that
 // is off.
-func (c *Collector) Admin() net.Addr { return nil }
+func (c *Collector) Admin() net.Addr {
+	if c.admin == nil {
+		return nil
+	}
+	return c.admin.Addr()
+}
 
 // Shutdown stops the receivers, the readers and the journal, in this order.
 // When ctx ends first it is done less gently, but it is done: nothing of the
 // collector runs when it has returned, and no acknowledged record is lost.
+// It is called once.
 func (c *Collector) Shutdown(ctx context.Context) error {
 	var errs []error
+	if c.admin != nil {
+		c.admin.Stopping()
+	}
 	if c.receivers != nil {
 		errs = append(errs, c.receivers.Shutdown(ctx))
 	}
 	if c.exporters != nil {
 		errs = append(errs, c.exporters.Shutdown(ctx))
+	}
+	if c.deriver != nil {
+		errs = append(errs, c.deriver.Shutdown(ctx))
+	}
+	if c.admin != nil {
+		errs = append(errs, c.admin.Shutdown(ctx))
 	}
 	if c.journal != nil {
 		errs = append(errs, c.journal.Close())

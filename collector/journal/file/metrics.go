@@ -63,6 +63,8 @@ func (j *Journal) Collector() prometheus.Collector {
 		journal:      j,
 		bytes:        desc("bytes", "Bytes that the journal's segments occupy on disk."),
 		budget:       desc("budget_bytes", "Bytes that the journal's segments may occupy on disk."),
+		oldest:       desc("oldest_offset", "Offset of the oldest record held. Offsets are bytes since the journal began."),
+		end:          desc("end_offset", "Offset behind the newest record."),
 		records:      desc("appended_records_total", "Records that were acknowledged.", "signal"),
 		recordBytes:  desc("appended_bytes_total", "Bytes of acknowledged records with their headers."),
 		refused:      desc("refused_records_total", "Records that were refused because the budget or the disk was used up."),
@@ -78,14 +80,14 @@ func (j *Journal) Collector() prometheus.Collector {
 type collector struct {
 	journal *Journal
 
-	bytes, budget, records, recordBytes, refused, failed *prometheus.Desc
-	torn, damages, damagedBytes, lag                     *prometheus.Desc
+	bytes, budget, oldest, end, records, recordBytes, refused, failed *prometheus.Desc
+	torn, damages, damagedBytes, lag                                  *prometheus.Desc
 }
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.bytes, c.budget, c.records, c.recordBytes, c.refused, c.failed, c.torn, c.damages, c.damagedBytes, c.lag,
+		c.bytes, c.budget, c.oldest, c.end, c.records, c.recordBytes, c.refused, c.failed, c.torn, c.damages, c.damagedBytes, c.lag,
 	} {
 		ch <- d
 	}
@@ -103,6 +105,8 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(c.bytes, float64(stats.Bytes))
 	gauge(c.budget, float64(stats.MaxBytes))
+	gauge(c.oldest, float64(stats.Oldest))
+	gauge(c.end, float64(stats.End))
 	for signal := journal.Traces; signal <= journal.Logs; signal++ {
 		counter(c.records, &m.records[signal], signal.String())
 	}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/waybill-dev/waybill/collector"
+)
+
+// stopTime bounds a graceful stop. What is not done by then is cut off; the
+// journal loses nothing by it.
+const stopTime = 10 * time.Second
+
+// errConfiguration marks what a person has to correct in the configuration.
+var errConfiguration = errors.New("configuration is not valid")
+
+// program is the whole command, so that tests run it in their process.
+type program struct {
+	stdout, stderr io.Writer
+	getenv         func(string) (string, bool)
+	// started is told when everything runs.
+	started func(*collector.Collector)
+
+	configFile string
+	validate   bool
+	logFormat  string
+	logLevel   slog.Level
+}
+
+func newProgram(stdout, stderr io.Writer, getenv func(string) (string, bool)) *program {
+	return &program{stdout: stdout, stderr: stderr, getenv: getenv, started: func(*collector.Collector) {}}
+}
+
+// ParseFlags reads the command line. Flags may stand before the subcommand and
+// after it.
+func (p *program) ParseFlags(args []string) error {
+	flags := flag.NewFlagSet("collector", flag.ContinueOnError)
+	flags.SetOutput(p.stderr)
+	flags.Usage = func() {
+		fmt.Fprintln(p.stderr, "usage: collector [validate] [flags]")
+		flags.PrintDefaults()
+	}
+	flags.StringVar(&p.configFile, "config", "", "YAML file; without it everything is at its default")
+	flags.StringVar(&p.logFormat, "log-format", "text", "text or json")
+	flags.TextVar(&p.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.Arg(0) == "validate" {
+		p.validate = true
+		if err := flags.Parse(flags.Args()[1:]); err != nil {
+			return err
+		}
+	}
+	switch {
+	case flags.NArg() > 0:
+		return fmt.Errorf("%q is no flag, and no command but validate", flags.Arg(0))
+	case p.logFormat != "text" && p.logFormat != "json":
+		return fmt.Errorf("log format %q: want text or json", p.logFormat)
+	}
+	return nil
+}
+
+// Run works until ctx ends, and then stops gracefully.
+func (p *program) Run(ctx context.Context) error {
+	cfg, err := collector.Load(p.configFile, p.getenv, nil)
+	if err != nil {
+		return fmt.Errorf("%w:\n%w", errConfiguration, err)
+	}
+	if p.validate {
+		_, err := fmt.Fprintln(p.stdout, "configuration is valid")
+		return err
+	}
+	logger := p.logger()
+	c, err := collector.Start(ctx, cfg, logger)
+	if err != nil {
+		return err
+	}
+	logger.Info("collector is running", "journal", cfg.Journal.Dir, "otlp_grpc", text(c.OTLPGRPC()), "otlp_http", text(c.OTLPHTTP()),
+		"derived_metrics", text(c.Scrape()), "admin", text(c.Admin()))
+	p.started(c)
+
+	<-ctx.Done()
+	logger.Info("collector is stopping")
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+	defer cancel()
+	if err := c.Shutdown(stopping); err != nil {
+		return fmt.Errorf("stop: %w", err)
+	}
+	logger.Info("collector has stopped")
+	return nil
+}
+
+func (p *program) logger() *slog.Logger {
+	options := &slog.HandlerOptions{Level: p.logLevel}
+	if p.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(p.stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(p.stderr, options))
+}
+
+func text(addr net.Addr) string {
+	if addr == nil {
+		return "off"
+	}
+	return addr.String()
+}

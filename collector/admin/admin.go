@@ -1,0 +1,170 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/waybill-dev/waybill/collector/journal"
+)
+
+// lookEvery is how often the readers are looked at.
+const lookEvery = time.Second
+
+// Sources are what the collector is asked about.
+type Sources struct {
+	Journal journal.Journal
+	// Metrics are the collector's own.
+	Metrics prometheus.Gatherer
+	// Listeners are named on the status page, in this order.
+	Listeners []Listener
+	// LastRefusal is when the journal last had no room for a request; zero
+	// means never.
+	LastRefusal func() time.Time
+}
+
+// Listener is an address at which the collector can be reached.
+type Listener struct {
+	Name string
+	Addr net.Addr // nil: off
+}
+
+// Admin serves what is known about a running collector.
+type Admin struct {
+	sources  Sources
+	watch    *watch
+	page     *template.Template
+	began    time.Time
+	logger   *slog.Logger
+	listener net.Listener
+	server   *http.Server
+	quit     chan struct{}
+	running  sync.WaitGroup
+}
+
+// Start listens and begins to watch the readers. ctx bounds the start only;
+// Shutdown ends what was started. cfg must be enabled.
+func Start(ctx context.Context, cfg Config, sources Sources, logger *slog.Logger) (*Admin, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Address)
+	if err != nil {
+		return nil, fmt.Errorf("listen for administration: %w", err)
+	}
+	a := &Admin{
+		sources:  sources,
+		watch:    newWatch(cfg.StallAfter),
+		page:     newPage(),
+		began:    time.Now(),
+		logger:   logger,
+		listener: listener,
+		quit:     make(chan struct{}),
+	}
+	a.server = &http.Server{
+		Handler:           a.handler(),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      time.Minute,
+		IdleTimeout:       5 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug), // What peers do wrong.
+	}
+	a.running.Go(func() {
+		if err := a.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			logger.Error("administration is no longer served", "error", err)
+		}
+	})
+	a.running.Go(a.follow)
+	return a, nil
+}
+
+// follow looks at the readers even when nobody asks, so that it is known since
+// when one stands still.
+func (a *Admin) follow() {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		a.watch.look(time.Now(), a.sources.Journal.Stats())
+		select {
+		case <-ticker.C:
+		case <-a.quit:
+			return
+		}
+	}
+}
+
+func (a *Admin) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, map[string]any{"live": true})
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		status, answer := a.readiness()
+		writeJSON(w, status, answer)
+	})
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		_, answer := a.readiness()
+		writeJSON(w, http.StatusOK, answer)
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.sources.Metrics, promhttp.HandlerOpts{
+		EnableOpenMetrics:   true,
+		ErrorHandling:       promhttp.ContinueOnError,
+		ErrorLog:            slog.NewLogLogger(a.logger.Handler(), slog.LevelWarn),
+		MaxRequestsInFlight: 4,
+	}))
+	mux.HandleFunc("GET /{$}", a.servePage)
+	return mux
+}
+
+// readinessAnswer is the body of /readyz.
+type readinessAnswer struct {
+	Ready   bool     `json:"ready"`
+	Reasons []string `json:"reasons"`
+}
+
+func (a *Admin) readiness() (int, readinessAnswer) {
+	now := time.Now()
+	states := a.watch.look(now, a.sources.Journal.Stats())
+	reasons := a.watch.reasons(now, states, a.sources.LastRefusal())
+	if len(reasons) > 0 {
+		return http.StatusServiceUnavailable, readinessAnswer{Reasons: reasons}
+	}
+	return http.StatusOK, readinessAnswer{Ready: true, Reasons: reasons}
+}
+
+func writeJSON(w http.ResponseWriter, status int, answer any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(answer) // The peer may be gone.
+}
+
+// Addr is where the listener is.
+func (a *Admin) Addr() net.Addr { return a.listener.Addr() }
+
+// Stopping makes the collector not ready, so that no new senders are sent to
+// it.
+func (a *Admin) Stopping() { a.watch.stop() }
+
+// Shutdown lets requests in progress end. When ctx ends first, they are cut
+// off and its error is returned.
+func (a *Admin) Shutdown(ctx context.Context) error {
+	close(a.quit)
+	err := a.server.Shutdown(ctx)
+	if err != nil {
+		_ = a.server.Close()
+	}
+	a.running.Wait()
+	return err
+}

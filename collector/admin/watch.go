@@ -1,0 +1,93 @@
+package admin
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/waybill-dev/waybill/collector/journal"
+)
+
+// refusalLasts is how long a refused request counts against readiness. Senders
+// come again within it.
+const refusalLasts = 15 * time.Second
+
+// watch follows the journal's readers. It is safe for concurrent use.
+type watch struct {
+	stallAfter time.Duration // 0: readers are not watched
+
+	mu       sync.Mutex
+	readers  map[string]place
+	stopping bool
+}
+
+// place is where a reader was seen, and since when it is there with something
+// left to read.
+type place struct {
+	cursor journal.Offset
+	since  time.Time
+}
+
+// readerState is a reader for people and for readiness.
+type readerState struct {
+	Name  string
+	Lag   uint64        // bytes to read
+	Still time.Duration // how long it has not moved although there is something to read
+}
+
+func newWatch(stallAfter time.Duration) *watch {
+	return &watch{stallAfter: stallAfter, readers: map[string]place{}}
+}
+
+// look takes in where the readers are now, and tells about each, by name.
+func (w *watch) look(now time.Time, stats journal.Stats) []readerState {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for name := range w.readers {
+		if _, ok := stats.Cursors[name]; !ok {
+			delete(w.readers, name)
+		}
+	}
+	states := make([]readerState, 0, len(stats.Cursors))
+	for name, cursor := range stats.Cursors {
+		seen, known := w.readers[name]
+		if !known || seen.cursor != cursor || cursor >= stats.End {
+			seen = place{cursor: cursor, since: now}
+			w.readers[name] = seen
+		}
+		states = append(states, readerState{
+			Name:  name,
+			Lag:   uint64(stats.End - min(cursor, stats.End)),
+			Still: now.Sub(seen.since),
+		})
+	}
+	slices.SortFunc(states, func(a, b readerState) int { return cmp.Compare(a.Name, b.Name) })
+	return states
+}
+
+// reasons are why the collector is not ready; none means that it is.
+func (w *watch) reasons(now time.Time, states []readerState, refused time.Time) []string {
+	reasons := []string{}
+	w.mu.Lock()
+	if w.stopping {
+		reasons = append(reasons, "the collector is stopping")
+	}
+	w.mu.Unlock()
+	if !refused.IsZero() && now.Sub(refused) < refusalLasts {
+		reasons = append(reasons, "receivers refuse requests: the journal is full")
+	}
+	for _, r := range states {
+		if w.stallAfter > 0 && r.Still > w.stallAfter {
+			reasons = append(reasons, fmt.Sprintf("reader %s has not moved for %v, and has %d bytes to read", r.Name, r.Still.Round(time.Second), r.Lag))
+		}
+	}
+	return reasons
+}
+
+func (w *watch) stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stopping = true
+}

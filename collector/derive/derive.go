@@ -1,0 +1,142 @@
+package derive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/waybill-dev/waybill/collector/journal"
+)
+
+// ReaderName is the name by which deriving keeps its place in the journal.
+const ReaderName = "derive-red"
+
+const (
+	// batchBytes bounds what is counted between two commits.
+	batchBytes = 1 << 20
+	// retryAfter is the wait after the journal could not be read.
+	retryAfter = time.Second
+	// complainEvery is how often a lasting trouble is logged.
+	complainEvery = time.Minute
+)
+
+// Deriver counts spans and serves the counts. Counters live in memory: after a
+// restart they begin at zero, from the cursor on, which is what Prometheus
+// expects of a counter. A crash may count a batch twice, never not at all.
+type Deriver struct {
+	red      *red
+	reader   journal.Reader
+	logger   *slog.Logger
+	listener net.Listener
+	server   *http.Server
+	stop     context.CancelFunc
+	running  sync.WaitGroup
+
+	complained time.Time // of run
+}
+
+// Start listens for scrapes, opens a reader of j and begins to count. ctx
+// bounds the start only; Shutdown ends what was started. The derived metrics
+// have a registry of their own, and are at /metrics; waybill_derive_… are
+// registered with reg. cfg must be enabled.
+func Start(ctx context.Context, cfg Config, j journal.Journal, reg prometheus.Registerer, logger *slog.Logger) (*Deriver, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	m := newMeters()
+	d := &Deriver{red: newRED(cfg, m), logger: logger}
+	derived := prometheus.NewRegistry()
+	if err := errors.Join(derived.Register(d.red), m.register(reg, d.red)); err != nil {
+		return nil, fmt.Errorf("derive metrics: %w", err)
+	}
+	var err error
+	if d.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.Address); err != nil {
+		return nil, fmt.Errorf("listen for scrapes: %w", err)
+	}
+	if d.reader, err = j.Reader(ReaderName); err != nil {
+		return nil, errors.Join(err, d.listener.Close())
+	}
+	d.server = newServer(derived, logger)
+	d.running.Go(func() {
+		if err := d.server.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
+			logger.Error("derived metrics are no longer served", "error", err)
+		}
+	})
+	stop, cancel := context.WithCancel(context.Background())
+	d.stop = cancel
+	d.running.Go(func() { d.run(stop) })
+	return d, nil
+}
+
+func newServer(derived *prometheus.Registry, logger *slog.Logger) *http.Server {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(derived, promhttp.HandlerOpts{
+		EnableOpenMetrics:   true,
+		ErrorHandling:       promhttp.ContinueOnError, // One bad series fails alone.
+		ErrorLog:            slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		MaxRequestsInFlight: 4,
+	}))
+	return &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      time.Minute,
+		IdleTimeout:       5 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug), // What peers do wrong.
+	}
+}
+
+// run ends with stop, or with the journal.
+func (d *Deriver) run(stop context.Context) {
+	for {
+		records, err := d.reader.Next(stop, batchBytes)
+		switch {
+		case stop.Err() != nil || errors.Is(err, journal.ErrClosed):
+			return
+		case err != nil:
+			d.complain("journal cannot be read for metrics; trying again", err)
+			select {
+			case <-time.After(retryAfter):
+			case <-stop.Done():
+				return
+			}
+			continue
+		}
+		d.red.count(time.Now(), records)
+		if err := d.reader.Commit(records[len(records)-1].Next); err != nil && !errors.Is(err, journal.ErrClosed) {
+			d.complain("cursor cannot be committed; spans may count again after a restart", err)
+		}
+	}
+}
+
+// complain logs a lasting trouble now and then.
+func (d *Deriver) complain(message string, err error) {
+	if now := time.Now(); now.Sub(d.complained) >= complainEvery {
+		d.complained = now
+		d.logger.Error(message, "error", err)
+	}
+}
+
+// Addr is where metrics are scraped.
+func (d *Deriver) Addr() net.Addr { return d.listener.Addr() }
+
+// Shutdown ends counting, lets scrapes in progress end, and closes the reader.
+// When ctx ends first, scrapes are cut off and its error is returned.
+func (d *Deriver) Shutdown(ctx context.Context) error {
+	d.stop()
+	err := d.server.Shutdown(ctx)
+	if err != nil {
+		_ = d.server.Close()
+	}
+	d.running.Wait()
+	return errors.Join(err, d.reader.Close())
+}

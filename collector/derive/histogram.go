@@ -1,0 +1,184 @@
+package derive
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/waybill-dev/waybill/collector/wire"
+)
+
+// Each series counts durations twice: in classic buckets, which Jaeger's
+// Monitor tab and older dashboards read, and in the buckets of a native
+// histogram, which tell quantiles to within five per cent.
+const (
+	// classicBuckets is the number of bounds, and with it one bucket more.
+	classicBuckets = 13
+	// schema 3 has 8 native buckets to a power of two.
+	schema        = 3
+	perPower      = 1 << schema
+	zeroThreshold = 1.0 / (1 << 20) // about a microsecond
+	// maxGap is how many empty native buckets are cheaper to send than the
+	// beginning of another span of them.
+	maxGap = 2
+)
+
+// bounds are the classic buckets' upper bounds in seconds.
+func bounds() [classicBuckets]float64 {
+	return [...]float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10}
+}
+
+// powers are the upper bounds of the native buckets from 1/2 to 1, without 1.
+func powers() (p [perPower]float64) {
+	for i := range p {
+		p[i] = math.Exp2(float64(i)/perPower - 1)
+	}
+	return p
+}
+
+// exemplar is a span that fell into a bucket: the newest one did.
+type exemplar struct {
+	trace wire.TraceID
+	span  wire.SpanID
+	value float64
+	nanos int64 // since 1970
+}
+
+// histogram counts durations in seconds. Its owner guards it.
+type histogram struct {
+	count, zero uint64
+	sum         float64
+	classic     [classicBuckets + 1]uint64
+	exemplars   [classicBuckets + 1]exemplar
+	last        int // the bucket of the newest exemplar
+
+	// native has the counts of the buckets from first on. It spans what was
+	// seen: durations of spans, which are 64-bit nanoseconds, fall into 440
+	// buckets at most.
+	native []uint64
+	first  int
+}
+
+// scale finds buckets. It is made once and never changed.
+type scale struct {
+	bounds [classicBuckets]float64
+	powers [perPower]float64
+}
+
+func newScale() scale { return scale{bounds: bounds(), powers: powers()} }
+
+func (s *scale) classicIndex(v float64) int {
+	for i, bound := range s.bounds {
+		if v <= bound {
+			return i
+		}
+	}
+	return classicBuckets
+}
+
+// nativeIndex is the i for which 2^((i-1)/8) < v <= 2^(i/8).
+func (s *scale) nativeIndex(v float64) int {
+	fraction, exponent := math.Frexp(v)
+	i := 0
+	for i < perPower && s.powers[i] < fraction {
+		i++
+	}
+	return i + (exponent-1)*perPower
+}
+
+func (h *histogram) observe(s *scale, e exemplar) {
+	h.count++
+	h.sum += e.value
+	h.last = s.classicIndex(e.value)
+	h.classic[h.last]++
+	h.exemplars[h.last] = e
+	if e.value <= zeroThreshold {
+		h.zero++
+		return
+	}
+	i := s.nativeIndex(e.value)
+	switch {
+	case len(h.native) == 0:
+		h.native, h.first = append(h.native, 0), i
+	case i < h.first:
+		h.native = slices.Insert(h.native, 0, make([]uint64, h.first-i)...)
+		h.first = i
+	case i >= h.first+len(h.native):
+		h.native = append(h.native, make([]uint64, i-h.first-len(h.native)+1)...)
+	}
+	h.native[i-h.first]++
+}
+
+// write makes what Prometheus scrapes; nothing in it is shared with h.
+func (h *histogram) write(s *scale, created *timestamppb.Timestamp) *dto.Histogram {
+	out := &dto.Histogram{
+		SampleCount:      new(h.count),
+		SampleSum:        new(h.sum),
+		CreatedTimestamp: created,
+		Schema:           new(int32(schema)),
+		ZeroThreshold:    new(float64(zeroThreshold)),
+		ZeroCount:        new(h.zero),
+	}
+	sum := uint64(0)
+	for i := range h.classic {
+		sum += h.classic[i]
+		bound := math.Inf(1)
+		if i < classicBuckets {
+			bound = s.bounds[i]
+		}
+		bucket := &dto.Bucket{CumulativeCount: new(sum), UpperBound: new(bound)}
+		if h.classic[i] > 0 {
+			bucket.Exemplar = h.exemplars[i].write()
+			out.Exemplars = append(out.Exemplars, bucket.Exemplar)
+		}
+		out.Bucket = append(out.Bucket, bucket)
+	}
+	out.PositiveSpan, out.PositiveDelta = h.spans()
+	if len(out.PositiveSpan) == 0 {
+		out.PositiveSpan = []*dto.BucketSpan{{Offset: new(int32(0)), Length: new(uint32(0))}} // So that it is seen to be native.
+	}
+	return out
+}
+
+// spans are the native buckets in the form of the exposition: stretches of
+// buckets, and each count as the difference from the one before.
+func (h *histogram) spans() (spans []*dto.BucketSpan, deltas []int64) {
+	next, before := 0, int64(0)
+	add := func(i int) {
+		count := int64(h.native[i-h.first])
+		deltas = append(deltas, count-before)
+		before = count
+	}
+	for at, count := range h.native {
+		if count == 0 {
+			continue
+		}
+		i := at + h.first
+		if n := len(spans); n > 0 && i-next <= maxGap {
+			for ; next < i; next++ {
+				add(next)
+				*spans[n-1].Length++
+			}
+			*spans[n-1].Length++
+		} else {
+			spans = append(spans, &dto.BucketSpan{Offset: new(int32(i - next)), Length: new(uint32(1))})
+		}
+		add(i)
+		next = i + 1
+	}
+	return spans, deltas
+}
+
+func (e *exemplar) write() *dto.Exemplar {
+	return &dto.Exemplar{
+		Label: []*dto.LabelPair{
+			label("span_id", hexOf(e.span[:])),
+			label("trace_id", hexOf(e.trace[:])),
+		},
+		Value:     new(e.value),
+		Timestamp: timestamppb.New(time.Unix(0, e.nanos)),
+	}
+}
