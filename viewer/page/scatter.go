@@ -23,6 +23,7 @@ type point struct {
 	Failed            bool
 }
 
+// gridLine is a line with its label, which is empty where it has no room.
 type gridLine struct{ At, Label string }
 
 // newScatter spans the window where that is bounded, else the traces.
@@ -55,7 +56,7 @@ func newScatter(traces []index.Summary, q query.Query, colours map[string]int) s
 			share = float64(t.Start.Sub(from)) / float64(to.Sub(from))
 		}
 		s.Points = append(s.Points, point{
-			X: strconv.FormatFloat(7+share*91.5, 'f', 2, 64) + "%", Y: height(t.Duration()),
+			X: strconv.FormatFloat(1+share*98, 'f', 2, 64) + "%", Y: height(t.Duration()),
 			Link: "/trace/" + t.ID.String(), Colour: colours[t.RootService], Failed: t.Errors > 0,
 			Title: t.RootService + " " + t.RootOperation + ", " + formatDuration(t.Duration()),
 		})

@@ -23,6 +23,7 @@ type tracePage struct {
 	SpansTab, LogsTab                  string
 	Focus                              *focus
 	Axis                               []gridLine
+	Whole                              int64 // nanoseconds
 	Minimap                            []stroke
 	Context, Rows                      []row
 	Pager                              pager
@@ -144,6 +145,7 @@ func (page *tracePage) showSpans(t *trace.Trace, roots []*trace.Node, lines []li
 		start: start, whole: max(end.Sub(start), 1), colours: colours, url: url,
 		critical: criticalPath(roots), finder: newFinder(url.Find, t.Logs),
 	}
+	page.Whole = w.whole.Nanoseconds()
 	page.Axis, page.Minimap, page.Critical = w.axis(), w.minimap(lines), len(w.critical) > 0
 	page.Hits = newSteps(lines, url, w.finder.fits)
 	page.Failed = newSteps(lines, url, (*trace.Span).Failed)

@@ -24,7 +24,7 @@ func parseTraceURL(values url.Values) traceURL {
 	return u
 }
 
-// String is the address relative to the trace's.
+// String is the address relative to the trace's. It leads to the span's row.
 func (u traceURL) String() string {
 	values := url.Values{}
 	set := func(key, value string) {
@@ -38,6 +38,9 @@ func (u traceURL) String() string {
 	set("root", u.Root)
 	if u.Page > 0 {
 		set("page", strconv.Itoa(u.Page))
+	}
+	if u.Span != "" {
+		return "?" + values.Encode() + "#s" + url.PathEscape(u.Span)
 	}
 	return "?" + values.Encode()
 }

@@ -87,7 +87,11 @@ func (w waterfall) axis() []gridLine {
 	var ticks []gridLine
 	step := niceStep(w.whole, 6)
 	for at := time.Duration(0); at <= w.whole; at += step {
-		ticks = append(ticks, gridLine{percent(at, w.whole), formatDuration(at)})
+		label := ""
+		if float64(at) < 0.94*float64(w.whole) {
+			label = formatDuration(at)
+		}
+		ticks = append(ticks, gridLine{percent(at, w.whole), label})
 	}
 	return ticks
 }
