@@ -1,0 +1,170 @@
+package httpmw
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/waybill-dev/waybill/middleware/internal/instrument"
+	"github.com/waybill-dev/waybill/middleware/internal/semconv"
+)
+
+// abandonedAfter is how long nobody may read a response's body before it is
+// taken for forgotten.
+const abandonedAfter = time.Minute
+
+// transport observes the requests of a client. It is safe for concurrent use.
+type transport struct {
+	config
+	base       http.RoundTripper
+	methods    methods
+	redactor   redactor
+	tracer     trace.Tracer
+	propagator propagation.TextMapPropagator
+	fields     []string // the headers that the propagator writes
+	duration   *instrument.Duration[clientSeries]
+}
+
+// NewTransport makes a round tripper that observes the requests that go
+// through base, or http.DefaultTransport if it is nil. Each request, a
+// redirected one once more, has a span, and http.client.request.duration with
+// the span as exemplar.
+//
+// Both end when the response's body has been read to its end, has failed, or
+// is closed. A body that is forgotten, neither closed nor read for a minute,
+// ends them too, with the time of its last read; nothing waits for the garbage
+// collector. A caller that cancels its own request makes no error. An error is
+// what a name already taken in the registry makes.
+func NewTransport(base http.RoundTripper, opts ...Option) (http.RoundTripper, error) {
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	cfg := newConfig(opts)
+	duration, err := newClientDuration(cfg.source.Registerer())
+	if err != nil {
+		return nil, err
+	}
+	t := &transport{
+		config: cfg, base: base, methods: newMethods(cfg.methods), redactor: newRedactor(cfg.redacted),
+		tracer: newTracer(cfg.source), propagator: cfg.source.Propagator(), duration: duration,
+	}
+	for _, field := range t.propagator.Fields() {
+		t.fields = append(t.fields, canonical(field))
+	}
+	return t, nil
+}
+
+// CloseIdleConnections is what http.Client.CloseIdleConnections calls.
+func (t *transport) CloseIdleConnections() {
+	if closer, can := t.base.(interface{ CloseIdleConnections() }); can {
+		closer.CloseIdleConnections()
+	}
+}
+
+// RoundTrip is as in http.RoundTripper.
+func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	c := &call{transport: t, span: noSpan, caller: r.Context(), began: time.Now()}
+	host, port := splitHostPort(r.URL.Host)
+	if port == 0 {
+		port = defaultPort(r.URL.Scheme)
+	}
+	c.series = clientSeries{method: t.methods.name(r.Method), address: host, port: port}
+	ctx := r.Context()
+	if t.traced(r) {
+		ctx = t.startSpan(ctx, c, r)
+	}
+	response, err := t.base.RoundTrip(t.outgoing(ctx, r, host))
+	if err != nil || response == nil {
+		c.end(err)
+		return response, err
+	}
+	c.answered(response)
+	return response, nil
+}
+
+// startSpan gives a sampler what the conventions want it to know, except for
+// the URL, which costs the most: it is only for those who record.
+func (t *transport) startSpan(ctx context.Context, c *call, r *http.Request) context.Context {
+	attrs := append(c.attrs[:0], semconv.HTTPRequestMethod.String(c.series.method), semconv.ServerAddress.String(c.series.address))
+	if c.series.port > 0 {
+		attrs = append(attrs, semconv.ServerPort.Int(c.series.port))
+	}
+	ctx, c.span = t.tracer.Start(ctx, inSpanName(c.series.method), trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attrs...))
+	if !c.span.IsRecording() {
+		return ctx
+	}
+	attrs = append(c.attrs[:0], semconv.URLFull.String(t.redactor.full(r.URL)))
+	if c.series.method == otherMethod {
+		attrs = append(attrs, semconv.HTTPRequestMethodOriginal.String(r.Method))
+	}
+	if n := resends(r); n > 0 {
+		attrs = append(attrs, semconv.HTTPRequestResendCount.Int(n))
+	}
+	c.span.SetAttributes(attrs...)
+	return ctx
+}
+
+// outgoing is the request as it is sent: a copy, as a round tripper may not
+// change the one it got. A host that is not to learn of the trace gets none of
+// its headers, not even those that a proxy has copied from its own client.
+func (t *transport) outgoing(ctx context.Context, r *http.Request, host string) *http.Request {
+	sent := r.WithContext(ctx)
+	if t.propagateTo == nil || t.propagateTo(host) {
+		if sent.Header = r.Header.Clone(); sent.Header == nil {
+			sent.Header = http.Header{}
+		}
+		t.propagator.Inject(ctx, headers(sent.Header))
+		return sent
+	}
+	if slices.ContainsFunc(t.fields, func(field string) bool { return r.Header[field] != nil }) {
+		sent.Header = r.Header.Clone()
+		for _, field := range t.fields {
+			delete(sent.Header, field)
+		}
+	}
+	return sent
+}
+
+// resends counts the redirects that have led to a request.
+func resends(r *http.Request) int {
+	const enough = 100
+	n := 0
+	for response := r.Response; response != nil && n < enough; n++ {
+		if response.Request == nil {
+			return n + 1
+		}
+		response = response.Request.Response
+	}
+	return n
+}
+
+func defaultPort(scheme string) int {
+	switch scheme {
+	case "http":
+		return 80
+	case "https":
+		return 443
+	}
+	return 0
+}
+
+func newClientDuration(registerer prometheus.Registerer) (*instrument.Duration[clientSeries], error) {
+	return instrument.NewDuration(registerer, semconv.HTTPClientRequestDuration, clientSeries.labels,
+		semconv.HTTPRequestMethod, semconv.ServerAddress, semconv.ServerPort,
+		semconv.HTTPResponseStatusCode, semconv.ErrorType, semconv.NetworkProtocolVersion)
+}
+
+// clientSeries names a series of the client's histogram.
+type clientSeries struct {
+	method, address, errorType, version string
+	port, status                        int
+}
+
+func (s clientSeries) labels() []string {
+	return []string{s.method, s.address, statusLabel(s.port), statusLabel(s.status), s.errorType, s.version}
+}

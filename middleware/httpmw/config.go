@@ -1,0 +1,30 @@
+package httpmw
+
+import (
+	"net/http"
+
+	"github.com/waybill-dev/waybill/middleware/internal/instrument"
+)
+
+// config is what the options come to.
+type config struct {
+	source        Telemetry
+	trace, public func(*http.Request) bool
+	clientAddress func(*http.Request) string
+	propagateTo   func(host string) bool
+	untilHeaders  bool
+	bodySizes     bool
+	redacted      []string
+	methods       []string
+}
+
+func newConfig(opts []Option) config {
+	cfg := config{source: instrument.Globals{}, redacted: secretParameters()}
+	for _, opt := range opts {
+		opt.apply(&cfg)
+	}
+	return cfg
+}
+
+// traced says whether the request is to have a span.
+func (c *config) traced(r *http.Request) bool { return c.trace == nil || c.trace(r) }

@@ -1,0 +1,172 @@
+package httpmw
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/waybill-dev/waybill/middleware/internal/semconv"
+)
+
+// The values of error.type that are no status.
+const (
+	errorPanic        = "panic"
+	errorAborted      = "aborted"
+	errorClientClosed = "client_closed_request"
+)
+
+// exchange is all that is kept of one request to a server, in one piece of
+// memory. It belongs to the goroutine of the handler, except for the route and
+// the size of the request's body. It is not used again, as a handler may leave
+// a goroutine behind that still has it.
+type exchange struct {
+	w       http.ResponseWriter
+	server  *server
+	span    trace.Span
+	request *http.Request // the one that the handler has got
+	ctx     requestContext
+	body    countedBody
+	began   time.Time
+	active  prometheus.Gauge
+
+	// client is done when the client has gone away.
+	client         context.Context
+	method, scheme string
+	route          atomic.Pointer[string]
+
+	status   int   // of the response; 0 as long as none is written
+	written  int64 // bytes of the response's body
+	unseen   bool  // the status was written when the client had gone
+	failed   bool  // a write has failed
+	hijacked bool
+	ended    bool
+
+	// told holds the values of the headers that tell the trace.
+	told [2]string
+	// attrs is where attributes are put together; OpenTelemetry copies them.
+	attrs [10]attribute.KeyValue
+}
+
+// countedBody counts what the handler reads.
+type countedBody struct {
+	io.ReadCloser
+	size atomic.Int64
+}
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.size.Add(int64(n))
+	return n, err
+}
+
+// announce tells the response's reader which trace it is of.
+func (x *exchange) announce() {
+	sc := x.span.SpanContext()
+	if !sc.IsValid() || sc.IsRemote() { // the span of an SDK that is disabled is the caller's
+		return
+	}
+	value := traceResponse(sc)
+	x.told = [2]string{value[3:35], value}
+	header := x.w.Header()
+	header[traceIDHeader] = x.told[0:1:1]
+	header[traceResponseHeader] = x.told[1:2:2]
+}
+
+// end records the request; cause is what its handler panicked with. Only the
+// first call counts.
+func (x *exchange) end(cause any) {
+	if x.ended {
+		return
+	}
+	x.ended = true
+	took := time.Since(x.began)
+	x.active.Dec()
+	series := serverSeries{method: x.method, scheme: x.scheme, route: x.routeFound(), version: protocolVersion(x.request.ProtoMajor, x.request.ProtoMinor)}
+	series.status, series.errorType = x.outcome(cause)
+	x.server.metrics.observe(series, took, x)
+	if x.span.IsRecording() {
+		x.describe(series, cause)
+	}
+	x.span.End()
+}
+
+// routeFound is what SetRoute or ReportRoute told, or the pattern of the last
+// mux that the request itself went through.
+func (x *exchange) routeFound() string {
+	if told := x.route.Load(); told != nil {
+		return *told
+	}
+	return routeOf(x.request.Pattern)
+}
+
+// outcome is the status that the client got, 0 if it got none, and error.type.
+func (x *exchange) outcome(cause any) (status int, errorType string) {
+	aborted := cause == any(http.ErrAbortHandler)
+	gone := errors.Is(x.client.Err(), context.Canceled)
+	switch {
+	case cause != nil && !aborted:
+		if x.status == 0 {
+			return http.StatusInternalServerError, errorPanic
+		}
+		return x.status, errorPanic
+	case gone && (x.status == 0 || x.unseen) && !x.hijacked:
+		return 0, errorClientClosed
+	case gone && x.failed && x.status < http.StatusInternalServerError:
+		return x.status, errorClientClosed
+	case aborted:
+		return x.status, errorAborted
+	case x.status == 0 && !x.hijacked:
+		return http.StatusOK, ""
+	case x.status >= http.StatusInternalServerError:
+		return x.status, strconv.Itoa(x.status)
+	}
+	return x.status, ""
+}
+
+// describe completes the span.
+func (x *exchange) describe(series serverSeries, cause any) {
+	attrs := x.attrs[:0]
+	if series.status != 0 {
+		attrs = append(attrs, semconv.HTTPResponseStatusCode.Int(series.status))
+	}
+	if series.route != "" {
+		attrs = append(attrs, semconv.HTTPRoute.String(series.route))
+		x.span.SetName(inSpanName(series.method) + " " + series.route)
+	}
+	if series.errorType != "" {
+		attrs = append(attrs, semconv.ErrorType.String(series.errorType))
+	}
+	if x.server.bodySizes {
+		attrs = append(attrs, semconv.HTTPRequestBodySize.Int64(x.requestSize()), semconv.HTTPResponseBodySize.Int64(x.written))
+	}
+	x.span.SetAttributes(attrs...)
+	switch {
+	case series.errorType == errorPanic:
+		x.span.SetStatus(codes.Error, "handler panicked")
+		x.span.AddEvent("exception", trace.WithAttributes(
+			semconv.ExceptionType.String(fmt.Sprintf("%T", cause)),
+			semconv.ExceptionMessage.String(fmt.Sprint(cause)),
+			semconv.ExceptionStacktrace.String(stack()),
+		))
+	case series.status >= http.StatusInternalServerError:
+		x.span.SetStatus(codes.Error, "")
+	}
+}
+
+// requestSize is what the client said, or what the handler has read.
+func (x *exchange) requestSize() int64 {
+	if x.request.ContentLength >= 0 {
+		return x.request.ContentLength
+	}
+	return x.body.size.Load()
+}

@@ -1,0 +1,158 @@
+package httpmw
+
+import (
+	"context"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/waybill-dev/waybill/middleware/internal/semconv"
+)
+
+// server observes the requests to handlers. It is safe for concurrent use.
+type server struct {
+	config
+	methods    methods
+	redactor   redactor
+	tracer     trace.Tracer
+	propagator propagation.TextMapPropagator
+	metrics    serverMetrics
+}
+
+// NewMiddleware makes what observes the requests to a handler. It may go
+// around several handlers, and is best the outermost of a handler's
+// middlewares. Each request has
+//
+//   - a span, which ends when the handler returns, panics or hijacks the
+//     connection;
+//   - http.server.request.duration with the span as exemplar, and
+//     http.server.active_requests;
+//   - the headers x-trace-id and traceresponse on its response.
+//
+// A panic is a response 500 and an error "panic", and goes on to the server. A
+// client that goes away before it has got a response makes an error.type
+// "client_closed_request" without a status, and is no error of the span. An
+// error is what a name already taken in the registry makes.
+func NewMiddleware(opts ...Option) (func(http.Handler) http.Handler, error) {
+	cfg := newConfig(opts)
+	metrics, err := newServerMetrics(cfg.source.Registerer(), cfg.bodySizes)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{
+		config: cfg, methods: newMethods(cfg.methods), redactor: newRedactor(cfg.redacted),
+		tracer: newTracer(cfg.source), propagator: cfg.source.Propagator(), metrics: metrics,
+	}
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(next, w, r) })
+	}, nil
+}
+
+func (s *server) serve(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	x := s.begin(w, r)
+	defer func() {
+		cause := recover()
+		x.end(cause)
+		if cause != nil {
+			panic(cause)
+		}
+	}()
+	next.ServeHTTP(x.writer(), x.request)
+}
+
+// begin starts the span and counts the request as active.
+func (s *server) begin(w http.ResponseWriter, r *http.Request) *exchange {
+	x := &exchange{w: w, server: s, span: noSpan, client: r.Context(), began: time.Now(), method: s.methods.name(r.Method), scheme: schemeOf(r)}
+	ctx := s.propagator.Extract(r.Context(), headers(r.Header))
+	if s.traced(r) {
+		ctx = s.startSpan(ctx, x, r)
+		x.announce()
+	}
+	x.ctx = requestContext{Context: ctx, exchange: x}
+	x.request = r.WithContext(&x.ctx)
+	if s.bodySizes && r.ContentLength < 0 && r.Body != nil && r.Body != http.NoBody {
+		x.body.ReadCloser = r.Body
+		x.request.Body = &x.body
+	}
+	x.active = s.metrics.active.Series(activeSeries{method: x.method, scheme: x.scheme})
+	x.active.Inc()
+	return x
+}
+
+// startSpan gives a sampler what the conventions want it to know, and the rest
+// to those who record.
+func (s *server) startSpan(ctx context.Context, x *exchange, r *http.Request) context.Context {
+	attrs := append(x.attrs[:0], semconv.HTTPRequestMethod.String(x.method), semconv.URLScheme.String(x.scheme), semconv.URLPath.String(r.URL.Path))
+	if r.URL.RawQuery != "" {
+		attrs = append(attrs, semconv.URLQuery.String(s.redactor.query(r.URL.RawQuery)))
+	}
+	attrs = appendHostPort(attrs, r.Host, semconv.ServerAddress, semconv.ServerPort)
+	name := inSpanName(x.method)
+	// A mux outside knows the route already, unless its pattern is a prefix,
+	// beneath which there may be another mux.
+	if route := routeOf(r.Pattern); !strings.HasSuffix(route, "/") && route != "" {
+		name += " " + route
+		attrs = append(attrs, semconv.HTTPRoute.String(route))
+	}
+	options := [...]trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attrs...), nil, nil}
+	used := options[:2]
+	if s.public != nil && s.public(r) {
+		caller := trace.SpanContextFromContext(ctx)
+		ctx = r.Context() // without the baggage that came, too
+		used = append(used, trace.WithNewRoot())
+		if caller.IsRemote() {
+			used = append(used, trace.WithLinks(trace.Link{SpanContext: caller}))
+		}
+	}
+	ctx, x.span = s.tracer.Start(ctx, name, used...)
+	if x.span.IsRecording() {
+		x.span.SetAttributes(s.details(x.attrs[:0], x, r)...)
+	}
+	return ctx
+}
+
+// details are what no sampler asks for.
+func (s *server) details(attrs []attribute.KeyValue, x *exchange, r *http.Request) []attribute.KeyValue {
+	if x.method == otherMethod {
+		attrs = append(attrs, semconv.HTTPRequestMethodOriginal.String(r.Method))
+	}
+	if version := protocolVersion(r.ProtoMajor, r.ProtoMinor); version != "" {
+		attrs = append(attrs, semconv.NetworkProtocolVersion.String(version))
+	}
+	if agent := r.UserAgent(); agent != "" {
+		attrs = append(attrs, semconv.UserAgentOriginal.String(agent))
+	}
+	attrs = appendHostPort(attrs, r.RemoteAddr, semconv.NetworkPeerAddress, semconv.NetworkPeerPort)
+	if s.clientAddress != nil {
+		if address := s.clientAddress(r); address != "" {
+			attrs = append(attrs, semconv.ClientAddress.String(address))
+		}
+	}
+	return attrs
+}
+
+func appendHostPort(attrs []attribute.KeyValue, hostPort string, address, port attribute.Key) []attribute.KeyValue {
+	host, number := splitHostPort(hostPort)
+	if host == "" {
+		return attrs
+	}
+	attrs = append(attrs, address.String(host))
+	if number > 0 {
+		attrs = append(attrs, port.Int(number))
+	}
+	return attrs
+}
+
+// maxStack bounds the stack that a panic leaves in its span.
+const maxStack = 16 << 10
+
+// stack is the one of the panic that is being recovered from.
+func stack() string {
+	text := debug.Stack()
+	return string(text[:min(len(text), maxStack)])
+}
