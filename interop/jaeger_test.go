@@ -38,7 +38,7 @@ func newJaeger(t *testing.T, prometheus string) jaeger {
 // test ends.
 func (j jaeger) start(t *testing.T) {
 	t.Helper()
-	p := launch(t, j.listen, binary(t, backend.Jaeger()), "--config", deployed(t, "jaeger.yaml"))
+	p := launch(t, j.listen, built(t, backend.Jaeger()), "--config", deployed(t, "jaeger.yaml"))
 	eventually(t, "Jaeger answers", func() error {
 		if err := p.running(); err != nil {
 			t.Fatal(err)

@@ -159,14 +159,14 @@ func freeAddress(t *testing.T) string {
 	return ""
 }
 
-// binary is where a backend was built.
-func binary(t *testing.T, b backend.Backend) string {
+// built is where a backend was built.
+func built(t *testing.T, b backend.Backend) string {
 	t.Helper()
-	path, built, err := b.Binary()
+	path, there, err := b.Binary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !built {
+	if !there {
 		t.Fatalf("%s is not built: run `go run ./build` in interop/", b.Name)
 	}
 	return path

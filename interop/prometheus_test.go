@@ -27,7 +27,7 @@ func (p prometheus) start(t *testing.T, target string) {
 	config := replaceOnce(t, string(content), "collector:8889", target)
 	config = replaceOnce(t, config, "scrape_interval: 5s", "scrape_interval: 1s")
 	address := strings.TrimPrefix(string(p), "http://")
-	process := launch(t, nil, binary(t, backend.Prometheus()), append(prometheusFlags(),
+	process := launch(t, nil, built(t, backend.Prometheus()), append(prometheusFlags(),
 		"--config.file="+writeFile(t, "prometheus.yml", config),
 		"--storage.tsdb.path="+t.TempDir(),
 		"--web.listen-address="+address)...)

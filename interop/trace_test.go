@@ -22,6 +22,7 @@ type process struct {
 }
 
 type span struct {
+	TraceID       string      `json:"traceID"`
 	SpanID        string      `json:"spanID"`
 	OperationName string      `json:"operationName"`
 	References    []reference `json:"references"`
@@ -32,6 +33,7 @@ type span struct {
 
 type reference struct {
 	RefType string `json:"refType"`
+	TraceID string `json:"traceID"`
 	SpanID  string `json:"spanID"`
 }
 
@@ -49,14 +51,17 @@ func (s span) tag(key string) string {
 	return fmt.Sprint(s.Tags[at].Value)
 }
 
-// parent is the id of the span that this one is a child of. A link to it may
-// stand beside that, and is no parent.
+// parent is the id of the span that this one is a child of. Jaeger turns the
+// parent into FOLLOWS_FROM where the span is linked to its parent too, as a
+// consumer's is; its pages draw both alike. Links to other traces are no parents.
 func (s span) parent() string {
-	at := slices.IndexFunc(s.References, func(r reference) bool { return r.RefType == "CHILD_OF" })
-	if at < 0 {
-		return ""
+	for _, kind := range []string{"CHILD_OF", "FOLLOWS_FROM"} {
+		at := slices.IndexFunc(s.References, func(r reference) bool { return r.RefType == kind && r.TraceID == s.TraceID })
+		if at >= 0 {
+			return s.References[at].SpanID
+		}
 	}
-	return s.References[at].SpanID
+	return ""
 }
 
 // render draws the trace with one line for each span below its parent, in the
@@ -99,26 +104,38 @@ func (tr trace) line(s span) string {
 	return line
 }
 
+// differs says how the trace differs from the lines that are wanted.
+func (tr trace) differs(want string) string {
+	return gocmp.Diff(strings.Split(want, "\n"), strings.Split(tr.render(), "\n"))
+}
+
 func TestRender(t *testing.T) {
 	kind := func(kind string) []tag { return []tag{{"span.kind", kind}} }
+	child := func(of string) reference { return reference{"CHILD_OF", "t", of} }
+	link := func(trace, span string) reference { return reference{"FOLLOWS_FROM", trace, span} }
 	tr := trace{
 		Processes: map[string]process{"p1": {"gateway"}, "p2": {"user"}},
 		Spans: []span{
-			{SpanID: "3", OperationName: "late", References: []reference{{"CHILD_OF", "1"}}, StartTime: 9, ProcessID: "p1"},
-			{SpanID: "4", OperationName: "orphan", References: []reference{{"CHILD_OF", "8"}}, ProcessID: "p1"},
+			{SpanID: "3", OperationName: "late", References: []reference{child("1")}, StartTime: 9, ProcessID: "p1"},
+			{SpanID: "4", OperationName: "orphan", References: []reference{child("8")}, ProcessID: "p1"},
 			{
-				SpanID: "2", OperationName: "early", References: []reference{{"FOLLOWS_FROM", "3"}, {"CHILD_OF", "1"}},
+				SpanID: "2", OperationName: "early", References: []reference{link("t", "3"), child("1")},
 				StartTime: 5, ProcessID: "p2", Tags: append(kind("client"), tag{"error", true}),
 			},
-			{SpanID: "1", OperationName: "GET /", ProcessID: "p1", Tags: kind("server")},
+			{SpanID: "1", OperationName: "GET /", ProcessID: "p1", References: []reference{link("u", "9")}, Tags: kind("server")},
+			{SpanID: "5", OperationName: "consume", ProcessID: "p2", References: []reference{link("t", "3")}, Tags: kind("consumer")},
 		},
+	}
+	for i := range tr.Spans {
+		tr.Spans[i].TraceID = "t"
 	}
 	want := `gateway server GET /
   user client early ERROR
   gateway internal late
+    user consumer consume
 lost its parent: gateway internal orphan
 `
-	if diff := gocmp.Diff(want, tr.render()); diff != "" {
+	if diff := tr.differs(want); diff != "" {
 		t.Errorf("rendered differently (-want +got):\n%s", diff)
 	}
 }
