@@ -165,12 +165,20 @@ func (b *Backend) Spans(t testing.TB) []*tracepb.Span {
 	t.Helper()
 	var spans []*tracepb.Span
 	for _, r := range b.Taken("/v1/traces") {
-		var request coltracepb.ExportTraceServiceRequest
-		decode(t, r, &request)
-		for _, resource := range request.GetResourceSpans() {
-			for _, scope := range resource.GetScopeSpans() {
-				spans = append(spans, scope.GetSpans()...)
-			}
+		spans = append(spans, Spans(t, r)...)
+	}
+	return spans
+}
+
+// Spans are those of one request.
+func Spans(t testing.TB, r Request) []*tracepb.Span {
+	t.Helper()
+	var request coltracepb.ExportTraceServiceRequest
+	decode(t, r, &request)
+	var spans []*tracepb.Span
+	for _, resource := range request.GetResourceSpans() {
+		for _, scope := range resource.GetScopeSpans() {
+			spans = append(spans, scope.GetSpans()...)
 		}
 	}
 	return spans
