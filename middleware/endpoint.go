@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,16 +32,33 @@ func (s signal) names(suffix string) []string {
 	return []string{"OTEL_EXPORTER_OTLP_" + strings.ToUpper(string(s)) + "_" + suffix, "OTEL_EXPORTER_OTLP_" + suffix}
 }
 
-// wanted reads OTEL_TRACES_EXPORTER and its like.
+// wanted reads OTEL_TRACES_EXPORTER and its like. Metrics are there to be
+// scraped whatever it says, so that prometheus means only that.
 func (s signal) wanted(env *environment) bool {
-	return env.choice("otlp", []string{"otlp", "none"}, "OTEL_"+strings.ToUpper(string(s))+"_EXPORTER") == "otlp"
+	name := "OTEL_" + strings.ToUpper(string(s)) + "_EXPORTER"
+	known := []string{"none"}
+	if s == metrics {
+		known = append(known, "prometheus")
+	}
+	wanted, understood := false, false
+	for _, word := range env.list(name, "otlp") {
+		switch word = strings.ToLower(word); {
+		case word == "otlp":
+			wanted, understood = true, true
+		case slices.Contains(known, word):
+			understood = true
+		default:
+			env.ignore(name, word, "otlp, "+strings.Join(known, ", "))
+		}
+	}
+	return wanted || !understood
 }
 
 // newClient makes what posts a signal's requests.
 func (s signal) newClient(cfg config, env *environment) *otlp.Client {
 	name, protocol := env.first(s.names("PROTOCOL")...)
 	if protocol != "" && protocol != "http/protobuf" {
-		env.errs = append(env.errs, fmt.Errorf(
+		env.reject(fmt.Errorf(
 			"%s=%q: this package sends http/protobuf; for another protocol give Setup an exporter with WithSpanExporter", name, protocol))
 	}
 	client := &otlp.Client{
@@ -50,7 +68,11 @@ func (s signal) newClient(cfg config, env *environment) *otlp.Client {
 		Gzip:     env.choice("none", []string{"none", "gzip"}, s.names("COMPRESSION")...) == "gzip",
 		HTTP:     cfg.httpClient,
 	}
-	for _, pair := range env.pairs(s.names("HEADERS")...) {
+	headers, err := env.pairs(s.names("HEADERS")...)
+	if err != nil {
+		env.reject(err)
+	}
+	for _, pair := range headers {
 		client.Header.Set(pair[0], pair[1])
 	}
 	if client.HTTP == nil {
@@ -76,7 +98,7 @@ func (s signal) endpoint(cfg config, env *environment) string {
 	}
 	u, err := url.Parse(value)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		env.fail(name, value, "a URL that begins with http:// or https://")
+		env.reject(fmt.Errorf("%s=%q: want a URL that begins with http:// or https://", name, value))
 		return ""
 	}
 	if name != own {
@@ -89,7 +111,7 @@ func (s signal) endpoint(cfg config, env *environment) string {
 
 // tls reads the certificates that the variables name; nil for the system's.
 func (s signal) tls(env *environment) *tls.Config {
-	roots := env.text(s.names("CERTIFICATE")...)
+	name, roots := env.first(s.names("CERTIFICATE")...)
 	cert, key := env.text(s.names("CLIENT_CERTIFICATE")...), env.text(s.names("CLIENT_KEY")...)
 	if roots == "" && cert == "" && key == "" {
 		return nil
@@ -102,13 +124,13 @@ func (s signal) tls(env *environment) *tls.Config {
 			err = errors.New("no certificate in it")
 		}
 		if err != nil {
-			env.errs = append(env.errs, fmt.Errorf("%s: read %s: %w", s.names("CERTIFICATE")[1], roots, err))
+			env.reject(fmt.Errorf("%s: read %s: %w", name, roots, err))
 		}
 	}
 	if cert != "" || key != "" {
 		pair, err := tls.LoadX509KeyPair(cert, key)
 		if err != nil {
-			env.errs = append(env.errs, fmt.Errorf("%s: %w", s.names("CLIENT_CERTIFICATE")[1], err))
+			env.reject(fmt.Errorf("%s: %w", s.names("CLIENT_CERTIFICATE")[1], err))
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}

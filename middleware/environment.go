@@ -9,17 +9,24 @@ import (
 )
 
 // environment reads the OTEL_* variables. A variable that is set to nothing is
-// not set. What can't be read is collected, so that Setup tells all at once.
+// not set. As OpenTelemetry's specification asks, a value that makes no sense
+// is ignored with a warning, except where nothing could be sent without it:
+// that is an error. Both are collected, so that Setup tells all at once.
 type environment struct {
-	lookup func(string) (string, bool)
-	errs   []error
+	lookup   func(string) (string, bool)
+	warnings []error
+	errs     []error
 }
 
 func (e *environment) err() error { return errors.Join(e.errs...) }
 
-func (e *environment) fail(name, value, want string) {
-	e.errs = append(e.errs, fmt.Errorf("%s=%q: want %s", name, value, want))
+// ignore warns of a value that is not taken.
+func (e *environment) ignore(name, value, want string) {
+	e.warnings = append(e.warnings, fmt.Errorf("%s=%q: want %s", name, value, want))
 }
+
+// reject makes Setup fail.
+func (e *environment) reject(err error) { e.errs = append(e.errs, err) }
 
 // text is the value of the first of the variables that is set.
 func (e *environment) text(names ...string) string {
@@ -47,7 +54,7 @@ func (e *environment) milliseconds(standard time.Duration, names ...string) time
 	}
 	n, err := strconv.ParseInt(value, 10, 32)
 	if err != nil || n <= 0 {
-		e.fail(name, value, "a number of milliseconds above 0")
+		e.ignore(name, value, "a number of milliseconds above 0")
 		return standard
 	}
 	return time.Duration(n) * time.Millisecond
@@ -61,24 +68,24 @@ func (e *environment) count(name string, standard int) int {
 	}
 	n, err := strconv.ParseInt(value, 10, 32)
 	if err != nil || n <= 0 {
-		e.fail(name, value, "a number above 0")
+		e.ignore(name, value, "a number above 0")
 		return standard
 	}
 	return int(n)
 }
 
-// choice reads one of several words.
+// choice reads one of several words, in any case.
 func (e *environment) choice(standard string, words []string, names ...string) string {
 	name, value := e.first(names...)
 	if name == "" {
 		return standard
 	}
 	for _, word := range words {
-		if value == word {
+		if strings.EqualFold(value, word) {
 			return word
 		}
 	}
-	e.fail(name, value, "one of "+strings.Join(words, ", "))
+	e.ignore(name, value, "one of "+strings.Join(words, ", "))
 	return standard
 }
 
@@ -96,12 +103,9 @@ func (e *environment) list(name, standard string) []string {
 }
 
 // pairs reads key=value pairs with commas between them; keys and values may be
-// percent-encoded, as in W3C Baggage.
-func (e *environment) pairs(names ...string) [][2]string {
+// percent-encoded, as in W3C Baggage. One that is malformed spoils all.
+func (e *environment) pairs(names ...string) ([][2]string, error) {
 	name, value := e.first(names...)
-	if name == "" {
-		return nil
-	}
 	var pairs [][2]string
 	for part := range strings.SplitSeq(value, ",") {
 		if part = strings.TrimSpace(part); part == "" {
@@ -112,10 +116,9 @@ func (e *environment) pairs(names ...string) [][2]string {
 		val, valErr := percentDecoded(v)
 		if !found || key == "" || keyErr != nil || valErr != nil {
 			// The value may be a secret: only its key is told.
-			e.errs = append(e.errs, fmt.Errorf("%s: want key=value pairs with commas between them, got one that begins %q", name, k))
-			continue
+			return nil, fmt.Errorf("%s: want key=value pairs with commas between them, got one that begins %q", name, k)
 		}
 		pairs = append(pairs, [2]string{key, val})
 	}
-	return pairs
+	return pairs, nil
 }

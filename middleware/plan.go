@@ -23,6 +23,8 @@ type plan struct {
 	propagator propagation.TextMapPropagator
 	sampler    sdktrace.Sampler
 	disabled   bool
+	// local writes what must not make anything to be sent.
+	local *slog.Logger
 
 	clients                       map[signal]*otlp.Client
 	spanQueue, logQueue           queueLimits
@@ -36,6 +38,7 @@ func newPlan(ctx context.Context, cfg config, env *environment) (plan, error) {
 	}
 	p := plan{
 		resource: res, propagator: newPropagator(env), sampler: newSampler(cfg, env),
+		local:          slog.New(newLogHandler(cfg.logWriter, cfg.logLevel, nil)),
 		disabled:       env.flag("OTEL_SDK_DISABLED"),
 		clients:        map[signal]*otlp.Client{},
 		spanQueue:      readQueueLimits(env, "OTEL_BSP", 5*time.Second),
@@ -59,9 +62,8 @@ func newPlan(ctx context.Context, cfg config, env *environment) (plan, error) {
 
 // start starts the goroutines that Shutdown ends.
 func (p plan) start(t *Telemetry, cfg config, items *prometheus.CounterVec) {
-	local := newLogHandler(cfg.logWriter, cfg.logLevel, nil)
 	out := func(s signal) *outlet {
-		o := &outlet{signal: s, client: p.clients[s], items: items, logger: slog.New(local)}
+		o := &outlet{signal: s, client: p.clients[s], items: items, logger: p.local}
 		t.outlets = append(t.outlets, o)
 		return o
 	}
@@ -71,7 +73,7 @@ func (p plan) start(t *Telemetry, cfg config, items *prometheus.CounterVec) {
 		encode := otlp.Metrics{Resource: p.resource, Scope: scope, Started: time.Now(), Origins: semconv.NewOrigins()}
 		t.senders = append(t.senders, startPusher(t.registry, encode, out(metrics), p.metricInterval, p.metricTimeout))
 	}
-	t.logger = slog.New(local)
+	t.logger = p.local
 	if p.clients[logs] != nil {
 		o := out(logs)
 		queue := startQueue(p.logQueue, func(ctx context.Context, records [][]byte) {
@@ -89,7 +91,7 @@ func (p plan) startTraces(t *Telemetry, cfg config, o *outlet) {
 		t.tracerProvider = noop.NewTracerProvider()
 		return
 	}
-	options := []sdktrace.TracerProviderOption{sdktrace.WithResource(p.resource), sdktrace.WithSampler(p.sampler)}
+	options := []sdktrace.TracerProviderOption{sdktrace.WithResource(p.resource), sdktrace.WithSampler(debugSampler{p.sampler})}
 	for _, processor := range cfg.processors {
 		options = append(options, sdktrace.WithSpanProcessor(processor))
 	}

@@ -23,6 +23,7 @@ type receiver struct {
 	*httptest.Server
 
 	mu      sync.Mutex
+	paths   []string
 	headers []http.Header
 	spans   []*traces.ResourceSpans
 	metrics []*metrics.ResourceMetrics
@@ -42,6 +43,7 @@ func newReceiver(t *testing.T) *receiver {
 func (r *receiver) serve(w http.ResponseWriter, req *http.Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.paths = append(r.paths, req.URL.Path)
 	r.headers = append(r.headers, req.Header.Clone())
 	body := io.Reader(req.Body)
 	if req.Header.Get("Content-Encoding") == "gzip" {

@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -25,7 +26,7 @@ func newResource(ctx context.Context, cfg config, env *environment) (*resource.R
 		resource.WithProcessPID(), resource.WithProcessExecutableName(),
 		resource.WithProcessRuntimeName(), resource.WithProcessRuntimeVersion(),
 	)
-	if err != nil {
+	if err != nil && !errors.Is(err, resource.ErrPartialResource) { // A container may hide some of it.
 		return nil, fmt.Errorf("detect resource: %w", err)
 	}
 	attributes := append(detected.Attributes(),
@@ -33,7 +34,11 @@ func newResource(ctx context.Context, cfg config, env *environment) (*resource.R
 		semconv.ServiceName.String("unknown_service:"+filepath.Base(os.Args[0])),
 		semconv.ServiceInstanceID.String(randomUUID()),
 	)
-	for _, pair := range env.pairs("OTEL_RESOURCE_ATTRIBUTES") {
+	pairs, err := env.pairs("OTEL_RESOURCE_ATTRIBUTES")
+	if err != nil {
+		env.warnings = append(env.warnings, err)
+	}
+	for _, pair := range pairs {
 		attributes = append(attributes, attribute.String(pair[0], pair[1]))
 	}
 	if name := env.text("OTEL_SERVICE_NAME"); name != "" {

@@ -1,9 +1,14 @@
 package middleware
 
 import (
+	"slices"
 	"strconv"
 
+	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/waybill-dev/waybill/middleware/internal/propagator"
 )
 
 // newSampler obeys OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG. Without
@@ -37,8 +42,25 @@ func samplerRatio(env *environment) float64 {
 	}
 	ratio, err := strconv.ParseFloat(value, 64)
 	if err != nil || !(ratio >= 0 && ratio <= 1) {
-		env.fail(name, value, "a number from 0 to 1")
+		env.ignore(name, value, "a number from 0 to 1")
 		return 1
 	}
 	return ratio
+}
+
+// debugSampler records the request whose sender has asked for it by
+// jaeger-debug-id, which is read only if OTEL_PROPAGATORS names jaeger, and
+// leaves the rest to another.
+type debugSampler struct{ sdktrace.Sampler }
+
+// ShouldSample is as in sdktrace.Sampler.
+func (s debugSampler) ShouldSample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
+	result := s.Sampler.ShouldSample(p)
+	id := propagator.DebugID(p.ParentContext)
+	// Spans within this process follow the first.
+	if parent := trace.SpanContextFromContext(p.ParentContext); id != "" && (!parent.IsValid() || parent.IsRemote()) {
+		result.Decision = sdktrace.RecordAndSample
+		result.Attributes = append(slices.Clip(result.Attributes), attribute.String("jaeger-debug-id", id))
+	}
+	return result
 }

@@ -56,8 +56,10 @@ func newRegistry() (*prometheus.Registry, error) {
 
 // Setup makes a service's telemetry out of the options and the OTEL_*
 // variables, and begins to send it. It does not wait for the collector, and
-// works without one: what can't be sent is dropped and counted. An error names
-// every variable and option that can't be obeyed.
+// works without one: what can't be sent is dropped and counted. A variable that
+// makes no sense is ignored, and the logger says so; an error names every
+// option, and every variable without which nothing could be sent, that can't be
+// obeyed.
 func Setup(ctx context.Context, opts ...Option) (*Telemetry, error) {
 	cfg := newConfig(opts)
 	env := &environment{lookup: cfg.getenv}
@@ -78,6 +80,9 @@ func Setup(ctx context.Context, opts ...Option) (*Telemetry, error) {
 	}
 	t := &Telemetry{propagator: p.propagator, registry: registry}
 	p.start(t, cfg, items)
+	for _, warning := range env.warnings {
+		p.local.LogAttrs(ctx, slog.LevelWarn, "environment variable is ignored", slog.Any("error", warning))
+	}
 	if cfg.globals {
 		t.setGlobals()
 	}
