@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,13 +32,15 @@ func Start(ctx context.Context, cfg Config, j journal.Journal, reg prometheus.Re
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("receive configuration: %w", err)
 	}
-	_, _ = j, reg
+	in, err := newIntake(cfg, j, reg, logger)
+	if err != nil {
+		return nil, fmt.Errorf("register the receivers' metrics: %w", err)
+	}
 	r := &Receivers{}
-	var err error
-	if r.grpc, err = start(ctx, cfg.OTLP.GRPC, newGRPCServer(http.NotFoundHandler(), logger)); err != nil {
+	if r.grpc, err = start(ctx, cfg.OTLP.GRPC, newGRPCServer(&grpcHandler{in}, logger)); err != nil {
 		return nil, fmt.Errorf("listen for OTLP over gRPC: %w", err)
 	}
-	if r.http, err = start(ctx, cfg.OTLP.HTTP, newHTTPServer(http.NotFoundHandler(), logger)); err != nil {
+	if r.http, err = start(ctx, cfg.OTLP.HTTP, newHTTPServer(&httpHandler{in}, logger)); err != nil {
 		return nil, errors.Join(fmt.Errorf("listen for OTLP over HTTP: %w", err), r.grpc.shutdown(ctx))
 	}
 	return r, nil

@@ -1,0 +1,189 @@
+package receive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/waybill-dev/waybill/collector/journal"
+	"github.com/waybill-dev/waybill/collector/wire"
+)
+
+// intake brings requests of both transports into the journal. It is safe for
+// concurrent use.
+type intake struct {
+	journal  journal.Journal
+	budget   *budget
+	blocks   blocks
+	decoders *decoders
+	limit    int64 // of one request, after decompression
+	meters   *meters
+	logger   *slog.Logger
+	failing  atomic.Bool // the journal has refused for a reason of its own
+}
+
+func newIntake(cfg Config, j journal.Journal, reg prometheus.Registerer, logger *slog.Logger) (*intake, error) {
+	in := &intake{
+		journal:  j,
+		budget:   &budget{max: cfg.MaxInflightBytes},
+		decoders: newDecoders(cfg.MaxRequestBytes),
+		limit:    cfg.MaxRequestBytes,
+		logger:   logger,
+	}
+	var err error
+	in.meters, err = newMeters(reg, in.budget)
+	return in, err
+}
+
+// request is one export request as its transport describes it.
+type request struct {
+	signal      journal.Signal
+	compression compression
+	json        bool
+	// length is how many bytes the body has; negative when nobody knows yet.
+	length int64
+}
+
+// receipt says what the journal has taken of a request.
+type receipt struct {
+	// rejected counts spans that were left out because they have no ids.
+	rejected int
+}
+
+func (r receipt) outcome() outcome {
+	if r.rejected > 0 {
+		return outcomePartial
+	}
+	return outcomeAccepted
+}
+
+// message tells the sender why items were rejected.
+func (r receipt) message() string {
+	return fmt.Sprintf("%d spans have no valid trace id and span id", r.rejected)
+}
+
+// accept reads a request, and returns without an error when the journal has
+// all of it that is not rejected. All memory is charged to the budget before it
+// is used, and given back before accept returns.
+func (in *intake) accept(ctx context.Context, req request, body io.Reader) (receipt, error) {
+	held := lease{budget: in.budget}
+	defer held.release()
+	sent := buffer{blocks: &in.blocks, lease: &held}
+	defer sent.free()
+	if err := in.read(&sent, req, body); err != nil {
+		return receipt{}, err
+	}
+	plain := sent
+	if req.compression != identity {
+		plain = buffer{blocks: &in.blocks, lease: &held}
+		defer plain.free()
+		if err := in.decoders.expand(ctx, req.compression, &plain, sent.bytes()); err != nil {
+			return receipt{}, err
+		}
+		sent.free()
+	}
+	payload := plain.bytes()
+	if req.json {
+		var err error
+		if payload, err = in.fromJSON(&held, req.signal, payload); err != nil {
+			return receipt{}, err
+		}
+	}
+	return in.store(ctx, &held, req.signal, payload)
+}
+
+// read takes the body as it was sent. What is known to be too large or to find
+// no room is refused before a byte of it is read.
+func (in *intake) read(dst *buffer, req request, body io.Reader) error {
+	if req.length > in.limit {
+		return tooLarge("the request is larger than %d bytes", in.limit)
+	}
+	if req.length > 0 {
+		// One more than the length, to see the end without growing.
+		if err := dst.reserve(int(req.length) + 1); err != nil {
+			return err
+		}
+	}
+	err := dst.fill(body, in.limit)
+	if _, refused := errors.AsType[*refusal](err); refused || err == nil {
+		return err
+	}
+	return interrupted(err)
+}
+
+// store checks the payload and appends it.
+func (in *intake) store(ctx context.Context, held *lease, signal journal.Signal, payload []byte) (receipt, error) {
+	items, err := count(signal, payload)
+	if err != nil || items == 0 {
+		return receipt{}, err
+	}
+	var done receipt
+	if signal == journal.Traces {
+		if payload, done.rejected, err = withoutNameless(held, payload); err != nil {
+			return receipt{}, err
+		}
+		items -= done.rejected
+		in.meters.counted(signal, itemsRejected, done.rejected)
+		if items == 0 {
+			return done, nil
+		}
+	}
+	if _, err := in.journal.Append(ctx, signal, uint32(items), payload); err != nil {
+		in.meters.counted(signal, itemsRefused, items)
+		in.noteFailure(err)
+		return receipt{}, err
+	}
+	if in.failing.CompareAndSwap(true, false) {
+		in.logger.Info("the journal stores requests again")
+	}
+	in.meters.counted(signal, itemsAccepted, items)
+	in.meters.stored(signal, len(payload))
+	return done, nil
+}
+
+// noteFailure logs the first of a row of failures that are the journal's own:
+// those that an operator must hear of, and that no client can.
+func (in *intake) noteFailure(err error) {
+	if refusalOf(err).outcome == outcomeFailed && !errors.Is(err, journal.ErrClosed) && !in.failing.Swap(true) {
+		in.logger.Error("the journal does not store requests; clients are told to retry", "error", err)
+	}
+}
+
+func count(signal journal.Signal, payload []byte) (int, error) {
+	switch signal {
+	case journal.Traces:
+		return wire.CountSpans(payload)
+	case journal.Metrics:
+		return wire.CountPoints(payload)
+	case journal.Logs:
+		return wire.CountLogs(payload)
+	}
+	return 0, fmt.Errorf("BUG: a request of signal %d", signal)
+}
+
+// errNameless ends the search for spans without ids at the first.
+var errNameless = errors.New("a span has no ids")
+
+// withoutNameless returns the payload without spans that have no valid ids: no
+// backend can place them. The common case copies nothing.
+func withoutNameless(held *lease, payload []byte) ([]byte, int, error) {
+	err := wire.WalkSpans(payload, func(_ *wire.Resource, _ *wire.Scope, span *wire.Span) error {
+		if !span.HasIDs() {
+			return errNameless
+		}
+		return nil
+	})
+	if !errors.Is(err, errNameless) {
+		return payload, 0, err
+	}
+	// DropSpans builds the request anew, level by level of three.
+	if err := held.takeUpTo(3 * int64(len(payload))); err != nil {
+		return nil, 0, err
+	}
+	return wire.DropSpans(make([]byte, 0, len(payload)), payload, func(span *wire.Span) bool { return !span.HasIDs() })
+}
