@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	"github.com/waybill-dev/waybill/viewer/graph"
 	"github.com/waybill-dev/waybill/viewer/index"
@@ -40,6 +41,11 @@ func (c Config) Validate() error {
 	var errs []error
 	if _, _, err := net.SplitHostPort(c.Address); err != nil {
 		errs = append(errs, fmt.Errorf("address: %w", err))
+	}
+	for _, h := range c.Hosts {
+		if h == "" || strings.ContainsAny(h, "/ *") {
+			errs = append(errs, fmt.Errorf("hosts: %q is no name of a host", h))
+		}
 	}
 	if c.MaxTraces < 1 {
 		errs = append(errs, fmt.Errorf("max_traces: %d is not positive", c.MaxTraces))

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -201,6 +203,8 @@ func TestStartRefuses(t *testing.T) {
 		}
 	}
 	f("an address without a port", func(c *viewer.Config) { c.Address = "127.0.0.1" })
+	f("a URL for a host", func(c *viewer.Config) { c.Address, c.Hosts = "127.0.0.1:0", []string{"https://traces.example.org"} })
+	f("any host", func(c *viewer.Config) { c.Address, c.Hosts = "127.0.0.1:0", []string{"*"} })
 	f("no traces", func(c *viewer.Config) { c.Address, c.MaxTraces = "127.0.0.1:0", 0 })
 	f("no memory", func(c *viewer.Config) { c.Address, c.MaxBytes = "127.0.0.1:0", 1000 })
 	taken := start(t, memory.New(memory.Config{}), nil)
@@ -214,4 +218,40 @@ func TestStartRefuses(t *testing.T) {
 	if _, err := viewer.Start(t.Context(), cfg, closed, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a journal that is closed: it started")
 	}
+}
+
+func TestShutdownCutsOffWhatDoesNotEnd(t *testing.T) {
+	j := memory.New(memory.Config{})
+	cfg := viewer.DefaultConfig()
+	cfg.Address = "127.0.0.1:0"
+	v, err := viewer.Start(t.Context(), cfg, j, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A client that never ends its request.
+	slow, err := new(net.Dialer).DialContext(t.Context(), "tcp", v.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close() //nolint:errcheck // the viewer has cut it off
+	if _, err := io.WriteString(slow, "GET / HTTP/1.1\r\nHost: localhost\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	await(t, v, func(h health) bool { return h.Status == "ok" }) // so it has been accepted
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := v.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("shutdown: %v", err)
+	}
+	if err := slow.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(slow); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the connection is still open")
+	}
+	if _, err := new(net.Dialer).DialContext(t.Context(), "tcp", v.Addr().String()); err == nil {
+		t.Error("it still listens")
+	}
+	// The journal is the caller's, and goes on.
+	appendTraces(t, j, 0, 1)
 }
