@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/waybill-dev/waybill/viewer/index"
 	"github.com/waybill-dev/waybill/viewer/trace"
@@ -203,16 +204,16 @@ func searchFor(service, key, value string) string {
 
 // quoteTag writes what parseTags reads.
 func quoteTag(key, value string) (string, bool) {
-	if key == "" || value == "" || strings.ContainsAny(key, "= \"'") {
+	splits := func(c rune) bool { return unicode.IsSpace(c) || c == '"' || c == '\'' }
+	switch {
+	case key == "" || value == "" || strings.Contains(key, "=") || strings.ContainsFunc(key, splits):
 		return "", false
-	}
-	for _, quote := range []string{"", `"`, "'"} {
-		if quote == "" && !strings.ContainsAny(value, " \"'\t\n") {
-			return key + "=" + value, true
-		}
-		if quote != "" && !strings.Contains(value, quote) {
-			return key + "=" + quote + value + quote, true
-		}
+	case !strings.ContainsFunc(value, splits):
+		return key + "=" + value, true
+	case !strings.Contains(value, `"`):
+		return key + `="` + value + `"`, true
+	case !strings.Contains(value, "'"):
+		return key + "='" + value + "'", true
 	}
 	return "", false
 }

@@ -2,6 +2,7 @@ package page
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -33,6 +34,7 @@ type searchPage struct {
 	Wider      string // the query without a window
 	Scatter    scatter
 	Held       string
+	Behind     string // why what has come may not be found yet
 }
 
 type choice struct {
@@ -85,10 +87,26 @@ func (p *Pages) search(w http.ResponseWriter, r *http.Request) {
 	}
 	stats := p.engine.Stats()
 	page.Empty = stats.Traces == 0
+	page.Behind = p.behind()
 	page.Held = plural(stats.Traces, "trace", "traces") + " in the index"
 	page.fill(result, q, r.URL.Query(), p.colours())
 	page.Wider = wider(r.URL.Query())
 	p.render(w, r, http.StatusOK, "search", "frame", page)
+}
+
+// muchBehind is how far the index may be behind the journal, in its unit,
+// before a page says so.
+const muchBehind = 8 << 20
+
+// behind says why what has come may not be found yet; mostly it is empty.
+func (p *Pages) behind() string {
+	switch progress := p.engine.Progress(); {
+	case progress.Fault != nil:
+		return "The journal cannot be read at the moment; the viewer's log says why."
+	case progress.Behind > muchBehind:
+		return fmt.Sprintf("The index is still being built: %d MiB of the journal are left to read.", progress.Behind>>20)
+	}
+	return ""
 }
 
 func (p *Pages) operationNames(service string) []string {

@@ -78,10 +78,10 @@ func (p *Pages) open(w http.ResponseWriter, r *http.Request) (*trace.Trace, bool
 	}
 	t, err := p.engine.Open(r.Context(), id)
 	switch {
-	case errors.Is(err, query.ErrNotFound):
+	case errors.Is(err, query.ErrNotFound), err == nil && len(t.Spans)+len(t.Logs) == 0:
 		p.fail(w, r, http.StatusNotFound, "This trace is not here",
 			"Nothing of trace "+id.String()+" is in the journal. It may not have come yet: services send their spans "+
-				"a few seconds late. It may not have been sampled. Or it is so old that its records have been deleted.")
+				"a few seconds late. It may not have been sampled. Or it is so old that its records have been deleted. "+p.behind())
 		return nil, false
 	case err != nil:
 		p.broken(w, r, err)
@@ -252,8 +252,8 @@ func notices(t *trace.Trace) []string {
 		list = append(list, "No span of this trace has come, only logs that carry its id.")
 	}
 	if t.Gone > 0 {
-		list = append(list, plural(t.Gone, "record that held a part", "records that held parts")+
-			" of this trace have been deleted from the journal, so spans or logs may be missing.")
+		list = append(list, plural(t.Gone, "record that held a part of this trace has", "records that held parts of this trace have")+
+			" been deleted from the journal, so spans or logs may be missing.")
 	}
 	if t.Cut > 0 {
 		list = append(list, "This trace is too large to be read whole: "+strconv.Itoa(t.Cut)+" of its spans and logs were left out.")

@@ -88,7 +88,7 @@ func (w waterfall) axis() []gridLine {
 	step := niceStep(w.whole, 6)
 	for at := time.Duration(0); at <= w.whole; at += step {
 		label := ""
-		if float64(at) < 0.94*float64(w.whole) {
+		if float64(at) < 0.92*float64(w.whole) {
 			label = formatDuration(at)
 		}
 		ticks = append(ticks, gridLine{percent(at, w.whole), label})

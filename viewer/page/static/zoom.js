@@ -59,7 +59,7 @@ function start() {
     fall.style.setProperty("--from", String(from));
     fall.style.setProperty("--zoom", String(1 / (to - from)));
     const list = ticks(from * whole, to * whole);
-    const fits = (at) => at / whole < from + (to - from) * 0.94;
+    const fits = (at) => at / whole < from + (to - from) * 0.92;
     const x = (at) => `${(at / whole) * 100}%`;
     axis.replaceChildren(...list.map((at) => svg("text", { x: x(at), y: 14 }, fits(at) ? format(at) : "")));
     rules.replaceChildren(...list.map((at) => svg("line", { x1: x(at), x2: x(at), y2: "100%" })));
