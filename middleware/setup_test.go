@@ -2,7 +2,9 @@ package middleware_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -10,13 +12,18 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
+	collectortrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	common "go.opentelemetry.io/proto/otlp/common/v1"
 	otlpmetrics "go.opentelemetry.io/proto/otlp/metrics/v1"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/waybill-dev/waybill/middleware"
+	"github.com/waybill-dev/waybill/middleware/httpmw"
 )
 
 // setup makes telemetry that is shut down at the test's end.
@@ -169,5 +176,112 @@ func TestFullQueueDropsAndDoesNotBlock(t *testing.T) {
 	}
 	if !strings.Contains(exposition(t, tel), `outcome="queue_full",signal="traces"`) {
 		t.Error("no drop was counted")
+	}
+}
+
+func TestScrapeInOpenMetricsHasExemplars(t *testing.T) {
+	tel := setup(t, middleware.WithGetenv(environ("OTEL_TRACES_EXPORTER", "none", "OTEL_METRICS_EXPORTER", "none", "OTEL_LOGS_EXPORTER", "none")))
+	observe, err := httpmw.NewMiddleware(httpmw.WithTelemetry(tel))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	observe(http.NewServeMux()).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
+	text := exposition(t, tel)
+	if want := `trace_id="` + w.Header().Get("X-Trace-Id") + `"`; w.Header().Get("X-Trace-Id") == "" || !strings.Contains(text, want) {
+		t.Errorf("no exemplar %s in\n%s", want, text)
+	}
+	if !strings.HasSuffix(text, "# EOF\n") {
+		t.Error("the scrape is no OpenMetrics")
+	}
+	tel.MetricsHandler() // a second handler is no error
+}
+
+func TestSpanExporterOfTheCallersTakesTheSpans(t *testing.T) {
+	collector := newReceiver(t)
+	exporter := tracetest.NewInMemoryExporter()
+	closed := &closingExporter{InMemoryExporter: exporter}
+	tel := setup(t, middleware.WithEndpoint(collector.URL), middleware.WithSpanExporter(closed),
+		middleware.WithGetenv(environ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc")))
+	started(t.Context(), tel, "span")
+	flush(t, tel)
+	if spans := exporter.GetSpans(); len(spans) != 1 || spans[0].Name != "span" {
+		t.Errorf("exported: %v", spans)
+	}
+	if err := tel.Shutdown(t.Context()); err != nil || !closed.closed {
+		t.Errorf("Shutdown: %v, exporter shut down %v", err, closed.closed)
+	}
+	collector.mu.Lock()
+	defer collector.mu.Unlock()
+	if len(collector.spans) != 0 || len(collector.metrics) == 0 {
+		t.Errorf("the collector got %d batches of spans, %d of metrics; want none and some", len(collector.spans), len(collector.metrics))
+	}
+}
+
+type closingExporter struct {
+	*tracetest.InMemoryExporter
+	closed bool
+}
+
+func (e *closingExporter) Shutdown(context.Context) error {
+	e.closed = true
+	return nil
+}
+
+func TestPartlyRejectedIsCounted(t *testing.T) {
+	collector := newReceiver(t)
+	collector.answer = func(w http.ResponseWriter, _ *http.Request) bool {
+		answer, err := proto.Marshal(&collectortrace.ExportTraceServiceResponse{
+			PartialSuccess: &collectortrace.ExportTracePartialSuccess{RejectedSpans: 1, ErrorMessage: "no ids"},
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		_, _ = w.Write(answer)
+		return true
+	}
+	var lines bytes.Buffer
+	tel := setup(t, middleware.WithEndpoint(collector.URL), middleware.WithLogWriter(&lines),
+		middleware.WithGetenv(environ("OTEL_METRICS_EXPORTER", "none", "OTEL_LOGS_EXPORTER", "none")))
+	for range 3 {
+		started(t.Context(), tel, "span")
+	}
+	flush(t, tel)
+	text := exposition(t, tel)
+	for _, want := range []string{`outcome="rejected",signal="traces"} 1`, `outcome="sent",signal="traces"} 2`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %s", want)
+		}
+	}
+	if !strings.Contains(lines.String(), "no ids") {
+		t.Errorf("log = %s", lines.String())
+	}
+}
+
+func TestShutdownEndsWithItsContext(t *testing.T) {
+	collector := newReceiver(t)
+	release := make(chan struct{})
+	defer close(release)
+	collector.answer = func(http.ResponseWriter, *http.Request) bool { <-release; return true }
+	tel := setup(t, middleware.WithEndpoint(collector.URL))
+	started(t.Context(), tel, "span")
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	if err := tel.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Shutdown: %v, want that its time was up", err)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("Shutdown took %v", took)
+	}
+}
+
+func TestGlobals(t *testing.T) {
+	tel, err := middleware.Setup(t.Context(), middleware.WithLogWriter(nil), middleware.WithGetenv(environ("OTEL_SDK_DISABLED", "true")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if otel.GetTracerProvider() != tel.TracerProvider() || len(otel.GetTextMapPropagator().Fields()) == 0 {
+		t.Error("the globals are not set")
 	}
 }
