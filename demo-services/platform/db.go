@@ -35,9 +35,10 @@ func OpenDB(ctx context.Context, dir, name string, migrations fs.FS, tp trace.Tr
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", name, err)
 	}
-	// SQLite has one writer at a time; one more connection reads beside it.
-	pool.SetMaxOpenConns(2)
-	pool.SetMaxIdleConns(2)
+	// SQLite has one writer at a time, and those that find the file locked sleep
+	// and try again, longer and longer. Waiting for the one connection is fair,
+	// and quick: no statement takes long.
+	pool.SetMaxOpenConns(1)
 	if err := migrate(ctx, pool, migrations); err != nil {
 		return nil, errors.Join(fmt.Errorf("migrate database %s: %w", name, err), pool.Close())
 	}
