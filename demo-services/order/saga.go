@@ -125,7 +125,7 @@ func (s *Saga) reserve(ctx context.Context, o Order) (Order, error) {
 	o.Amount = Total(o.Lines)
 	bg, cancel := s.detached(ctx)
 	defer cancel()
-	if err := s.store.Reserved(bg, o); err != nil {
+	if err := s.store.Reserved(bg, &o); err != nil {
 		return o, err
 	}
 	o.Step = Reserved
@@ -150,7 +150,7 @@ func (s *Saga) charge(ctx context.Context, o Order) (Order, error) {
 	}
 	bg, cancel := s.detached(ctx)
 	defer cancel()
-	if err := s.store.Paid(bg, o.ID); err != nil {
+	if err := s.store.Paid(bg, &o); err != nil {
 		return o, err
 	}
 	o.Step = Paid
@@ -166,7 +166,7 @@ func (s *Saga) confirm(ctx context.Context, o Order) (Order, error) {
 	if err != nil {
 		return o, err
 	}
-	if err := s.store.Confirm(ctx, o.ID, event); err != nil {
+	if err := s.store.Confirm(ctx, &o, event); err != nil {
 		return o, err
 	}
 	o.Step, o.CardToken = Confirmed, ""
@@ -180,7 +180,7 @@ func (s *Saga) fail(ctx context.Context, from Step, o Order, f failure) (Order, 
 	ctx, cancel := s.detached(ctx)
 	defer cancel()
 	o.Reason, o.Details = f.reason, f.details
-	if err := s.store.Fail(ctx, from, o); err != nil {
+	if err := s.store.Fail(ctx, from, &o); err != nil {
 		return o, err
 	}
 	o.Step = Cancelling
@@ -204,7 +204,7 @@ func (s *Saga) compensate(ctx context.Context, o Order) (Order, error) {
 	if err != nil {
 		return o, err
 	}
-	if err := s.store.Cancelled(ctx, o.ID, event); err != nil {
+	if err := s.store.Cancelled(ctx, &o, event); err != nil {
 		return o, err
 	}
 	o.Step, o.CardToken = Cancelled, ""
@@ -221,7 +221,7 @@ func (s *Saga) undo(ctx context.Context, o *Order) error {
 			return err
 		}
 		o.UndoPayment = false
-		if err := s.store.Undone(ctx, *o); err != nil {
+		if err := s.store.Undone(ctx, o); err != nil {
 			return err
 		}
 	}
@@ -230,7 +230,7 @@ func (s *Saga) undo(ctx context.Context, o *Order) error {
 			return err
 		}
 		o.UndoStock = false
-		return s.store.Undone(ctx, *o)
+		return s.store.Undone(ctx, o)
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/testing/protocmp"
 
 	inventoryv1 "github.com/waybill-dev/waybill/demo-services/api/inventory/v1"
 	orderv1 "github.com/waybill-dev/waybill/demo-services/api/order/v1"
@@ -182,6 +183,13 @@ func TestOrderIsConfirmed(t *testing.T) {
 		t.Errorf("order is %v", o)
 	}
 	w.wantOutcome(t, o.GetId(), confirmed())
+	kept, err := w.server.GetOrder(t.Context(), &orderv1.GetOrderRequest{OrderId: o.GetId()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(o, kept.GetOrder(), protocmp.Transform()); diff != "" {
+		t.Errorf("order (-answered +kept):\n%s", diff)
+	}
 }
 
 func TestRefusedOrdersLeaveNothingBehind(t *testing.T) {
@@ -311,7 +319,7 @@ func TestPaidOrderIsConfirmedAfterACrash(t *testing.T) {
 	w := newWorld(t)
 	killAt(w, "after charge")
 	id := w.placeAndDie(t, psp.TokenVisa)
-	if err := w.store.Paid(t.Context(), id); err != nil {
+	if err := w.store.Paid(t.Context(), &Order{ID: id}); err != nil {
 		t.Fatal(err)
 	}
 	w.restart(t)
@@ -320,7 +328,7 @@ func TestPaidOrderIsConfirmedAfterACrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.wantOutcome(t, id, confirmed())
-	if err := w.store.Paid(t.Context(), id); !errors.Is(err, ErrMoved) {
+	if err := w.store.Paid(t.Context(), &Order{ID: id}); !errors.Is(err, ErrMoved) {
 		t.Errorf("a second driver was not stopped: %v", err)
 	}
 }

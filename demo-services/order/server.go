@@ -33,7 +33,7 @@ func (s *Server) CreateOrder(ctx context.Context, r *orderv1.CreateOrderRequest)
 		return nil, err
 	}
 	o.Headers = s.saga.headers(ctx)
-	if o, err = s.store.Create(ctx, o, s.saga.config.Lease); err != nil {
+	if err := s.store.Create(ctx, &o, s.saga.config.Lease); err != nil {
 		return nil, err
 	}
 	if o, err = s.saga.Run(ctx, o, "place order"); err != nil {

@@ -29,25 +29,28 @@ var (
 )
 
 // Store keeps orders and the events that are to be published of them. Each
-// method is one transaction. Safe for concurrent use.
+// method is one transaction, and sets the UpdatedAt of the order it is given to
+// when that was. Times are kept to the millisecond. Safe for concurrent use.
 type Store struct {
 	db  *platform.DB
 	now func() time.Time
 }
 
 // NewStore returns the store in an opened database.
-func NewStore(db *platform.DB) *Store { return &Store{db: db, now: time.Now} }
+func NewStore(db *platform.DB) *Store {
+	return &Store{db: db, now: func() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }}
+}
 
 // Create stores a new order at step Created. Until lease has passed only the
 // caller drives its saga.
-func (s *Store) Create(ctx context.Context, o Order, lease time.Duration) (Order, error) {
+func (s *Store) Create(ctx context.Context, o *Order, lease time.Duration) error {
 	now := s.now()
 	o.Step, o.CreatedAt, o.UpdatedAt, o.DueAt = Created, now, now, now.Add(lease)
 	headers, err := json.Marshal(o.Headers)
 	if err != nil {
-		return o, fmt.Errorf("encode headers: %w", err)
+		return fmt.Errorf("encode headers: %w", err)
 	}
-	return o, s.db.InTx(ctx, func(tx *platform.Conn) error {
+	return s.db.InTx(ctx, func(tx *platform.Conn) error {
 		if _, err := tx.Exec(ctx, `INSERT INTO orders
 			(id, user_id, email, currency, card_token, expected_amount, step, headers, due_at, created_at, updated_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -67,9 +70,9 @@ func (s *Store) Create(ctx context.Context, o Order, lease time.Duration) (Order
 
 // Reserved moves an order from Created to Reserved; its lines have their
 // prices now.
-func (s *Store) Reserved(ctx context.Context, o Order) error {
+func (s *Store) Reserved(ctx context.Context, o *Order) error {
 	return s.db.InTx(ctx, func(tx *platform.Conn) error {
-		if err := s.move(ctx, tx, o.ID, Created, "step = ?, amount = ?", Reserved, o.Amount); err != nil {
+		if err := s.move(ctx, tx, o, Created, "step = ?, amount = ?", Reserved, o.Amount); err != nil {
 			return err
 		}
 		for i, line := range o.Lines {
@@ -83,23 +86,23 @@ func (s *Store) Reserved(ctx context.Context, o Order) error {
 }
 
 // Paid moves an order from Reserved to Paid.
-func (s *Store) Paid(ctx context.Context, id string) error {
-	return s.move(ctx, &s.db.Conn, id, Reserved, "step = ?", Paid)
+func (s *Store) Paid(ctx context.Context, o *Order) error {
+	return s.move(ctx, &s.db.Conn, o, Reserved, "step = ?", Paid)
 }
 
 // Confirm ends an order that is Paid, and puts the event into the outbox.
-func (s *Store) Confirm(ctx context.Context, id string, e Outgoing) error {
-	return s.end(ctx, id, Paid, Confirmed, e)
+func (s *Store) Confirm(ctx context.Context, o *Order, e Outgoing) error {
+	return s.end(ctx, o, Paid, Confirmed, e)
 }
 
 // Cancelled ends an order that is Cancelling, and puts the event into the outbox.
-func (s *Store) Cancelled(ctx context.Context, id string, e Outgoing) error {
-	return s.end(ctx, id, Cancelling, Cancelled, e)
+func (s *Store) Cancelled(ctx context.Context, o *Order, e Outgoing) error {
+	return s.end(ctx, o, Cancelling, Cancelled, e)
 }
 
-func (s *Store) end(ctx context.Context, id string, from, to Step, e Outgoing) error {
+func (s *Store) end(ctx context.Context, o *Order, from, to Step, e Outgoing) error {
 	return s.db.InTx(ctx, func(tx *platform.Conn) error {
-		if err := s.move(ctx, tx, id, from, "step = ?, card_token = ''", to); err != nil {
+		if err := s.move(ctx, tx, o, from, "step = ?, card_token = ''", to); err != nil {
 			return err
 		}
 		return addOutgoing(ctx, tx, e, s.now())
@@ -108,18 +111,18 @@ func (s *Store) end(ctx context.Context, id string, from, to Step, e Outgoing) e
 
 // Fail moves an order from a step to Cancelling, with why and what to undo as
 // they stand in o.
-func (s *Store) Fail(ctx context.Context, from Step, o Order) error {
+func (s *Store) Fail(ctx context.Context, from Step, o *Order) error {
 	details, err := json.Marshal(o.Details)
 	if err != nil {
 		return fmt.Errorf("encode details: %w", err)
 	}
-	return s.move(ctx, &s.db.Conn, o.ID, from, "step = ?, reason = ?, details = ?, undo_payment = ?, undo_stock = ?",
+	return s.move(ctx, &s.db.Conn, o, from, "step = ?, reason = ?, details = ?, undo_payment = ?, undo_stock = ?",
 		Cancelling, o.Reason, string(details), o.UndoPayment, o.UndoStock)
 }
 
 // Undone notes what of a compensation is done, as it stands in o.
-func (s *Store) Undone(ctx context.Context, o Order) error {
-	return s.move(ctx, &s.db.Conn, o.ID, Cancelling, "undo_payment = ?, undo_stock = ?", o.UndoPayment, o.UndoStock)
+func (s *Store) Undone(ctx context.Context, o *Order) error {
+	return s.move(ctx, &s.db.Conn, o, Cancelling, "undo_payment = ?, undo_stock = ?", o.UndoPayment, o.UndoStock)
 }
 
 // Postpone keeps a saga that has not ended from being taken up before the wait
@@ -130,13 +133,18 @@ func (s *Store) Postpone(ctx context.Context, id string, wait time.Duration) err
 }
 
 // move updates an order that is at the step from, or returns ErrMoved.
-func (s *Store) move(ctx context.Context, on *platform.Conn, id string, from Step, set string, args ...any) error {
-	args = append(args, s.now().UnixMilli(), id, from)
+func (s *Store) move(ctx context.Context, on *platform.Conn, o *Order, from Step, set string, args ...any) error {
+	now := s.now()
+	args = append(args, now.UnixMilli(), o.ID, from)
 	n, err := on.Exec(ctx, "UPDATE orders SET "+set+", updated_at = ? WHERE id = ? AND step = ?", args...)
-	if err == nil && n == 0 {
-		err = fmt.Errorf("%w: %s is not %s", ErrMoved, id, from)
+	switch {
+	case err != nil:
+		return err
+	case n == 0:
+		return fmt.Errorf("%w: %s is not %s", ErrMoved, o.ID, from)
 	}
-	return err
+	o.UpdatedAt = now
+	return nil
 }
 
 // Claim takes over one saga that has not ended and is due, for as long as the
@@ -172,7 +180,7 @@ func (s *Store) Find(ctx context.Context, id string) (Order, error) {
 	if err != nil {
 		return Order{}, err
 	}
-	o.DueAt, o.CreatedAt, o.UpdatedAt = time.UnixMilli(due), time.UnixMilli(created), time.UnixMilli(updated)
+	o.DueAt, o.CreatedAt, o.UpdatedAt = time.UnixMilli(due).UTC(), time.UnixMilli(created).UTC(), time.UnixMilli(updated).UTC()
 	if err := errors.Join(json.Unmarshal([]byte(details), &o.Details), json.Unmarshal([]byte(headers), &o.Headers)); err != nil {
 		return Order{}, fmt.Errorf("decode order %s: %w", id, err)
 	}
