@@ -1,0 +1,47 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/waybill-dev/waybill/collector"
+	"github.com/waybill-dev/waybill/viewer"
+)
+
+// startCollector starts the collector and the viewer of its journal, and
+// returns the URL to which telemetry is sent.
+func (w *whole) startCollector(ctx context.Context) (endpoint string, err error) {
+	view := viewer.DefaultConfig()
+	view.MaxBytes = indexBytes
+	cfg, err := collector.Load(w.config, w.getenv, map[string]any{"viewer": &view})
+	if err != nil {
+		return "", err
+	}
+	standard := collector.DefaultConfig().Journal
+	if cfg.Journal.Dir == standard.Dir {
+		cfg.Journal.Dir = filepath.Join(w.data, "journal")
+	}
+	if cfg.Journal.MaxBytes == standard.MaxBytes {
+		cfg.Journal.MaxBytes = journalBytes
+	}
+	cfg.Journal.Retain = true // The viewer has no cursor that would hold it back.
+	col, err := collector.Start(ctx, cfg, w.logger.With("component", "collector"))
+	if err != nil {
+		return "", fmt.Errorf("collector: %w", err)
+	}
+	w.started("collector", col.Shutdown)
+	if col.OTLPHTTP() == nil {
+		return "", errors.New("the services send by OTLP over HTTP: receive.otlp.http.address must not be off")
+	}
+	v, err := viewer.Start(context.WithoutCancel(ctx), view, col.Journal(), w.logger.With("component", "viewer"))
+	if err != nil {
+		return "", err
+	}
+	w.started("viewer", v.Shutdown)
+	w.address("viewer", v.Addr(), "")
+	w.address("metrics", col.Scrape(), "/metrics")
+	w.address("collector", col.Admin(), "")
+	return urlOf(col.OTLPHTTP()), nil
+}

@@ -1,0 +1,100 @@
+// Command demo is the shop: all of it in one process with a collector, a
+// viewer and customers, or one of its services alone.
+//
+//	demo [flags]            the whole demo
+//	demo SERVICE [flags]    one service, for Compose: see demo-services/README.md
+//	demo shopper [flags]    the customers
+//	demo health URL         whether the URL answers 200
+//
+// It exits with 0 when it was stopped, with 1 when something failed, and with 2
+// when it was called wrongly.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // A second signal ends the process at once.
+	status := command{getenv: os.LookupEnv, stdout: os.Stdout, stderr: os.Stderr}.run(ctx, os.Args[1:])
+	stop()
+	os.Exit(status)
+}
+
+// command is what the program has of the world around it.
+type command struct {
+	getenv         func(string) (string, bool)
+	stdout, stderr io.Writer
+}
+
+// usageError is a call that makes no sense.
+type usageError struct{ error }
+
+// run is the whole program. It returns when the context ends, or something
+// fails, and nothing of it runs any more.
+func (c command) run(ctx context.Context, args []string) int {
+	err := c.dispatch(ctx, args)
+	_, misused := errors.AsType[usageError](err)
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return 0
+	case misused:
+		fmt.Fprintln(c.stderr, "demo:", err)
+		return 2
+	default:
+		fmt.Fprintln(c.stderr, "demo:", err)
+		return 1
+	}
+}
+
+func (c command) dispatch(ctx context.Context, args []string) error {
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
+		return c.runWhole(ctx, args)
+	}
+	name, args := args[0], args[1:]
+	switch name {
+	case "shopper":
+		return c.runShopper(ctx, args)
+	case "health":
+		return c.runHealth(ctx, args)
+	}
+	all := services()
+	if i := slices.IndexFunc(all, func(s service) bool { return s.name == name }); i >= 0 {
+		return c.runService(ctx, all[i], args)
+	}
+	names := []string{"shopper", "health"}
+	for _, s := range all {
+		names = append(names, s.name)
+	}
+	return usageError{fmt.Errorf("%q is none of %s", name, strings.Join(names, ", "))}
+}
+
+// parse reads flags that nothing may follow.
+func (c command) parse(flags *flag.FlagSet, args []string) error {
+	flags.SetOutput(c.stderr)
+	if err := flags.Parse(args); err != nil {
+		return usageError{err}
+	}
+	if flags.NArg() > 0 {
+		return usageError{fmt.Errorf("%q is no flag", flags.Arg(0))}
+	}
+	return nil
+}
+
+// env is a variable's value, or the fallback where it is not set.
+func (c command) env(name, fallback string) string {
+	if value, _ := c.getenv(name); value != "" {
+		return value
+	}
+	return fallback
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/waybill-dev/waybill/demo-services/gateway"
+	"github.com/waybill-dev/waybill/demo-services/inventory"
+	"github.com/waybill-dev/waybill/demo-services/notification"
+	"github.com/waybill-dev/waybill/demo-services/order"
+	"github.com/waybill-dev/waybill/demo-services/payment"
+	"github.com/waybill-dev/waybill/demo-services/platform"
+	"github.com/waybill-dev/waybill/demo-services/psp"
+	"github.com/waybill-dev/waybill/demo-services/user"
+	"github.com/waybill-dev/waybill/middleware"
+)
+
+// addresses are where the services find one another.
+type addresses struct {
+	user, order, inventory, payment string // host:port
+	psp, nats                       string // URLs
+}
+
+// service is one of the shop's.
+type service struct {
+	name     string
+	defaults platform.Config
+	start    func(context.Context, platform.Config, addresses, *middleware.Telemetry) (*platform.Host, error)
+	// found puts the host:port on which the service listens where others look.
+	found func(a *addresses, hostPort string)
+}
+
+// services are all of them, each after those that it calls.
+func services() []service {
+	return []service{
+		{"psp", psp.DefaultConfig().Config, startPSP, func(a *addresses, at string) { a.psp = "http://" + at }},
+		{"payment", payment.DefaultConfig().Config, startPayment, func(a *addresses, at string) { a.payment = at }},
+		{"inventory", inventory.DefaultConfig().Config, startInventory, func(a *addresses, at string) { a.inventory = at }},
+		{"user", user.DefaultConfig(), startUser, func(a *addresses, at string) { a.user = at }},
+		{"notification", notification.DefaultConfig().Config, startNotification, func(*addresses, string) {}},
+		{"order", order.DefaultConfig().Config, startOrder, func(a *addresses, at string) { a.order = at }},
+		{"gateway", gateway.DefaultConfig().Config, startGateway, func(*addresses, string) {}},
+	}
+}
+
+func startPSP(ctx context.Context, base platform.Config, _ addresses, tel *middleware.Telemetry) (*platform.Host, error) {
+	cfg := psp.DefaultConfig()
+	cfg.Config = base
+	return psp.Start(ctx, cfg, tel)
+}
+
+func startPayment(ctx context.Context, base platform.Config, at addresses, tel *middleware.Telemetry) (*platform.Host, error) {
+	cfg := payment.DefaultConfig()
+	cfg.Config, cfg.PSPURL = base, at.psp
+	return payment.Start(ctx, cfg, tel)
+}
+
+func startInventory(ctx context.Context, base platform.Config, _ addresses, tel *middleware.Telemetry) (*platform.Host, error) {
+	cfg := inventory.DefaultConfig()
+	cfg.Config = base
+	return inventory.Start(ctx, cfg, tel)
+}
+
+func startUser(ctx context.Context, base platform.Config, _ addresses, tel *middleware.Telemetry) (*platform.Host, error) {
+	return user.Start(ctx, base, tel)
+}
+
+func startNotification(ctx context.Context, base platform.Config, at addresses, tel *middleware.Telemetry) (*platform.Host, error) {
+	cfg := notification.DefaultConfig()
+	cfg.Config, cfg.NATSURL = base, at.nats
+	return notification.Start(ctx, cfg, tel)
+}
+
+func startOrder(ctx context.Context, base platform.Config, at addresses, tel *middleware.Telemetry) (*platform.Host, error) {
+	cfg := order.DefaultConfig()
+	cfg.Config, cfg.InventoryAddr, cfg.PaymentAddr, cfg.NATSURL = base, at.inventory, at.payment, at.nats
+	return order.Start(ctx, cfg, tel)
+}
+
+func startGateway(ctx context.Context, base platform.Config, at addresses, tel *middleware.Telemetry) (*platform.Host, error) {
+	cfg := gateway.DefaultConfig()
+	cfg.Config, cfg.UserAddr, cfg.OrderAddr = base, at.user, at.order
+	return gateway.Start(ctx, cfg, tel)
+}
+
+// runService runs one service until the context ends.
+func (c command) runService(ctx context.Context, s service, args []string) error {
+	cfg := s.defaults
+	flags := flag.NewFlagSet("demo "+s.name, flag.ContinueOnError)
+	flags.StringVar(&cfg.Listen, "listen", c.env("LISTEN", cfg.Listen), "where the service listens")
+	flags.StringVar(&cfg.Admin, "admin", c.env("ADMIN_LISTEN", cfg.Admin), `where /healthz and /metrics are, or "off"`)
+	flags.StringVar(&cfg.DataDir, "data", c.env("DATA_DIR", cfg.DataDir), "the directory of the service's database")
+	if err := c.parse(flags, args); err != nil {
+		return err
+	}
+	if cfg.DataDir != "" {
+		if err := os.MkdirAll(cfg.DataDir, 0o750); err != nil {
+			return fmt.Errorf("create data directory: %w", err)
+		}
+	}
+	tel, err := middleware.Setup(ctx,
+		middleware.WithServiceVersion(version()), middleware.WithLogWriter(c.stderr), middleware.WithGetenv(c.named(s.name)))
+	if err != nil {
+		return err
+	}
+	host, err := s.start(ctx, cfg, c.addresses(), tel)
+	if err != nil {
+		return errors.Join(err, shutDown(context.WithoutCancel(ctx), nil, tel))
+	}
+	tel.Logger().InfoContext(ctx, "serving", "address", host.Addr().String(), "version", version())
+	<-ctx.Done()
+	return shutDown(context.WithoutCancel(ctx), host, tel)
+}
+
+// drainTime is how long the requests that a service is at may go on when it is
+// to stop, and flushTime how long its telemetry may then take to be sent.
+const (
+	drainTime = time.Second
+	flushTime = 2 * time.Second
+)
+
+// shutDown stops a service, if it has started, and sends what it has recorded,
+// in as little time as the context leaves.
+func shutDown(ctx context.Context, host *platform.Host, tel *middleware.Telemetry) error {
+	var errs []error
+	if host != nil {
+		draining, cancel := context.WithTimeout(ctx, drainTime)
+		defer cancel()
+		errs = append(errs, host.Shutdown(draining))
+	}
+	flushing, cancel := context.WithTimeout(ctx, flushTime)
+	defer cancel()
+	return errors.Join(append(errs, tel.Shutdown(flushing))...)
+}
+
+// named is the environment with a service's name in it, unless it has one.
+func (c command) named(service string) func(string) (string, bool) {
+	attributes, _ := c.getenv("OTEL_RESOURCE_ATTRIBUTES")
+	return func(name string) (string, bool) {
+		value, set := c.getenv(name)
+		if name == "OTEL_SERVICE_NAME" && value == "" && !strings.Contains(attributes, "service.name=") {
+			return service, true
+		}
+		return value, set
+	}
+}
+
+// addresses reads where a service that runs alone finds the others.
+func (c command) addresses() addresses {
+	return addresses{
+		user:      c.env("USER_ADDR", gateway.DefaultConfig().UserAddr),
+		order:     c.env("ORDER_ADDR", gateway.DefaultConfig().OrderAddr),
+		inventory: c.env("INVENTORY_ADDR", order.DefaultConfig().InventoryAddr),
+		payment:   c.env("PAYMENT_ADDR", order.DefaultConfig().PaymentAddr),
+		psp:       c.env("PSP_URL", payment.DefaultConfig().PSPURL),
+		nats:      c.env("NATS_URL", order.DefaultConfig().NATSURL),
+	}
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/waybill-dev/waybill/demo-services/platform"
+	"github.com/waybill-dev/waybill/demo-services/shopper"
+)
+
+// What the demo keeps, unless its configuration file says otherwise, in bytes:
+// telemetry on disk, of that what the viewer knows in memory, and logs.
+const (
+	journalBytes = 256 << 20
+	indexBytes   = 64 << 20
+	logBytes     = 16 << 20
+)
+
+// stopTime is how long the demo may take to stop.
+const stopTime = 4500 * time.Millisecond
+
+// whole is the demo with everything in it.
+type whole struct {
+	command
+	rate                  float64
+	data, config, gateway string
+	length                time.Duration
+
+	logs    *logFile
+	logger  *slog.Logger
+	stops   []stop
+	lines   []addressLine
+	gateURL string
+}
+
+// stop ends one thing that was started.
+type stop struct {
+	name string
+	stop func(context.Context) error
+}
+
+// runWhole starts everything, lets it run until the context ends, and stops it
+// in the opposite order: customers, services, bus, viewer, collector.
+func (c command) runWhole(ctx context.Context, args []string) (err error) {
+	w := &whole{command: c}
+	if err := w.parseFlags(args); err != nil {
+		return err
+	}
+	if w.length > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, w.length)
+		defer cancel()
+	}
+	defer func() {
+		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+		defer cancel()
+		err = errors.Join(err, w.stopAll(stopping))
+	}()
+	if err := w.start(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // It was stopped before it had started.
+		}
+		return err
+	}
+	w.announce()
+	<-ctx.Done()
+	return nil
+}
+
+func (w *whole) parseFlags(args []string) error {
+	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
+	flags.Float64Var(&w.rate, "rate", shopper.DefaultConfig().Rate, "orders a second; 0 has nobody come")
+	flags.StringVar(&w.data, "data", "", "the `directory` to keep everything in (default a temporary one)")
+	flags.StringVar(&w.config, "config", "", "the collector's configuration `file`, which may have a viewer's part")
+	flags.StringVar(&w.gateway, "gateway", "127.0.0.1:8080", "where the gateway listens")
+	flags.DurationVar(&w.length, "for", 0, "how long to run; 0 is until Ctrl-C")
+	if err := w.parse(flags, args); err != nil {
+		return err
+	}
+	if w.rate != 0 {
+		if err := w.customers().Validate(); err != nil {
+			return usageError{err}
+		}
+	}
+	if w.length < 0 {
+		return usageError{fmt.Errorf("--for %v is negative", w.length)}
+	}
+	return nil
+}
+
+// start reads in the order in which things need each other.
+func (w *whole) start(ctx context.Context) error {
+	if err := w.openData(); err != nil {
+		return err
+	}
+	endpoint, err := w.startCollector(ctx)
+	if err != nil {
+		return err
+	}
+	broker, err := platform.StartBroker(filepath.Join(w.data, "nats"))
+	if err != nil {
+		return err
+	}
+	w.started("bus", func(context.Context) error { broker.Close(); return nil })
+	if err := w.startServices(ctx, endpoint, addresses{nats: broker.URL()}); err != nil {
+		return err
+	}
+	if w.rate > 0 {
+		w.startShopper(ctx)
+	}
+	return nil
+}
+
+// started notes how to stop what was started.
+func (w *whole) started(name string, how func(context.Context) error) {
+	w.stops = append(w.stops, stop{name, how})
+}
+
+// stopAll stops what was started, the last first. The context bounds how long
+// each may take to end well; all end in any case.
+func (w *whole) stopAll(ctx context.Context) error {
+	var errs []error
+	for len(w.stops) > 0 {
+		last := w.stops[len(w.stops)-1]
+		w.stops = w.stops[:len(w.stops)-1]
+		if err := last.stop(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s: %w", last.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// openData makes the data directory and the log in it.
+func (w *whole) openData() error {
+	if w.data == "" {
+		dir, err := os.MkdirTemp("", "waybill-demo-")
+		if err != nil {
+			return fmt.Errorf("create data directory: %w", err)
+		}
+		w.data = dir
+		w.started("temporary data", func(context.Context) error { return os.RemoveAll(dir) })
+	}
+	for _, dir := range []string{"nats", "shop"} {
+		if err := os.MkdirAll(filepath.Join(w.data, dir), 0o750); err != nil {
+			return fmt.Errorf("create data directory: %w", err)
+		}
+	}
+	logs, err := openLog(filepath.Join(w.data, "demo.log"), logBytes)
+	if err != nil {
+		return err
+	}
+	w.logs = logs
+	w.started("log", func(context.Context) error { return logs.Close() })
+	// Everything goes to the file; the terminal shows what one should act on.
+	w.logger = slog.New(slog.NewMultiHandler(
+		slog.NewJSONHandler(logs, nil),
+		slog.NewTextHandler(w.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}),
+	))
+	return nil
+}
