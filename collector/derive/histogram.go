@@ -31,12 +31,13 @@ func bounds() [classicBuckets]float64 {
 	return [...]float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10}
 }
 
-// powers are the upper bounds of the native buckets from 1/2 to 1, without 1.
-func powers() (p [perPower]float64) {
-	for i := range p {
-		p[i] = math.Exp2(float64(i)/perPower - 1)
+// powers are the upper bounds of the native buckets from 1/2 to 1, without 1:
+// to the last bit the numbers that client_golang has.
+func powers() [perPower]float64 {
+	return [...]float64{
+		0.5, 0.5452538663326288, 0.5946035575013605, 0.6484197773255048,
+		0.7071067811865475, 0.7711054127039704, 0.8408964152537144, 0.9170040432046711,
 	}
-	return p
 }
 
 // exemplar is a span that fell into a bucket: the newest one did.
@@ -137,9 +138,6 @@ func (h *histogram) write(s *scale, created *timestamppb.Timestamp) *dto.Histogr
 		out.Bucket = append(out.Bucket, bucket)
 	}
 	out.PositiveSpan, out.PositiveDelta = h.spans()
-	if len(out.PositiveSpan) == 0 {
-		out.PositiveSpan = []*dto.BucketSpan{{Offset: new(int32(0)), Length: new(uint32(0))}} // So that it is seen to be native.
-	}
 	return out
 }
 
