@@ -75,7 +75,7 @@ func (p *Pages) serviceMap(w http.ResponseWriter, r *http.Request) {
 		page.Everywhere = "/map?lookback=all"
 	}
 	page.fill(edges, max(now.Sub(since), time.Second), p.colours())
-	page.Since, page.Span = formatStamp(since), formatDuration(now.Sub(since).Round(time.Second))
+	page.Since, page.Span = since.UTC().Format("2006-01-02 15:04"), formatDuration(now.Sub(since).Round(time.Second))
 	p.render(w, r, http.StatusOK, "map", "frame", page)
 }
 

@@ -52,9 +52,10 @@ type searchRow struct {
 	More                                      int
 }
 
-// chip is a service with its number of spans.
+// chip is a service with its number of spans, and in a trace the address that
+// finds them.
 type chip struct {
-	Name                  string
+	Name, Find            string
 	Colour, Spans, Errors int
 }
 
@@ -197,7 +198,7 @@ func newRow(t index.Summary, longest time.Duration, now time.Time, colours map[s
 		row.Day = day
 	}
 	for _, s := range t.Services {
-		row.Chips = append(row.Chips, chip{s.Name, colours[s.Name], s.Spans, s.Errors})
+		row.Chips = append(row.Chips, chip{Name: s.Name, Colour: colours[s.Name], Spans: s.Spans, Errors: s.Errors})
 	}
 	slices.SortFunc(row.Chips, func(a, b chip) int {
 		return cmp.Or(boolFirst(a.Name == t.RootService, b.Name == t.RootService), cmp.Compare(a.Name, b.Name))

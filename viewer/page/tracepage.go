@@ -32,6 +32,7 @@ type tracePage struct {
 	Panel                              *panel
 	Logs                               logList
 	Critical                           bool
+	Fresh                              bool // more may still come
 }
 
 // focus says which subtree is shown alone.
@@ -52,6 +53,10 @@ type steps struct {
 	Prev, Next string
 }
 
+// freshFor is how long after a trace's end its page looks out for more of it:
+// services send late, and what a message sets off comes later still.
+const freshFor = time.Minute
+
 func (p *Pages) trace(w http.ResponseWriter, r *http.Request) {
 	t, ok := p.open(w, r)
 	if !ok {
@@ -66,6 +71,8 @@ func (p *Pages) trace(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	page := newTracePage(t, parseTraceURL(r.URL.Query()), p.colours())
+	_, end := t.Bounds()
+	page.Fresh = p.now().Sub(end) < freshFor
 	p.render(w, r, http.StatusOK, "trace", "frame", page)
 }
 
@@ -94,7 +101,7 @@ func newTracePage(t *trace.Trace, url traceURL, colours map[string]int) tracePag
 	roots := t.Tree()
 	page := tracePage{
 		frame: frame{Title: "Trace " + t.ID.String()[:8], Section: "trace"},
-		ID:    t.ID.String(), URL: url, Spans: len(t.Spans), Chips: serviceChips(t, colours), Notices: notices(t),
+		ID:    t.ID.String(), URL: url, Spans: len(t.Spans), Chips: serviceChips(t, url, colours), Notices: notices(t),
 		SpansTab: url.withView("").String(), LogsTab: url.withView("logs").String(),
 	}
 	for _, s := range t.Spans {
@@ -226,7 +233,7 @@ func newSteps(lines []line, url traceURL, fits func(*trace.Span) bool) steps {
 }
 
 // serviceChips counts each service's spans, in the order in which they begin.
-func serviceChips(t *trace.Trace, colours map[string]int) []chip {
+func serviceChips(t *trace.Trace, url traceURL, colours map[string]int) []chip {
 	var chips []chip
 	at := map[string]int{}
 	for _, s := range t.Spans {
@@ -235,7 +242,7 @@ func serviceChips(t *trace.Trace, colours map[string]int) []chip {
 		if !known {
 			i = len(chips)
 			at[name] = i
-			chips = append(chips, chip{Name: name, Colour: colours[name]})
+			chips = append(chips, chip{Name: name, Colour: colours[name], Find: url.withFind(name).String()})
 		}
 		chips[i].Spans++
 		if s.Failed() {

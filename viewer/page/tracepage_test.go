@@ -104,6 +104,29 @@ func TestLogsWithoutSpans(t *testing.T) {
 	has(t, s.get(tracePath(1)+"?view=logs", 200), "alone", "12:00:00.000")
 }
 
+func TestFreshTracesAreWatched(t *testing.T) {
+	f := func(age time.Duration, want bool) {
+		t.Helper()
+		s := serve(t, func(j *memory.Journal) {
+			viewertest.AppendSpans(t, j, viewertest.Spans(viewertest.Resource("a"), viewertest.Span(1, 1, 0, "root", time.Now().Add(-age), ms)))
+		})
+		if got := strings.Contains(s.get(tracePath(1), 200), `data-fresh="1"`); got != want {
+			t.Errorf("%v after its end: watched %t, want %t", age, got, want)
+		}
+	}
+	f(0, true)
+	f(10*time.Minute, false)
+}
+
+func TestChipsFindTheSpansOfAService(t *testing.T) {
+	s := order(t)
+	links := all(s.get(tracePath(1), 200), `<a class="chip [^"]*" href="([^"]*)"`)
+	if len(links) != 3 {
+		t.Fatalf("chips %q", links)
+	}
+	has(t, s.get(tracePath(1)+strings.ReplaceAll(links[1], "&amp;", "&"), 200), "1 found", `value="service.name=payment"`)
+}
+
 func TestMissingParentsAreSaid(t *testing.T) {
 	s := serve(t, func(j *memory.Journal) {
 		viewertest.AppendSpans(t, j, viewertest.Spans(viewertest.Resource("a"),

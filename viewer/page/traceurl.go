@@ -62,6 +62,13 @@ func (u traceURL) onPage(n int) traceURL {
 	return u
 }
 
+// withFind searches for the spans of a service, where the search can say so.
+func (u traceURL) withFind(service string) traceURL {
+	u.View, u.Span, u.Page = "", "", 0
+	u.Find, _ = quoteTag("service.name", service)
+	return u
+}
+
 func (u traceURL) withRoot(id string) traceURL {
 	u.Root, u.Page = id, 0
 	return u

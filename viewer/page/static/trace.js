@@ -7,3 +7,4 @@ import "./find.js";
 import "./keys.js";
 import "./zoom.js";
 import "./grip.js";
+import "./late.js";
