@@ -48,15 +48,15 @@ func (d Destination) validate(signal string) error {
 	fail := func(key, format string, args ...any) {
 		errs = append(errs, fmt.Errorf("%s.%s: %s", signal, key, fmt.Sprintf(format, args...)))
 	}
-	if d.Endpoint != "" {
+	if d.Endpoint != "" { // It is not quoted: there may be a password in it.
 		u, err := url.Parse(d.Endpoint)
 		switch {
 		case err != nil:
-			fail("endpoint", "no URL") // The error would quote it, and with it a password.
+			fail("endpoint", "no URL")
 		case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
-			fail("endpoint", "%q: want http://host:port or https://host:port", u.Redacted())
+			fail("endpoint", "want http://host:port or https://host:port")
 		case u.RawQuery != "" || u.Fragment != "":
-			fail("endpoint", "%q: a path is added, so it cannot have a query or a fragment", u.Host)
+			fail("endpoint", "a path is added, so it cannot have a query or a fragment")
 		}
 	}
 	for name, value := range d.Headers {

@@ -1,0 +1,227 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/waybill-dev/waybill/collector/journal"
+	"github.com/waybill-dev/waybill/collector/journal/memory"
+)
+
+func TestWatchFollowsTheCursors(t *testing.T) {
+	w, began := newWatch(time.Minute), time.Unix(1e9, 0)
+	const stuck = "reader slow has not moved for %s, and has %d bytes to read"
+	for _, step := range []struct {
+		at           time.Duration
+		end          journal.Offset
+		slow, quick  journal.Offset
+		want         []string
+		wantSlowLag  uint64
+		wantSlowRest time.Duration
+	}{
+		{at: 0, end: 0, want: []string{}},
+		{at: 10 * time.Minute, end: 0, want: []string{}}, // Nothing to read is no fault.
+		{at: 11 * time.Minute, end: 100, quick: 100, want: []string{}, wantSlowLag: 100, wantSlowRest: time.Minute},
+		{at: 12 * time.Minute, end: 200, quick: 150, slow: 10, want: []string{}, wantSlowLag: 190},
+		{at: 13 * time.Minute, end: 300, quick: 200, slow: 10, want: []string{}, wantSlowLag: 290, wantSlowRest: time.Minute},
+		{at: 13*time.Minute + 1, end: 300, quick: 201, slow: 10, want: []string{fmt.Sprintf(stuck, "1m0s", 290)}, wantSlowLag: 290, wantSlowRest: time.Minute + 1},
+		{at: 14 * time.Minute, end: 300, quick: 300, slow: 10, want: []string{fmt.Sprintf(stuck, "2m0s", 290)}, wantSlowLag: 290, wantSlowRest: 2 * time.Minute},
+		{at: 15 * time.Minute, end: 300, quick: 300, slow: 11, want: []string{}, wantSlowLag: 289},
+		{at: 16 * time.Minute, end: 300, quick: 300, slow: 300, want: []string{}},
+	} {
+		now := began.Add(step.at)
+		states := w.look(now, journal.Stats{End: step.end, Cursors: map[string]journal.Offset{"slow": step.slow, "quick": step.quick}})
+		if diff := cmp.Diff(step.want, w.reasons(now, states, time.Time{})); diff != "" {
+			t.Errorf("at %v: %s", step.at, diff)
+		}
+		if diff := cmp.Diff(readerState{Name: "slow", Lag: step.wantSlowLag, Still: step.wantSlowRest}, states[1]); diff != "" && step.end > 100 {
+			t.Errorf("at %v: %s", step.at, diff)
+		}
+	}
+	// A reader that is gone is forgotten.
+	now := began.Add(time.Hour)
+	if got := w.reasons(now, w.look(now, journal.Stats{End: 999}), time.Time{}); len(got) > 0 || len(w.readers) > 0 {
+		t.Errorf("%v, %v", got, w.readers)
+	}
+}
+
+func TestWatchWithoutStallAfter(t *testing.T) {
+	w, now := newWatch(0), time.Unix(1e9, 0)
+	stats := journal.Stats{End: 10, Cursors: map[string]journal.Offset{"slow": 0}}
+	w.look(now, stats)
+	now = now.Add(time.Hour)
+	if got := w.reasons(now, w.look(now, stats), time.Time{}); len(got) > 0 {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestWatchRefusals(t *testing.T) {
+	w, now := newWatch(time.Minute), time.Unix(1e9, 0)
+	if got := w.reasons(now, nil, now.Add(-refusalLasts+1)); len(got) != 1 || !strings.Contains(got[0], "the journal is full") {
+		t.Errorf("after a refusal: %v", got)
+	}
+	if got := w.reasons(now, nil, now.Add(-refusalLasts)); len(got) > 0 {
+		t.Errorf("a while after a refusal: %v", got)
+	}
+}
+
+// fixture is an Admin about a journal in memory.
+type fixture struct {
+	admin   *Admin
+	journal *memory.Journal
+
+	mu      sync.Mutex
+	refused time.Time
+}
+
+func (f *fixture) lastRefusal() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.refused
+}
+
+func (f *fixture) refuse(at time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.refused = at
+}
+
+func start(t *testing.T) *fixture {
+	t.Helper()
+	f := &fixture{journal: memory.New(memory.Config{MaxBytes: 4096})}
+	own := prometheus.NewRegistry()
+	counter := prometheus.NewCounter(prometheus.CounterOpts{Name: "waybill_test_total", Help: "A test."})
+	if err := own.Register(counter); err != nil {
+		t.Fatal(err)
+	}
+	cfg := DefaultConfig()
+	cfg.Address = "127.0.0.1:0"
+	var err error
+	f.admin, err = Start(t.Context(), cfg, Sources{
+		Journal: f.journal, Metrics: own, LastRefusal: f.lastRefusal,
+		Listeners: []Listener{{Name: "OTLP <here>", Addr: &net.TCPAddr{Port: 4318}}, {Name: "nothing"}},
+	}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := f.admin.Shutdown(ctx); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+	})
+	return f
+}
+
+func (f *fixture) get(t *testing.T, path string) (int, string, http.Header) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+f.admin.Addr().String()+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(body), response.Header
+}
+
+func (f *fixture) wantReadiness(t *testing.T, path string, wantStatus int, want readinessAnswer) {
+	t.Helper()
+	status, body, header := f.get(t, path)
+	var got readinessAnswer
+	if err := json.Unmarshal([]byte(body), &got); err != nil {
+		t.Fatalf("%s: %q: %v", path, body, err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" || status != wantStatus || header.Get("Content-Type") != "application/json" {
+		t.Errorf("%s: %d %v %s", path, status, header, diff)
+	}
+}
+
+func TestHealth(t *testing.T) {
+	f := start(t)
+	f.wantReadiness(t, "/readyz", 200, readinessAnswer{Ready: true, Reasons: []string{}})
+	f.wantReadiness(t, "/healthz", 200, readinessAnswer{Ready: true, Reasons: []string{}})
+
+	f.refuse(time.Now())
+	full := readinessAnswer{Reasons: []string{"receivers refuse requests: the journal is full"}}
+	f.wantReadiness(t, "/readyz", 503, full)
+	f.wantReadiness(t, "/healthz", 200, full)
+	f.refuse(time.Time{})
+
+	f.admin.Stopping()
+	f.wantReadiness(t, "/readyz", 503, readinessAnswer{Reasons: []string{"the collector is stopping"}})
+	if status, body, _ := f.get(t, "/livez"); status != 200 || strings.TrimSpace(body) != `{"live":true}` {
+		t.Errorf("/livez: %d %s", status, body)
+	}
+}
+
+func TestMetricsAndUnknownPaths(t *testing.T) {
+	f := start(t)
+	if status, body, _ := f.get(t, "/metrics"); status != 200 || !strings.Contains(body, "waybill_test_total 0") {
+		t.Errorf("/metrics: %d %s", status, body)
+	}
+	if status, _, _ := f.get(t, "/nothing"); status != 404 {
+		t.Errorf("/nothing: %d", status)
+	}
+}
+
+func TestStatusPage(t *testing.T) {
+	f := start(t)
+	reader, err := f.journal.Reader("export-traces")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = reader.Close() }()
+	if _, err := f.journal.Append(t.Context(), journal.Traces, 1, make([]byte, 2048-40)); err != nil {
+		t.Fatal(err)
+	}
+	status, body, header := f.get(t, "/")
+	if status != 200 || header.Get("Content-Security-Policy") == "" {
+		t.Errorf("%d %v", status, header)
+	}
+	for _, want := range []string{
+		"<title>Waybill collector: ready</title>", "2 KiB of 4 KiB (50 %)",
+		`<td>export-traces</td><td class="n">2 KiB</td>`, "<td>OTLP &lt;here&gt;</td><td>:4318</td>", "<td>nothing</td><td>off</td>",
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %q in\n%s", want, body)
+		}
+	}
+	f.refuse(time.Now())
+	if _, body, _ := f.get(t, "/"); !strings.Contains(body, "<li>receivers refuse requests: the journal is full</li>") {
+		t.Errorf("no reason in\n%s", body)
+	}
+}
+
+func TestSize(t *testing.T) {
+	for n, want := range map[uint64]string{
+		0: "0 B", 1023: "1023 B", 1024: "1 KiB", 1536: "1.5 KiB", 128 << 20: "128 MiB", 2 << 30: "2 GiB", 5 << 50: "5120 TiB",
+	} {
+		if got := size(n); got != want {
+			t.Errorf("size(%d) = %q, want %q", n, got, want)
+		}
+		if got := size(int64(n)); got != want {
+			t.Errorf("size(%d) = %q, want %q", n, got, want)
+		}
+	}
+}
