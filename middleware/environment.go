@@ -36,7 +36,7 @@ func (e *environment) text(names ...string) string {
 
 func (e *environment) first(names ...string) (name, value string) {
 	for _, name := range names {
-		if value, _ := e.lookup(name); strings.TrimSpace(value) != "" {
+		if value, set := e.lookup(name); set && strings.TrimSpace(value) != "" {
 			return name, strings.TrimSpace(value)
 		}
 	}
