@@ -1,11 +1,6 @@
 // Command demo is the shop: all of it in one process with a collector, a
 // viewer and customers, or one of its services alone.
 //
-//	demo [flags]            the whole demo
-//	demo SERVICE [flags]    one service, for Compose: see demo-services/README.md
-//	demo shopper [flags]    the customers
-//	demo health URL         whether the URL answers 200
-//
 // It exits with 0 when it was stopped, with 1 when something failed, and with 2
 // when it was called wrongly.
 package main
@@ -36,6 +31,14 @@ type command struct {
 	getenv         func(string) (string, bool)
 	stdout, stderr io.Writer
 }
+
+// synopsis is what the program can be asked for.
+const synopsis = `usage:
+  demo [flags]            the whole shop, with a collector, a viewer and customers
+  demo SERVICE [flags]    gateway, user, order, inventory, payment, notification or psp alone
+  demo shopper [flags]    the customers alone
+  demo health URL         whether the URL answers 200
+`
 
 // usageError is a call that makes no sense.
 type usageError struct{ error }
@@ -79,13 +82,19 @@ func (c command) dispatch(ctx context.Context, args []string) error {
 	return usageError{fmt.Errorf("%q is none of %s", name, strings.Join(names, ", "))}
 }
 
-// parse reads flags that nothing may follow.
+// parse reads flags that nothing may follow, and explains them to those who ask.
 func (c command) parse(flags *flag.FlagSet, args []string) error {
-	flags.SetOutput(c.stderr)
-	if err := flags.Parse(args); err != nil {
+	flags.SetOutput(io.Discard) // What it says, its error says too.
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprintf(c.stdout, "%s\nflags of %s:\n", synopsis, flags.Name())
+		flags.SetOutput(c.stdout)
+		flags.PrintDefaults()
+		return err
+	case err != nil:
 		return usageError{err}
-	}
-	if flags.NArg() > 0 {
+	case flags.NArg() > 0:
 		return usageError{fmt.Errorf("%q is no flag", flags.Arg(0))}
 	}
 	return nil

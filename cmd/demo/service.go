@@ -112,7 +112,11 @@ func (c command) runService(ctx context.Context, s service, args []string) error
 	if err != nil {
 		return errors.Join(err, shutDown(context.WithoutCancel(ctx), nil, tel))
 	}
-	tel.Logger().InfoContext(ctx, "serving", "address", host.Addr().String(), "version", version())
+	admin := cfg.Admin
+	if addr := host.AdminAddr(); addr != nil {
+		admin = addr.String()
+	}
+	tel.Logger().InfoContext(ctx, "serving", "address", host.Addr().String(), "admin", admin, "version", version())
 	<-ctx.Done()
 	return shutDown(context.WithoutCancel(ctx), host, tel)
 }
