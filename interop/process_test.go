@@ -5,13 +5,13 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -141,14 +141,19 @@ func eventually(t *testing.T, what string, try func() error) {
 	}
 }
 
+// portsTried counts the ports that freeAddress has looked at.
+var portsTried atomic.Int32
+
 // freeAddress is a loopback address that nobody listens on. Its port is below
 // those that the kernel hands out, so that nobody gets it by chance before the
-// program that it is for.
+// program that it is for, and comes only once.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(10_000))
-		listener, err := net.Listen("tcp", address) //nolint:noctx // it returns at once
+		// Two runs at once begin in different places.
+		port := 20_000 + (31*os.Getpid()+int(portsTried.Add(1)))%10_000
+		address := fmt.Sprintf("127.0.0.1:%d", port)
+		listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", address)
 		if err != nil {
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -109,7 +110,9 @@ func (s *stack) address(t *testing.T, service, port string) string {
 			continue
 		}
 		_ = listener.Close()
-		s.addresses[key] = at
+		if !slices.Contains(slices.Collect(maps.Values(s.addresses)), at) {
+			s.addresses[key] = at
+		}
 	}
 	t.Fatal("no free port found")
 	return ""
