@@ -115,6 +115,7 @@ func (q *Queue[T]) run(ctx context.Context) {
 	defer close(q.stopped)
 	timer := time.NewTimer(q.cfg.Delay)
 	defer timer.Stop()
+	timer.Stop() // Nothing waits yet.
 	var pending []T
 	// handOn sends the next items, not those that come while it does, so that
 	// it ends even if they come as fast as they go.
@@ -140,7 +141,11 @@ func (q *Queue[T]) run(ctx context.Context) {
 		for n := q.waitingCount(); n >= q.cfg.MaxBatch && ctx.Err() == nil; n = q.waitingCount() {
 			handOn(q.cfg.MaxBatch)
 		}
-		timer.Reset(q.cfg.Delay)
+		if q.waitingCount() > 0 {
+			timer.Reset(q.cfg.Delay)
+		} else {
+			timer.Stop()
+		}
 	}
 }
 

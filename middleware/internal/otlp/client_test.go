@@ -114,3 +114,19 @@ func TestClientStopsWithItsContext(t *testing.T) {
 		}
 	})
 }
+
+// A server may answer anything.
+func FuzzAnswer(f *testing.F) {
+	f.Add(200, partial(3, "no ids"))
+	f.Add(400, status("bad data"))
+	f.Add(200, "\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")
+	f.Fuzz(func(t *testing.T, code int, body string) {
+		if code < 200 || code == 429 || code >= 502 && code <= 504 {
+			return // no answer, or one that is waited after
+		}
+		client := &otlp.Client{Endpoint: "http://x.example/", Timeout: time.Second, HTTP: &http.Client{Transport: &scripted{replies: []reply{{status: code, body: body}}}}}
+		if _, _, err := client.Send(t.Context(), nil); (err == nil) != (code/100 == 2) {
+			t.Errorf("%d: error %v", code, err)
+		}
+	})
+}

@@ -132,3 +132,19 @@ func TestJaegerDebugID(t *testing.T) {
 		t.Errorf("debug id of nothing = %q", got)
 	}
 }
+
+// Whatever comes, what is taken can be written and read again.
+func FuzzJaeger(f *testing.F) {
+	f.Add(traceID+":"+spanID+":0:1", "k", "v", "a=1,b=2")
+	f.Add("1:2:3:4", "", "%zz", "=,=")
+	f.Fuzz(func(t *testing.T, id, key, value, bag string) {
+		in := propagation.MapCarrier{"uber-trace-id": id, "uberctx-" + key: value, "jaeger-baggage": bag}
+		ctx := propagator.Jaeger{}.Extract(t.Context(), in)
+		out := propagation.MapCarrier{}
+		propagator.Jaeger{}.Inject(ctx, out)
+		again := propagator.Jaeger{}.Extract(t.Context(), out)
+		if before, after := trace.SpanContextFromContext(ctx), trace.SpanContextFromContext(again); !before.Equal(after) {
+			t.Errorf("%v became %v", before, after)
+		}
+	})
+}
