@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // formatDuration shows three digits with the unit that suits.
@@ -54,6 +55,18 @@ func percent(part, whole time.Duration) string {
 		return "0%"
 	}
 	return strconv.FormatFloat(math.Round(float64(part)/float64(whole)*1e5)/1e3, 'f', -1, 64) + "%"
+}
+
+// cut shortens a text that could fill the page: to about most bytes, whole
+// characters only.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	for most > 0 && !utf8.RuneStart(text[most]) {
+		most--
+	}
+	return text[:most] + "…"
 }
 
 func plural(n int, one, many string) string {

@@ -8,8 +8,14 @@ import (
 	"github.com/waybill-dev/waybill/viewer/trace"
 )
 
-// maxLogRows is how many log records one page shows.
-const maxLogRows = 2000
+const (
+	// maxLogRows is how many log records one page shows.
+	maxLogRows = 2000
+	// maxBodyBytes is how much of a log record's body a line shows.
+	maxBodyBytes = 8 << 10
+	// maxValueBytes is how much of an attribute's value is shown.
+	maxValueBytes = 32 << 10
+)
 
 // logRow is one log record.
 type logRow struct {
@@ -37,7 +43,7 @@ func newLogList(t *trace.Trace, start time.Time, colours map[string]int, url tra
 	for _, l := range t.Logs[:list.Count-list.Cut] {
 		r := newLogRow(l, start, colours)
 		if name, known := names[l.Span]; known {
-			r.Span, r.SpanName = url.onSpan(l.Span.String()).String(), name
+			r.Span, r.SpanName = url.onSpan(l.Span.String()).String(), cut(name, maxNameBytes)
 		}
 		list.Rows = append(list.Rows, r)
 	}
@@ -47,7 +53,7 @@ func newLogList(t *trace.Trace, start time.Time, colours map[string]int, url tra
 func newLogRow(l trace.Log, start time.Time, colours map[string]int) logRow {
 	r := logRow{
 		Offset: offset(l.Time, start), Stamp: formatStamp(l.Time), Level: l.Level(), Class: severity(l),
-		Service: l.Resource.Service, Body: l.Body, Colour: colours[l.Resource.Service],
+		Service: cut(l.Resource.Service, maxNameBytes), Body: cut(l.Body, maxBodyBytes), Colour: colours[l.Resource.Service],
 	}
 	if start.IsZero() { // no span has come
 		r.Offset = formatClock(l.Time)
@@ -86,7 +92,7 @@ type attribute struct {
 func attributes(list []trace.Attribute, service string) []attribute {
 	out := make([]attribute, 0, len(list))
 	for _, a := range list {
-		made := attribute{Key: a.Key, Value: a.Value.Text(), Type: typeName(a.Value.Type)}
+		made := attribute{Key: a.Key, Value: cut(a.Value.Text(), maxValueBytes), Type: typeName(a.Value.Type)}
 		made.Long = len(made.Value) > 120 || strings.Contains(made.Value, "\n")
 		if service != "" && !made.Long {
 			made.Search = searchFor(service, a.Key, made.Value)

@@ -256,6 +256,8 @@ func TestFormats(t *testing.T) {
 	g(formatShare(0, 10), "0 %")
 	g(formatShare(1, 100_000), "<0.1 %")
 	g(formatShare(1, 3), "33.3 %")
+	g(cut("short", 5), "short")
+	g(cut("längst", 2), "l…")
 	g(percent(ms, 8*ms), "12.5%")
 	g(percent(ms, 0), "0%")
 }

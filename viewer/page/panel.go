@@ -25,6 +25,7 @@ type panel struct {
 	ScopeName, State, Dropped                string
 	Events                                   []eventRow
 	Links                                    []linkRow
+	MoreEvents, MoreLinks                    int
 	Logs                                     []logRow
 	MoreLogs                                 int
 }
@@ -43,8 +44,12 @@ type linkRow struct {
 	Attributes        []attribute
 }
 
-// maxPanelLogs is how many log records a panel shows.
-const maxPanelLogs = 200
+// How many log records, events and links a panel shows.
+const (
+	maxPanelLogs   = 200
+	maxPanelEvents = 200
+	maxPanelLinks  = 200
+)
 
 // panel answers a script with the panel alone; a person is led to the trace.
 func (p *Pages) panel(w http.ResponseWriter, r *http.Request) {
@@ -79,7 +84,7 @@ func newPanel(t *trace.Trace, roots []*trace.Node, id index.SpanID, at traceURL,
 	service := n.Resource.Service
 	start, _ := t.Bounds()
 	p := &panel{
-		ID: id.String(), Service: service, Name: n.Name, Kind: n.Kind.String(), Status: n.Status.String(), Message: n.Message,
+		ID: id.String(), Service: service, Name: cut(n.Name, maxBodyBytes), Kind: n.Kind.String(), Status: n.Status.String(), Message: cut(n.Message, maxBodyBytes),
 		Start: formatStamp(n.Start), Offset: offset(n.Start, start), Duration: formatDuration(n.Duration()),
 		Colour: colours[service], Failed: n.Failed(),
 		Close: at.withSpan("").String(), State: n.State, Dropped: dropped(n.Span),
@@ -94,10 +99,11 @@ func newPanel(t *trace.Trace, roots []*trace.Node, id index.SpanID, at traceURL,
 		}
 	}
 	p.setParent(t, n, at)
-	for _, e := range n.Events {
+	p.MoreEvents, p.MoreLinks = max(len(n.Events)-maxPanelEvents, 0), max(len(n.Links)-maxPanelLinks, 0)
+	for _, e := range n.Events[:len(n.Events)-p.MoreEvents] {
 		p.Events = append(p.Events, newEventRow(e, n.Start, service))
 	}
-	for _, l := range n.Links {
+	for _, l := range n.Links[:len(n.Links)-p.MoreLinks] {
 		p.Links = append(p.Links, newLinkRow(l, t.ID, at))
 	}
 	for _, l := range t.Logs {
@@ -122,7 +128,7 @@ func (p *panel) setParent(t *trace.Trace, n *trace.Node, at traceURL) {
 		p.ParentMissing = n.Parent.String()
 		return
 	}
-	p.Parent, p.ParentName = at.onSpan(n.Parent.String()).String(), parent.Resource.Service+" "+parent.Name
+	p.Parent, p.ParentName = at.onSpan(n.Parent.String()).String(), parent.Resource.Service+" "+cut(parent.Name, maxNameBytes)
 }
 
 // selfTime is the part of the span during which none of its children ran.
@@ -149,16 +155,16 @@ func minTime(a, b time.Time) time.Time {
 }
 
 func newEventRow(e trace.Event, start time.Time, service string) eventRow {
-	r := eventRow{Offset: offset(e.Time, start), Name: e.Name}
+	r := eventRow{Offset: offset(e.Time, start), Name: cut(e.Name, maxNameBytes)}
 	var rest []trace.Attribute
 	for _, a := range e.Attributes {
 		switch a.Key {
 		case "exception.type":
-			r.Type = a.Value.Text()
+			r.Type = cut(a.Value.Text(), maxNameBytes)
 		case "exception.message":
-			r.Message = a.Value.Text()
+			r.Message = cut(a.Value.Text(), maxBodyBytes)
 		case "exception.stacktrace":
-			r.Stack = a.Value.Text()
+			r.Stack = cut(a.Value.Text(), maxValueBytes)
 		default:
 			rest = append(rest, a)
 		}

@@ -59,6 +59,9 @@ type chip struct {
 	Colour, Spans, Errors int
 }
 
+// Count says how many spans there are.
+func (c chip) Count() string { return plural(c.Spans, "span", "spans") }
+
 // maxChips is how many services a row shows by name.
 const maxChips = 9
 
@@ -190,7 +193,7 @@ func newRow(t index.Summary, longest time.Duration, now time.Time, colours map[s
 	row := searchRow{
 		Link: "/trace/" + t.ID.String(), Clock: formatClock(t.Start), Stamp: formatStamp(t.Start),
 		ISO:     t.Start.UTC().Format(time.RFC3339Nano),
-		Service: t.RootService, Operation: t.RootOperation, Rooted: t.Rooted, Colour: colours[t.RootService],
+		Service: t.RootService, Operation: cut(t.RootOperation, maxNameBytes), Rooted: t.Rooted, Colour: colours[t.RootService],
 		Duration: formatDuration(t.Duration()), Share: percent(max(t.Duration(), longest/200), longest),
 		Spans: t.Spans, Errors: t.Errors,
 	}

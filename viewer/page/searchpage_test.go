@@ -67,7 +67,7 @@ func TestSearch(t *testing.T) {
 func TestSearchShowsTraces(t *testing.T) {
 	page := shop(t).get("/", 200)
 	has(t, page, "<b>gateway</b> POST /orders", "20 ms", "5 traces in the index", "root missing",
-		`payment: 1 spans, 1 failed`, `<strong>5 traces</strong>`, "!Older traces")
+		`payment: 1 span, 1 failed`, `<strong>5 traces</strong>`, "!Older traces")
 	if got := len(all(page, `(<circle)`)); got != 5 {
 		t.Errorf("%d points in the plot, want 5", got)
 	}

@@ -16,8 +16,10 @@ import (
 type tracePage struct {
 	frame
 	ID, Service, Name, Start, Duration string
-	Colour, Spans, Errors, Depth       int
+	Colour, Spans, Services            int
+	Errors, Depth                      int
 	Chips                              []chip
+	More                               int // services without a chip
 	Notices                            []string
 	URL                                traceURL
 	SpansTab, LogsTab                  string
@@ -104,6 +106,9 @@ func newTracePage(t *trace.Trace, url traceURL, colours map[string]int) tracePag
 		ID:    t.ID.String(), URL: url, Spans: len(t.Spans), Chips: serviceChips(t, url, colours), Notices: notices(t),
 		SpansTab: url.withView("").String(), LogsTab: url.withView("logs").String(),
 	}
+	page.Services = len(page.Chips)
+	page.Chips = page.Chips[:min(page.Services, maxTraceChips)]
+	page.More = page.Services - len(page.Chips)
 	for _, s := range t.Spans {
 		if s.Failed() {
 			page.Errors++
@@ -113,7 +118,7 @@ func newTracePage(t *trace.Trace, url traceURL, colours map[string]int) tracePag
 	page.Start, page.Duration = formatStamp(start), formatDuration(end.Sub(start))
 	if len(roots) > 0 {
 		first := leading(roots)
-		page.Service, page.Name, page.Colour = first.Resource.Service, first.Name, colours[first.Resource.Service]
+		page.Service, page.Name, page.Colour = cut(first.Resource.Service, maxNameBytes), cut(first.Name, maxNameBytes), colours[first.Resource.Service]
 		page.Title = page.Service + " " + page.Name
 	}
 	lines := outline(roots)
@@ -162,6 +167,9 @@ func (page *tracePage) showSpans(t *trace.Trace, roots []*trace.Node, lines []li
 		for _, l := range ancestors(lines, page.Pager.From, maxContext) {
 			r := w.row(l)
 			r.Context = true
+			if l.node != nil {
+				r.Link = url.onSpan(r.ID).String() // it is not on this page
+			}
 			page.Context = append(page.Context, r)
 		}
 	}
@@ -232,6 +240,9 @@ func newSteps(lines []line, url traceURL, fits func(*trace.Span) bool) steps {
 	return s
 }
 
+// maxTraceChips is how many services the head of a trace's page names.
+const maxTraceChips = 40
+
 // serviceChips counts each service's spans, in the order in which they begin.
 func serviceChips(t *trace.Trace, url traceURL, colours map[string]int) []chip {
 	var chips []chip
@@ -242,7 +253,7 @@ func serviceChips(t *trace.Trace, url traceURL, colours map[string]int) []chip {
 		if !known {
 			i = len(chips)
 			at[name] = i
-			chips = append(chips, chip{Name: name, Colour: colours[name], Find: url.withFind(name).String()})
+			chips = append(chips, chip{Name: cut(name, maxNameBytes), Colour: colours[name], Find: url.withFind(name).String()})
 		}
 		chips[i].Spans++
 		if s.Failed() {

@@ -62,7 +62,7 @@ func TestWaterfall(t *testing.T) {
 			t.Errorf("row %d is %q, want %q", i, have, want)
 		}
 	}
-	has(t, page, `<rect x="0%" width="66.667%"/>`, `<rect x="16.667%" width="33.333%"/>`, `<circle cx="41.667%"/>`,
+	has(t, page, `<rect x="0%" width="66.667%"/>`, `<rect x="16.667%" width="33.333%"/>`, `<circle cx="41.667%" class="exception"><title>exception</title>`,
 		`title="2 below, 1 failed"`, "1 found", `aria-level="2"`)
 	if got := len(all(page, `aria-(expanded)="true"`)); got != 1 {
 		t.Errorf("%d rows unfold, want 1", got)
@@ -247,6 +247,31 @@ func TestHugeTracesComeInPages(t *testing.T) {
 	if diff := cmp.Diff(matches{Spans: 5000, Found: needle, Failed: needle}, got); diff != "" {
 		t.Errorf("matches (-want +got):\n%s", diff)
 	}
+}
+
+func TestGreedySpansDoNotFillThePage(t *testing.T) {
+	s := serve(t, func(j *memory.Journal) {
+		huge := strings.Repeat("ü", 200_000)
+		span := viewertest.Fail(viewertest.Span(1, 1, 0, huge, time.Now(), ms), huge)
+		span.Attributes = viewertest.Attributes("huge", huge)
+		other := viewertest.TraceID(2)
+		for range 1000 {
+			span.Events = append(span.Events, &tracepb.Span_Event{Name: "tick"})
+			span.Links = append(span.Links, &tracepb.Span_Link{TraceId: other[:], SpanId: span.GetSpanId()})
+		}
+		viewertest.AppendSpans(t, j, viewertest.Spans(viewertest.Resource("a"), span))
+		viewertest.AppendLogs(t, j, viewertest.Resource("a"), viewertest.Log(1, 1, time.Now(), 9, huge, "huge", huge))
+		for i := range 100 {
+			name := fmt.Sprintf("service-%03d", i)
+			viewertest.AppendSpans(t, j, viewertest.Spans(viewertest.Resource(name), viewertest.Span(1, 2+i, 1, "op", time.Now(), ms)))
+		}
+	})
+	for _, path := range []string{"/", tracePath(1), tracePath(1) + "?span=" + spanName(1), tracePath(1) + "?view=logs"} {
+		if page := s.get(path, 200); len(page) > 400<<10 {
+			t.Errorf("%s has %d KiB", path, len(page)>>10)
+		}
+	}
+	has(t, s.get(tracePath(1)+"?span="+spanName(1), 200), "800 more are in the exported JSON", "and 61 more", "<dt>Services</dt><dd>101</dd>")
 }
 
 func TestMatchesWithinASubtree(t *testing.T) {

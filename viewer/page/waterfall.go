@@ -19,7 +19,9 @@ const (
 	// maxContext is how many ancestors a page repeats above its first line.
 	maxContext = 8
 	// maxTicks is how many events a bar marks.
-	maxTicks = 50
+	maxTicks = 20
+	// maxNameBytes is how much of a span's name a line shows.
+	maxNameBytes = 300
 )
 
 // row is one line of the waterfall.
@@ -27,13 +29,19 @@ type row struct {
 	ID, Link, Service, Name, Duration string
 	X, Width                          string // of the bar
 	TextX, Anchor                     string // of the duration beside it
-	Ticks                             []string
+	Ticks                             []tick
 	Colour, Level, Indent             int
 	Below, ErrorsBelow                int
 	Failed, Critical, Hit, Selected   bool
 	Context                           bool // repeated from an earlier page
 	Missing                           string
 	Circle                            bool
+}
+
+// tick marks an event on a bar.
+type tick struct {
+	X, Name   string
+	Exception bool
 }
 
 // waterfall turns lines into rows.
@@ -54,7 +62,7 @@ func (w waterfall) row(l line) row {
 	}
 	s := l.node.Span
 	id := s.ID.String()
-	r.ID, r.Link, r.Service, r.Name = id, w.url.withSpan(id).String(), s.Resource.Service, s.Name
+	r.ID, r.Link, r.Service, r.Name = id, w.url.withSpan(id).String(), cut(s.Resource.Service, maxNameBytes), cut(s.Name, maxNameBytes)
 	r.Duration = formatDuration(s.Duration())
 	r.Colour, r.Failed, r.Critical = w.colours[s.Resource.Service], s.Failed(), w.critical[s.ID]
 	r.Hit, r.Selected = w.finder.fits(s), id == w.url.Span
@@ -65,7 +73,7 @@ func (w waterfall) row(l line) row {
 	r.X, r.Width = percent(from, w.whole), percent(max(took, w.whole/50_000), w.whole)
 	r.TextX, r.Anchor = w.label(from, took)
 	for _, e := range s.Events[:min(len(s.Events), maxTicks)] {
-		r.Ticks = append(r.Ticks, percent(e.Time.Sub(w.start), w.whole))
+		r.Ticks = append(r.Ticks, tick{percent(e.Time.Sub(w.start), w.whole), cut(e.Name, maxNameBytes), e.Name == "exception"})
 	}
 	return r
 }
