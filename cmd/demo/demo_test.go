@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
+	"io"
+	"net"
 	"net/http"
 	"os"
 	"regexp"
@@ -214,6 +217,24 @@ func testMetrics(t *testing.T, d running) {
 	}
 }
 
+// beginOrder has a client begin to place an order, and stop half way.
+func (d running) beginOrder(t *testing.T) {
+	t.Helper()
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(d.gateway, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	const head = "POST /api/v1/orders HTTP/1.1\r\nHost: shop\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n"
+	if _, err := io.WriteString(conn, head); err != nil {
+		t.Fatal(err)
+	}
+	// The gateway asks for the body once it is at the request.
+	if line, err := bufio.NewReader(conn).ReadString('\n'); !strings.Contains(line, "100 Continue") {
+		t.Fatalf("the gateway says %q, %v", line, err)
+	}
+}
+
 // TestShopperAndInterrupt has customers in the shop when Ctrl-C comes.
 func TestShopperAndInterrupt(t *testing.T) {
 	before := runtime.NumGoroutine()
@@ -231,10 +252,12 @@ func TestShopperAndInterrupt(t *testing.T) {
 		return slices.ContainsFunc(list.Data, func(tr jaegerTrace) bool { return len(tr.Processes) == 7 })
 	})
 	t.Logf("a whole trace was there after %v", time.Since(printed))
+	d.beginOrder(t)
 	status, took := d.stop(t)
 	if status != 0 || took > 5*time.Second {
 		t.Errorf("stopped with %d after %v, want 0 within 5s", status, took)
 	}
+	t.Logf("it stopped after %v", took)
 	if out := d.out.String(); !regexp.MustCompile(`\n[1-9][0-9]* orders: [1-9][0-9]* confirmed, [0-9]+ refused, [0-9]+ failed, [0-9]+ missed\n$`).MatchString(out) {
 		t.Errorf("the last line is not as it should be:\n%s", out)
 	}
@@ -251,13 +274,15 @@ func TestShopperAndInterrupt(t *testing.T) {
 }
 
 func TestDemoEndsByItself(t *testing.T) {
-	p := runProgram(t, environment{"TMPDIR": t.TempDir()}, "--config", writeFile(t, freePorts), "--gateway", "127.0.0.1:0", "--for", "1ms")
-	select {
-	case <-p.ended:
-	case <-time.After(patience):
-		t.Fatal("it goes on")
-	}
-	if p.status != 0 || p.errs.String() != "" {
-		t.Errorf("status %d: %s", p.status, p.errs)
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	for _, length := range []string{"1ms", "3s"} { // Before it has started, and after.
+		p := runProgram(t, nil, "--config", writeFile(t, freePorts), "--gateway", "127.0.0.1:0", "--for", length)
+		if status := p.wait(t); status != 0 || p.errs.String() != "" {
+			t.Errorf("--for %s: status %d: %s", length, status, p.errs)
+		}
+		if left, err := os.ReadDir(tmp); err != nil || len(left) != 0 {
+			t.Errorf("--for %s leaves %v behind, %v", length, left, err)
+		}
 	}
 }
