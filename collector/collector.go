@@ -163,7 +163,7 @@ func (c *Collector) Shutdown(ctx context.Context) error {
 		errs = append(errs, c.deriver.Shutdown(ctx))
 	}
 	if c.admin != nil {
-		errs = append(errs, c.admin.Shutdown(ctx))
+		c.admin.Shutdown(ctx)
 	}
 	if c.journal != nil {
 		errs = append(errs, c.journal.Close())

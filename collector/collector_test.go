@@ -258,6 +258,29 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 	run(t, testConfig(dir)) // Nobody holds the journal, or a reader of it.
 }
 
+// TestShutdownDoesNotWaitForTheIdle has connections such as browsers keep ready,
+// on which nothing was said.
+func TestShutdownDoesNotWaitForTheIdle(t *testing.T) {
+	c, err := Start(t.Context(), testConfig(t.TempDir()), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, addr := range []net.Addr{c.Scrape(), c.Admin()} {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+	}
+	began := time.Now()
+	if err := c.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("Shutdown took %v", took)
+	}
+}
+
 func TestShutdownWithoutTime(t *testing.T) {
 	traces := exporttest.New(t)
 	cfg := testConfig(t.TempDir())

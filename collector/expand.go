@@ -7,8 +7,8 @@ import (
 )
 
 // expand replaces ${env:NAME} by the variable's value and ${env:NAME:-default}
-// by the default where the variable is unset or empty, as the OpenTelemetry
-// Collector does; ${NAME} means ${env:NAME}, "$$" is a dollar sign, and a
+// by the default where the variable is not set, as the OpenTelemetry Collector
+// does; ${NAME} means ${env:NAME}, "$$" is a dollar sign, and a
 // dollar sign before anything else stands for itself. A variable that is not
 // set is empty. A default may hold further expressions; a variable's value is
 // taken as it is.
@@ -74,7 +74,7 @@ func evaluate(expression string, getenv func(string) (string, bool)) (string, er
 	if !validVariable(name) {
 		return "", fmt.Errorf("%q is no name of an environment variable", name)
 	}
-	if value, _ := getenv(name); value != "" {
+	if value, set := getenv(name); set {
 		return value, nil
 	}
 	return expand(fallback, getenv)

@@ -19,7 +19,7 @@ func TestExpand(t *testing.T) {
 		{"${env:_x1}", "y"},
 		{"${env:NONE}", ""},
 		{"${env:NONE:-there}", "there"},
-		{"${env:EMPTY:-there}", "there"},
+		{"${env:EMPTY:-there}", ""}, // It is set.,
 		{"${env:HOST:-there}", "jaeger"},
 		{"${env:NONE:-}", ""},
 		{"${env:NONE:-a:-b}", "a:-b"},

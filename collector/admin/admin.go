@@ -18,8 +18,12 @@ import (
 	"github.com/waybill-dev/waybill/collector/journal"
 )
 
-// lookEvery is how often the readers are looked at.
-const lookEvery = time.Second
+const (
+	// lookEvery is how often the readers are looked at.
+	lookEvery = time.Second
+	// graceTime is what Shutdown gives to requests in progress.
+	graceTime = time.Second
+)
 
 // Sources are what the collector is asked about.
 type Sources struct {
@@ -28,9 +32,8 @@ type Sources struct {
 	Metrics prometheus.Gatherer
 	// Listeners are named on the status page, in this order.
 	Listeners []Listener
-	// LastRefusal is when the journal last had no room for a request; zero
-	// means never.
-	LastRefusal func() time.Time
+	// LastRefusal is when and why the journal did not take a request last.
+	LastRefusal func() Refusal
 }
 
 // Listener is an address at which the collector can be reached.
@@ -157,14 +160,14 @@ func (a *Admin) Addr() net.Addr { return a.listener.Addr() }
 // it.
 func (a *Admin) Stopping() { a.watch.stop() }
 
-// Shutdown lets requests in progress end. When ctx ends first, they are cut
-// off and its error is returned.
-func (a *Admin) Shutdown(ctx context.Context) error {
+// Shutdown ends all that was started. Requests in progress may take a second
+// more, or until ctx ends; then they are cut off.
+func (a *Admin) Shutdown(ctx context.Context) {
 	close(a.quit)
-	err := a.server.Shutdown(ctx)
-	if err != nil {
-		_ = a.server.Close()
+	ctx, cancel := context.WithTimeout(ctx, graceTime)
+	defer cancel()
+	if a.server.Shutdown(ctx) != nil {
+		_ = a.server.Close() // Connections on which nothing was asked yet, mostly.
 	}
 	a.running.Wait()
-	return err
 }

@@ -43,7 +43,7 @@ func TestWatchFollowsTheCursors(t *testing.T) {
 	} {
 		now := began.Add(step.at)
 		states := w.look(now, journal.Stats{End: step.end, Cursors: map[string]journal.Offset{"slow": step.slow, "quick": step.quick}})
-		if diff := cmp.Diff(step.want, w.reasons(now, states, time.Time{})); diff != "" {
+		if diff := cmp.Diff(step.want, w.reasons(now, states, Refusal{})); diff != "" {
 			t.Errorf("at %v: %s", step.at, diff)
 		}
 		if diff := cmp.Diff(readerState{Name: "slow", Lag: step.wantSlowLag, Still: step.wantSlowRest}, states[1]); diff != "" && step.end > 100 {
@@ -52,7 +52,7 @@ func TestWatchFollowsTheCursors(t *testing.T) {
 	}
 	// A reader that is gone is forgotten.
 	now := began.Add(time.Hour)
-	if got := w.reasons(now, w.look(now, journal.Stats{End: 999}), time.Time{}); len(got) > 0 || len(w.readers) > 0 {
+	if got := w.reasons(now, w.look(now, journal.Stats{End: 999}), Refusal{}); len(got) > 0 || len(w.readers) > 0 {
 		t.Errorf("%v, %v", got, w.readers)
 	}
 }
@@ -62,17 +62,17 @@ func TestWatchWithoutStallAfter(t *testing.T) {
 	stats := journal.Stats{End: 10, Cursors: map[string]journal.Offset{"slow": 0}}
 	w.look(now, stats)
 	now = now.Add(time.Hour)
-	if got := w.reasons(now, w.look(now, stats), time.Time{}); len(got) > 0 {
+	if got := w.reasons(now, w.look(now, stats), Refusal{}); len(got) > 0 {
 		t.Errorf("%v", got)
 	}
 }
 
 func TestWatchRefusals(t *testing.T) {
 	w, now := newWatch(time.Minute), time.Unix(1e9, 0)
-	if got := w.reasons(now, nil, now.Add(-refusalLasts+1)); len(got) != 1 || !strings.Contains(got[0], "the journal is full") {
+	if got := w.reasons(now, nil, Refusal{now.Add(-refusalLasts + 1), "no room"}); len(got) != 1 || !strings.Contains(got[0], "no room") {
 		t.Errorf("after a refusal: %v", got)
 	}
-	if got := w.reasons(now, nil, now.Add(-refusalLasts)); len(got) > 0 {
+	if got := w.reasons(now, nil, Refusal{now.Add(-refusalLasts), "no room"}); len(got) > 0 {
 		t.Errorf("a while after a refusal: %v", got)
 	}
 }
@@ -83,10 +83,10 @@ type fixture struct {
 	journal *memory.Journal
 
 	mu      sync.Mutex
-	refused time.Time
+	refused Refusal
 }
 
-func (f *fixture) lastRefusal() time.Time {
+func (f *fixture) lastRefusal() Refusal {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.refused
@@ -95,7 +95,7 @@ func (f *fixture) lastRefusal() time.Time {
 func (f *fixture) refuse(at time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.refused = at
+	f.refused = Refusal{At: at, Reason: "the disk is gone"}
 }
 
 func start(t *testing.T) *fixture {
@@ -120,9 +120,7 @@ func start(t *testing.T) *fixture {
 		http.DefaultClient.CloseIdleConnections()
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
-		if err := f.admin.Shutdown(ctx); err != nil {
-			t.Errorf("Shutdown: %v", err)
-		}
+		f.admin.Shutdown(ctx)
 	})
 	return f
 }
@@ -163,7 +161,7 @@ func TestHealth(t *testing.T) {
 	f.wantReadiness(t, "/healthz", 200, readinessAnswer{Ready: true, Reasons: []string{}})
 
 	f.refuse(time.Now())
-	full := readinessAnswer{Reasons: []string{"receivers refuse requests: the journal is full"}}
+	full := readinessAnswer{Reasons: []string{"receivers refuse requests: the disk is gone"}}
 	f.wantReadiness(t, "/readyz", 503, full)
 	f.wantReadiness(t, "/healthz", 200, full)
 	f.refuse(time.Time{})
@@ -208,7 +206,7 @@ func TestStatusPage(t *testing.T) {
 		}
 	}
 	f.refuse(time.Now())
-	if _, body, _ := f.get(t, "/"); !strings.Contains(body, "<li>receivers refuse requests: the journal is full</li>") {
+	if _, body, _ := f.get(t, "/"); !strings.Contains(body, "<li>receivers refuse requests: the disk is gone</li>") {
 		t.Errorf("no reason in\n%s", body)
 	}
 }

@@ -14,6 +14,12 @@ import (
 // come again within it.
 const refusalLasts = 15 * time.Second
 
+// Refusal is that the journal did not take a request.
+type Refusal struct {
+	At     time.Time // zero: never
+	Reason string
+}
+
 // watch follows the journal's readers. It is safe for concurrent use.
 type watch struct {
 	stallAfter time.Duration // 0: readers are not watched
@@ -68,15 +74,15 @@ func (w *watch) look(now time.Time, stats journal.Stats) []readerState {
 }
 
 // reasons are why the collector is not ready; none means that it is.
-func (w *watch) reasons(now time.Time, states []readerState, refused time.Time) []string {
+func (w *watch) reasons(now time.Time, states []readerState, refused Refusal) []string {
 	reasons := []string{}
 	w.mu.Lock()
 	if w.stopping {
 		reasons = append(reasons, "the collector is stopping")
 	}
 	w.mu.Unlock()
-	if !refused.IsZero() && now.Sub(refused) < refusalLasts {
-		reasons = append(reasons, "receivers refuse requests: the journal is full")
+	if now.Sub(refused.At) < refusalLasts {
+		reasons = append(reasons, "receivers refuse requests: "+refused.Reason)
 	}
 	for _, r := range states {
 		if w.stallAfter > 0 && r.Still > w.stallAfter {

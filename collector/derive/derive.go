@@ -24,6 +24,8 @@ const (
 	batchBytes = 1 << 20
 	// retryAfter is the wait after the journal could not be read.
 	retryAfter = time.Second
+	// graceTime is what Shutdown gives to scrapes in progress.
+	graceTime = time.Second
 	// complainEvery is how often a lasting trouble is logged.
 	complainEvery = time.Minute
 )
@@ -129,14 +131,15 @@ func (d *Deriver) complain(message string, err error) {
 // Addr is where metrics are scraped.
 func (d *Deriver) Addr() net.Addr { return d.listener.Addr() }
 
-// Shutdown ends counting, lets scrapes in progress end, and closes the reader.
-// When ctx ends first, scrapes are cut off and its error is returned.
+// Shutdown ends counting and closes the reader. Scrapes in progress may take a
+// second more, or until ctx ends; then they are cut off.
 func (d *Deriver) Shutdown(ctx context.Context) error {
 	d.stop()
-	err := d.server.Shutdown(ctx)
-	if err != nil {
-		_ = d.server.Close()
+	ctx, cancel := context.WithTimeout(ctx, graceTime)
+	defer cancel()
+	if d.server.Shutdown(ctx) != nil {
+		_ = d.server.Close() // Connections on which nothing was asked yet, mostly.
 	}
 	d.running.Wait()
-	return errors.Join(err, d.reader.Close())
+	return d.reader.Close()
 }
