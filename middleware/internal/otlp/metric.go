@@ -117,8 +117,12 @@ func (f familyEncoder) points(dst []byte, family *dto.MetricFamily, one func([]b
 	return dst
 }
 
+// labels leaves out those that are empty: to Prometheus they are not there.
 func (f familyEncoder) labels(dst []byte, num protowire.Number, labels []*dto.LabelPair) []byte {
 	for _, label := range labels {
+		if label.GetValue() == "" {
+			continue
+		}
 		key := label.GetName()
 		if f.ours {
 			key = f.Origins.Label(key)

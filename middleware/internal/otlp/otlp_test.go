@@ -185,8 +185,8 @@ func TestHistogramOfOursGoesByItsOpenTelemetryName(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	histogram := register(t, registry, prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: semconv.HTTPServerRequestDuration.Prometheus(), Help: "Duration.", Buckets: []float64{1, 2, 5},
-	}, semconv.Labels(semconv.HTTPRoute)))
-	observer := histogram.WithLabelValues("/orders/{id}")
+	}, semconv.Labels(semconv.HTTPRoute, semconv.ErrorType)))
+	observer := histogram.WithLabelValues("/orders/{id}", "")
 	for _, v := range []float64{0.5, 1.5, 1.6, 9} {
 		observer.Observe(v)
 	}
