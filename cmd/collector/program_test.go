@@ -117,6 +117,30 @@ func TestSignals(t *testing.T) {
 	}
 }
 
+func TestExitStatus(t *testing.T) {
+	for _, test := range []struct {
+		args []string
+		want int
+	}{
+		{[]string{"validate"}, 0},
+		{[]string{"-h"}, 0},
+		{[]string{"--nothing"}, 2},
+		{[]string{"--config", config(t, "nothing: 1\n")}, 2},
+		{[]string{"--config", config(t, "export: {}\n"), "validate", "--log-format", "json"}, 0},
+	} {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], test.args...)
+		cmd.Env = append(os.Environ(), runMain+"=1")
+		_, err := cmd.Output()
+		var exit *exec.ExitError
+		if err != nil && !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		if got := cmd.ProcessState.ExitCode(); got != test.want {
+			t.Errorf("%q exited with %d (%v), want %d", test.args, got, err, test.want)
+		}
+	}
+}
+
 func TestValidate(t *testing.T) {
 	good, bad := config(t, ""), config(t, "export:\n  traces: {endpoint: '${env:TO}'}\n")
 	getenv := func(string) (string, bool) { return "nowhere", true }
