@@ -19,14 +19,18 @@ type drawing struct {
 	Edges         []mapEdge
 }
 
+// Shrinks says that the drawing is better made smaller than scrolled where it
+// is a little wider than the window: its letters stay readable.
+func (d drawing) Shrinks() bool { return d.Width > 1100 && d.Width < 1900 }
+
 // mapNode is a box of the map. Index ties it to its edges, for the script.
 type mapNode struct {
-	Index                            int
-	Name, Full, Type, Detail, Search string
-	Colour                           int
-	Failed                           bool
-	X, Y, Width, Height              float64
-	Outline                          string // the path of a shape that is no rectangle
+	Index                    int
+	Name, Full, Type, Search string
+	Load, Errors             string
+	Colour                   int
+	X, Y, Width, Height      float64
+	Outline                  string // the path of a shape that is no rectangle
 }
 
 // TextX, NameY and DetailY are where the node's lines of text stand: a
@@ -103,7 +107,7 @@ func newDrawing(edges []graph.Edge, window time.Duration, colours map[string]int
 		received[to].add(e)
 	}
 	for i, sum := range received {
-		if nodes[i].Detail == "" {
+		if nodes[i].Load == "" {
 			nodes[i].setLoad(*sum, window)
 		}
 	}
@@ -158,17 +162,16 @@ func newMapNode(i int, key nodeKey, colours map[string]int, search func(string) 
 	if key.kind == graph.Node {
 		n.Type, n.Colour, n.Search = "service", colours[key.name], search(key.name)
 	}
-	n.Width = math.Max(112, letters(n.Name)*nodeLetter+34)
+	n.Width = math.Max(104, letters(n.Name)*nodeLetter+34)
 	return n
 }
 
 func (n *mapNode) setLoad(l load, window time.Duration) {
-	n.Detail = formatRate(l.calls, window)
+	n.Load = formatRate(l.calls, window)
 	if l.errors > 0 {
-		n.Detail += " · " + formatShare(l.errors, l.calls) + " failed"
-		n.Failed = float64(l.errors) >= notable*float64(l.calls)
+		n.Errors = formatShare(l.errors, l.calls)
 	}
-	n.Width = math.Max(n.Width, letters(n.Detail)*detailLetter+34)
+	n.Width = math.Max(n.Width, letters(n.Load+n.Errors)*detailLetter+40)
 }
 
 func newMapEdge(e graph.Edge, from, to int, window time.Duration) mapEdge {

@@ -124,6 +124,22 @@ func TestAncestors(t *testing.T) {
 	f(6, 8, "?x")
 }
 
+func TestShortName(t *testing.T) {
+	f := func(name, want string) {
+		t.Helper()
+		if got := shortName(name); got != want {
+			t.Errorf("%q: got %q, want %q", name, got, want)
+		}
+	}
+	f("shop.order.v1.OrderService/Create", "OrderService/Create")
+	f("OrderService/Create", "OrderService/Create")
+	f("GET /api/v1.0/orders", "GET /api/v1.0/orders")
+	f("/api/v1.0/orders", "/api/v1.0/orders")
+	f("http://a.example/b", "http://a.example/b")
+	f("SELECT orders", "SELECT orders")
+	f("", "")
+}
+
 func TestSelfTime(t *testing.T) {
 	f := func(want time.Duration, children ...[2]int) {
 		t.Helper()

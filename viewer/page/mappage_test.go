@@ -58,7 +58,7 @@ func TestMapDrawsEveryType(t *testing.T) {
 	if diff := cmp.Diff([]string{"call", "queue", "message", "external", "database"}, edges); diff != "" {
 		t.Errorf("edges (-want +got):\n%s", diff)
 	}
-	has(t, page, `gateway to order (call)`, "10 % failed", `href="/?lookback=15m&amp;service=gateway"`, "sqlite orders (database)")
+	has(t, page, `gateway to order (call)`, "10 % failed", `<tspan class="share" dx="6">10 %</tspan>`, `href="/?lookback=15m&amp;service=gateway"`, "sqlite orders (database)")
 	// The tables have the same: calls, then rate, failed, p50, p95.
 	table := regexp.MustCompile(`(?s)gateway</a></td><td>order</td><td class="dim">call</td><td class="num">10</td>`)
 	if !table.MatchString(page) {

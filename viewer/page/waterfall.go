@@ -27,6 +27,7 @@ const (
 // row is one line of the waterfall.
 type row struct {
 	ID, Link, Service, Name, Duration string
+	Full                              string // the name, where Name is short for it
 	X, Width                          string // of the bar
 	TextX, Anchor                     string // of the duration beside it
 	Ticks                             []tick
@@ -62,7 +63,10 @@ func (w waterfall) row(l line) row {
 	}
 	s := l.node.Span
 	id := s.ID.String()
-	r.ID, r.Link, r.Service, r.Name = id, w.url.withSpan(id).String(), cut(s.Resource.Service, maxNameBytes), cut(s.Name, maxNameBytes)
+	r.ID, r.Link, r.Service, r.Name = id, w.url.withSpan(id).String(), cut(s.Resource.Service, maxNameBytes), shortName(cut(s.Name, maxNameBytes))
+	if r.Name != s.Name {
+		r.Full = cut(s.Name, maxNameBytes)
+	}
 	r.Duration = formatDuration(s.Duration())
 	r.Colour, r.Failed, r.Critical = w.colours[s.Resource.Service], s.Failed(), w.critical[s.ID]
 	r.Hit, r.Selected = w.finder.fits(s), id == w.url.Span
@@ -76,6 +80,16 @@ func (w waterfall) row(l line) row {
 		r.Ticks = append(r.Ticks, tick{percent(e.Time.Sub(w.start), w.whole), cut(e.Name, maxNameBytes), e.Name == "exception"})
 	}
 	return r
+}
+
+// shortName leaves a remote procedure's package out: what tells it from the
+// others stands at the end of its name, where a narrow column cuts it off.
+func shortName(name string) string {
+	slash := strings.LastIndexByte(name, '/')
+	if slash < 1 || strings.ContainsAny(name, " :") || name[0] == '/' {
+		return name
+	}
+	return name[strings.LastIndexByte(name[:slash], '.')+1:]
 }
 
 // label places the duration to the right of the bar, or to its left, or into

@@ -47,7 +47,7 @@ type Drawing struct {
 // The distances between what is drawn.
 const (
 	marginGap = 12.0
-	layerGap  = 36.0
+	layerGap  = 32.0
 	itemGap   = 14.0
 )
 

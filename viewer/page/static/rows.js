@@ -46,7 +46,7 @@ export function focus(row) {
 // A name that is cut off is told by its title.
 grid?.addEventListener("pointerover", ({ target }) => {
   const link = target.closest(".n a");
-  if (link && link.scrollWidth > link.clientWidth) {
+  if (link && !link.title && link.scrollWidth > link.clientWidth) {
     link.title = link.textContent;
   }
 });
