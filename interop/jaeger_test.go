@@ -21,15 +21,15 @@ type jaeger struct {
 // metrics from a Prometheus.
 func newJaeger(t *testing.T, prometheus string) jaeger {
 	t.Helper()
-	otlp, query, health := freeAddress(t), freeAddress(t), freeAddress(t)
+	otlp, query := freeAddress(t), freeAddress(t)
 	return jaeger{
 		otlp: "http://" + otlp, query: "http://" + query,
 		listen: []string{
 			"JAEGER_OTLP_HTTP=" + otlp, "JAEGER_OTLP_GRPC=" + freeAddress(t),
 			"JAEGER_QUERY_HTTP=" + query, "JAEGER_QUERY_GRPC=" + freeAddress(t),
-			"JAEGER_HEALTH=" + health, "JAEGER_PROMETHEUS=" + prometheus,
-			// Jaeger's own spans would be in its store beside ours.
-			"OTEL_TRACES_SAMPLER=always_off",
+			"JAEGER_HEALTH=" + freeAddress(t), "JAEGER_PROMETHEUS=" + prometheus,
+			"JAEGER_MAX_TRACES=100000",
+			"OTEL_TRACES_SAMPLER=always_off", // as Compose has it
 		},
 	}
 }
