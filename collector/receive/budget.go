@@ -43,12 +43,6 @@ func (l *lease) take(n int64) error {
 	return nil
 }
 
-// takeUpTo admits n more bytes, or what the whole budget leaves to a request
-// that is alone.
-func (l *lease) takeUpTo(n int64) error {
-	return l.take(min(n, l.budget.max-l.held))
-}
-
 func (l *lease) give(n int64) {
 	l.held -= n
 	l.budget.give(n)

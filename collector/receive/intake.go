@@ -182,7 +182,7 @@ func withoutNameless(held *lease, payload []byte) ([]byte, int, error) {
 		return payload, 0, err
 	}
 	// DropSpans builds the request anew, level by level of three.
-	if err := held.takeUpTo(3 * int64(len(payload))); err != nil {
+	if err := held.take(3 * int64(len(payload))); err != nil {
 		return nil, 0, err
 	}
 	return wire.DropSpans(make([]byte, 0, len(payload)), payload, func(span *wire.Span) bool { return !span.HasIDs() })

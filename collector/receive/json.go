@@ -1,6 +1,7 @@
 package receive
 
 import (
+	"bytes"
 	"errors"
 
 	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
@@ -12,16 +13,21 @@ import (
 	"github.com/waybill-dev/waybill/collector/journal"
 )
 
-// jsonCost is how many bytes of memory decoding takes for each byte of JSON:
-// the text with its ids rewritten, the decoded messages, and their encoding.
-const jsonCost = 8
+// jsonCost estimates the memory, in bytes, that it takes to decode text: a
+// copy of it with its ids rewritten, the messages, and their encoding. What a
+// few bytes of JSON can make a decoder allocate are messages, one for each
+// brace, and elements of lists, one for each comma.
+func jsonCost(text []byte) int64 {
+	return int64(4*len(text) + 300*bytes.Count(text, []byte("{")) + 40*bytes.Count(text, []byte(",")))
+}
 
-// fromJSON returns a request in JSON as protobuf.
+// fromJSON returns a request in JSON as protobuf. Unlike protobuf it must be
+// decoded, and is admitted a second time for what that takes.
 func (in *intake) fromJSON(held *lease, signal journal.Signal, text []byte) ([]byte, error) {
 	if len(text) == 0 {
 		return nil, malformed(errors.New("a request in JSON is at least {}"))
 	}
-	if err := held.takeUpTo(jsonCost * int64(len(text))); err != nil {
+	if err := held.take(jsonCost(text)); err != nil {
 		return nil, err
 	}
 	message, ids := jsonSchema(signal)
