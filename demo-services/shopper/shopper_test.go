@@ -101,11 +101,11 @@ func TestSomeCustomersLookAtTheirOrder(t *testing.T) {
 			placed.Add(1)
 			return answer(http.StatusCreated, http.Header{"Location": {"/api/v1/orders/ord_1"}}), nil
 		})
-		got := shopFor(t, s, 99995*time.Millisecond)
-		if got.Confirmed != 10_000 || placed.Load() != 10_000 {
-			t.Errorf("%d orders of %d confirmed, want 10000", got.Confirmed, placed.Load())
+		got := shopFor(t, s, 19995*time.Millisecond)
+		if got.Confirmed != 2000 || placed.Load() != 2000 {
+			t.Errorf("%d orders of %d confirmed, want 2000", got.Confirmed, placed.Load())
 		}
-		if share := float64(looked.Load()) / 10_000; math.Abs(share-looking) > 0.02 {
+		if share := float64(looked.Load()) / 2000; math.Abs(share-looking) > 0.03 {
 			t.Errorf("%.3f looked, want %.3f", share, looking)
 		}
 		if traced.Load() != 0 {
