@@ -87,7 +87,7 @@ func (p *Pages) open(w http.ResponseWriter, r *http.Request) (*trace.Trace, bool
 	}
 	t, err := p.engine.Open(r.Context(), id)
 	switch {
-	case errors.Is(err, query.ErrNotFound), err == nil && len(t.Spans)+len(t.Logs) == 0:
+	case errors.Is(err, query.ErrNotFound):
 		p.fail(w, r, http.StatusNotFound, "This trace is not here",
 			"Nothing of trace "+id.String()+" is in the journal. It may not have come yet: services send their spans "+
 				"a few seconds late. It may not have been sampled. Or it is so old that its records have been deleted. "+p.behind())

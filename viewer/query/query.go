@@ -67,5 +67,8 @@ func (e *Engine) Open(ctx context.Context, id index.TraceID) (*trace.Trace, erro
 	if err != nil {
 		return nil, err
 	}
-	return traces[0], nil
+	if t := traces[0]; len(t.Spans)+len(t.Logs) > 0 {
+		return t, nil
+	}
+	return nil, ErrNotFound
 }
