@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -102,7 +103,7 @@ func merge(before, data []byte) []byte {
 	if len(before) == 0 {
 		return data
 	}
-	return append(before[:len(before):len(before)], data...)
+	return append(slices.Clip(before), data...)
 }
 
 // extent is the part of a message from the first to the last occurrence of a

@@ -38,8 +38,9 @@ func (m *message) nest(num int, inner *message) *message {
 	return m
 }
 
-func (m *message) items(num int, inner *message) *message {
-	m.rules[num] = rule{kind: nested, message: inner, item: true}
+// points nests the data points of a metric, which are what counts of it.
+func (m *message) points(inner *message) *message {
+	m.rules[1] = rule{kind: nested, message: inner, item: true}
 	return m
 }
 
@@ -104,10 +105,10 @@ func metricSchema(keyValue *message) *message {
 		nest(1, keyValue).nest(8, buckets).nest(9, buckets).nest(11, exemplar)
 	summary := of("SummaryDataPoint").nest(6, of("ValueAtQuantile")).nest(7, keyValue)
 	return of("Metric").text(1, 2, 3).
-		nest(5, of("Gauge").items(1, number)).
-		nest(7, of("Sum").items(1, number)).
-		nest(9, of("Histogram").items(1, histogram)).
-		nest(10, of("ExponentialHistogram").items(1, exponential)).
-		nest(11, of("Summary").items(1, summary)).
+		nest(5, of("Gauge").points(number)).
+		nest(7, of("Sum").points(number)).
+		nest(9, of("Histogram").points(histogram)).
+		nest(10, of("ExponentialHistogram").points(exponential)).
+		nest(11, of("Summary").points(summary)).
 		nest(12, keyValue)
 }

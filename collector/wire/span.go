@@ -29,12 +29,11 @@ const (
 	StatusError
 )
 
-// TraceID and SpanID are zero where the sender gave none, or one of a wrong
-// length.
-type (
-	TraceID [16]byte
-	SpanID  [8]byte
-)
+// TraceID is zero where the sender gave none, or one of a wrong length.
+type TraceID [16]byte
+
+// SpanID is zero where the sender gave none, or one of a wrong length.
+type SpanID [8]byte
 
 // Span is a view of one span.
 type Span struct {

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/hex"
 	"fmt"
 
 	logs "go.opentelemetry.io/proto/otlp/logs/v1"
@@ -14,7 +15,7 @@ func idText(id []byte, length int) string {
 	if len(id) != length {
 		id = make([]byte, length)
 	}
-	return fmt.Sprintf("%x", id)
+	return hex.EncodeToString(id)
 }
 
 func wantSpan(rs *trace.ResourceSpans, ss *trace.ScopeSpans, s *trace.Span) string {
