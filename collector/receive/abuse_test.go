@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"runtime"
@@ -167,7 +166,7 @@ func (s stalled) Read([]byte) (int, error) {
 func TestClientsThatDieHoldNothing(t *testing.T) {
 	j := &fixedJournal{}
 	in := testIntake(t, testConfig(), j)
-	s, err := start(t.Context(), ListenerConfig{Address: "127.0.0.1:0"}, newHTTPServer(&httpHandler{in}, in.logger))
+	s, err := start(t.Context(), ListenerConfig{Address: "127.0.0.1:0"}, newHTTPServer(&httpHandler{in}, in.logger), in.logger)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,9 +185,9 @@ func TestClientsThatDieHoldNothing(t *testing.T) {
 // TestSlowClientsAreCutOff uses shorter bounds than a real server's.
 func TestSlowClientsAreCutOff(t *testing.T) {
 	in := testIntake(t, testConfig(), &fixedJournal{})
-	hs := newHTTPServer(&httpHandler{in}, slog.New(slog.DiscardHandler))
+	hs := newHTTPServer(&httpHandler{in}, in.logger)
 	hs.ReadHeaderTimeout, hs.ReadTimeout = 100*time.Millisecond, 200*time.Millisecond
-	s, err := start(t.Context(), ListenerConfig{Address: "127.0.0.1:0"}, hs)
+	s, err := start(t.Context(), ListenerConfig{Address: "127.0.0.1:0"}, hs, in.logger)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -280,11 +280,3 @@ func TestGRPCRefusesOtherMediaTypes(t *testing.T) {
 		}
 	}
 }
-
-func TestPercentEncode(t *testing.T) {
-	for in, want := range map[string]string{"plain text": "plain text", "100%": "100%25", "grün\n": "gr%C3%BCn%0A", "": ""} {
-		if got := percentEncode(in); got != want {
-			t.Errorf("percentEncode(%q) = %q, want %q", in, got, want)
-		}
-	}
-}

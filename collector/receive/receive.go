@@ -37,10 +37,10 @@ func Start(ctx context.Context, cfg Config, j journal.Journal, reg prometheus.Re
 		return nil, fmt.Errorf("register the receivers' metrics: %w", err)
 	}
 	r := &Receivers{}
-	if r.grpc, err = start(ctx, cfg.OTLP.GRPC, newGRPCServer(&grpcHandler{in}, logger)); err != nil {
+	if r.grpc, err = start(ctx, cfg.OTLP.GRPC, newGRPCServer(&grpcHandler{in}, logger), logger); err != nil {
 		return nil, fmt.Errorf("listen for OTLP over gRPC: %w", err)
 	}
-	if r.http, err = start(ctx, cfg.OTLP.HTTP, newHTTPServer(&httpHandler{in}, logger)); err != nil {
+	if r.http, err = start(ctx, cfg.OTLP.HTTP, newHTTPServer(&httpHandler{in}, logger), logger); err != nil {
 		return nil, errors.Join(fmt.Errorf("listen for OTLP over HTTP: %w", err), r.grpc.shutdown(ctx))
 	}
 	return r, nil

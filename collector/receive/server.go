@@ -35,7 +35,7 @@ type server struct {
 }
 
 // start listens and serves; it returns nil for a listener that is off.
-func start(ctx context.Context, cfg ListenerConfig, hs *http.Server) (*server, error) {
+func start(ctx context.Context, cfg ListenerConfig, hs *http.Server, logger *slog.Logger) (*server, error) {
 	if cfg.Address == Off {
 		return nil, nil
 	}
@@ -46,7 +46,7 @@ func start(ctx context.Context, cfg ListenerConfig, hs *http.Server) (*server, e
 	s := &server{listener: limitConnections(listener, maxConnections), http: hs}
 	s.running.Go(func() {
 		if err := hs.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
-			hs.ErrorLog.Printf("listener %v ended: %v", listener.Addr(), err)
+			logger.Error("a receiver stopped listening", "address", listener.Addr().String(), "error", err)
 		}
 	})
 	return s, nil
@@ -94,8 +94,9 @@ func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
 		WriteTimeout:      answerTimeout,
 		IdleTimeout:       5 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
-		Protocols:         new(http.Protocols),
+		// What clients do wrong on a connection: too much of it to be told.
+		ErrorLog:  slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		Protocols: new(http.Protocols),
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams:          maxStreams,
 			MaxReceiveBufferPerStream:     streamWindow,
