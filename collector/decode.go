@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"encoding"
 	"errors"
 	"fmt"
 	"maps"
@@ -17,15 +18,17 @@ type document struct {
 	name   string
 	getenv func(string) (string, bool)
 	errs   []error
+	// places are what the section that is being decoded gives, in order.
+	places []place
 }
 
-// setting is one value that the file gives: a field of a section's struct.
-type setting struct {
-	line  int
-	path  string
-	index []int
-	value reflect.Value
+// place is where the file gives a value, or an element of a list or map.
+type place struct {
+	line int
+	path string
 }
+
+func (d *document) mark(line int, path string) { d.places = append(d.places, place{line, path}) }
 
 func (d *document) fail(line int, path, format string, args ...any) {
 	d.errs = append(d.errs, fmt.Errorf("%s:%d: %s: %s", d.name, line, path, fmt.Sprintf(format, args...)))
@@ -46,23 +49,21 @@ func (d *document) decode(data []byte, sections map[string]any) error {
 			d.section(node, key.Value, reflect.ValueOf(section).Elem())
 		}
 		return ok
-	}, func() string { return names(sections) })
+	}, slices.Sorted(maps.Keys(sections)))
 	return errors.Join(d.errs...)
 }
 
 // section decodes one section over its defaults and validates it.
 func (d *document) section(node *yaml.Node, key string, target reflect.Value) {
 	before := len(d.errs)
-	settings := d.mapping(node, target.Type(), key, nil)
-	for _, s := range settings {
-		target.FieldByIndex(s.index).Set(s.value)
-	}
+	d.places = nil
+	d.mapping(node, target, key)
 	if len(d.errs) > before {
 		return
 	}
 	if section, ok := reflect.TypeAssert[interface{ Validate() error }](target.Addr()); ok {
 		for _, err := range split(section.Validate()) {
-			d.blame(node.Line, key, settings, err.Error())
+			d.blame(node.Line, key, err.Error())
 		}
 	}
 }
@@ -83,27 +84,43 @@ func split(err error) []error {
 }
 
 // blame reports an error of a section's Validate, which begins with the key
-// that it is about. Where the file does not have that key, a key that the error
-// mentions is to blame: it does not go with the other's default.
-func (d *document) blame(line int, section string, settings []setting, reason string) {
-	for _, s := range settings {
-		if rest, found := strings.CutPrefix(reason, strings.TrimPrefix(s.path, section+".")+": "); found {
-			d.fail(s.line, s.path, "%s", rest)
+// that it is about. Where the file does not have that key, the element that
+// should have it is to blame; otherwise a key that the error mentions: it does
+// not go with the other's default.
+func (d *document) blame(line int, section, reason string) {
+	key, rest, _ := strings.Cut(reason, ": ")
+	if at, found := d.at(join(section, key)); found {
+		d.fail(at.line, at.path, "%s", rest)
+		return
+	}
+	for inside := key; strings.Contains(inside, "."); {
+		inside = inside[:strings.LastIndexByte(inside, '.')]
+		if at, found := d.at(join(section, inside)); found {
+			d.fail(at.line, join(section, key), "%s", rest)
 			return
 		}
 	}
-	for _, s := range settings {
-		if strings.Contains(reason, s.path[strings.LastIndexByte(s.path, '.')+1:]) {
-			line = s.line
+	for _, at := range d.places {
+		if strings.Contains(reason, at.path[strings.LastIndexByte(at.path, '.')+1:]) {
+			line = at.line
 			break
 		}
 	}
 	d.fail(line, section, "%s", reason)
 }
 
+func (d *document) at(path string) (place, bool) {
+	for _, at := range d.places {
+		if at.path == path {
+			return at, true
+		}
+	}
+	return place{}, false
+}
+
 // entries calls visit for each key of a mapping and reports those that it does
 // not know, and those that come twice.
-func (d *document) entries(node *yaml.Node, path string, visit func(key, value *yaml.Node) bool, known func() string) {
+func (d *document) entries(node *yaml.Node, path string, visit func(key, value *yaml.Node) bool, known []string) {
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key, value := node.Content[i], node.Content[i+1]
@@ -114,46 +131,53 @@ func (d *document) entries(node *yaml.Node, path string, visit func(key, value *
 		case seen[key.Value]:
 			d.fail(key.Line, at, "the key is there twice")
 		case !visit(key, follow(value)):
-			d.fail(key.Line, at, "unknown key; known are %s", known())
+			d.fail(key.Line, at, "unknown key; %sknown are %s", suggestion(key.Value, known), strings.Join(known, ", "))
 		}
 		seen[key.Value] = true
 	}
 }
 
-// mapping decodes the keys of a struct of type t.
-func (d *document) mapping(node *yaml.Node, t reflect.Type, path string, index []int) []setting {
+// mapping decodes the keys of a struct.
+func (d *document) mapping(node *yaml.Node, target reflect.Value, path string) {
 	if empty(node) {
-		return nil
+		return
 	}
 	fields := map[string]reflect.StructField{}
-	for _, f := range reflect.VisibleFields(t) {
+	for _, f := range reflect.VisibleFields(target.Type()) {
 		if name, _, _ := strings.Cut(f.Tag.Get("yaml"), ","); name != "" && f.IsExported() {
 			fields[name] = f
 		}
 	}
 	if node.Kind != yaml.MappingNode {
 		d.fail(node.Line, path, "want the keys %s", names(fields))
-		return nil
+		return
 	}
-	var settings []setting
 	d.entries(node, path, func(key, value *yaml.Node) bool {
 		field, ok := fields[key.Value]
 		if !ok {
 			return false
 		}
-		at, in := join(path, key.Value), slices.Concat(index, field.Index)
-		if field.Type.Kind() == reflect.Struct {
-			settings = append(settings, d.mapping(value, field.Type, at, in)...)
-		} else if v, ok := d.value(value, field.Type, at); ok {
-			settings = append(settings, setting{line: key.Line, path: at, index: in, value: v})
+		at, into := join(path, key.Value), target.FieldByIndex(field.Index)
+		if isSection(field.Type) {
+			d.mapping(value, into, at)
+			return true
+		}
+		d.mark(key.Line, at)
+		if v, ok := d.value(value, field.Type, at); ok {
+			into.Set(v)
 		}
 		return true
-	}, func() string { return names(fields) })
-	return settings
+	}, slices.Sorted(maps.Keys(fields)))
 }
 
-// value decodes a list, a map from names, or a scalar. It says whether there
-// is one; null, and what expands to nothing, leaves the default.
+// isSection says whether a type is written as keys of its own.
+func isSection(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && !reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
+}
+
+// value decodes a list, a map from names, an element of either, or a scalar. It
+// says whether there is one; null, and what expands to nothing, leaves the
+// default.
 func (d *document) value(node *yaml.Node, t reflect.Type, path string) (reflect.Value, bool) {
 	switch {
 	case empty(node):
@@ -162,6 +186,8 @@ func (d *document) value(node *yaml.Node, t reflect.Type, path string) (reflect.
 		return d.list(node, t, path)
 	case t.Kind() == reflect.Map:
 		return d.names(node, t, path)
+	case isSection(t):
+		return d.element(node, t, path), true
 	case node.Kind != yaml.ScalarNode:
 		d.fail(node.Line, path, "want a single value")
 		return reflect.Value{}, false
@@ -189,12 +215,25 @@ func (d *document) list(node *yaml.Node, t reflect.Type, path string) (reflect.V
 		return reflect.Value{}, false
 	}
 	list := reflect.MakeSlice(t, 0, len(node.Content))
-	for _, item := range node.Content {
-		if v, ok := d.value(follow(item), t.Elem(), path); ok {
+	for i, item := range node.Content {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		d.mark(item.Line, at)
+		if v, ok := d.value(follow(item), t.Elem(), at); ok {
 			list = reflect.Append(list, v)
 		}
 	}
 	return list, true
+}
+
+// element decodes a struct in a list or a map. It begins as its type's
+// SetDefaults makes it, where there is one.
+func (d *document) element(node *yaml.Node, t reflect.Type, path string) reflect.Value {
+	v := reflect.New(t)
+	if defaults, ok := reflect.TypeAssert[interface{ SetDefaults() }](v); ok {
+		defaults.SetDefaults()
+	}
+	d.mapping(node, v.Elem(), path)
+	return v.Elem()
 }
 
 func (d *document) names(node *yaml.Node, t reflect.Type, path string) (reflect.Value, bool) {
@@ -204,7 +243,9 @@ func (d *document) names(node *yaml.Node, t reflect.Type, path string) (reflect.
 	}
 	m := reflect.MakeMap(t)
 	d.entries(node, path, func(key, value *yaml.Node) bool {
-		if v, ok := d.value(value, t.Elem(), join(path, key.Value)); ok {
+		at := join(path, key.Value)
+		d.mark(key.Line, at)
+		if v, ok := d.value(value, t.Elem(), at); ok {
 			m.SetMapIndex(reflect.ValueOf(key.Value).Convert(t.Key()), v)
 		}
 		return true

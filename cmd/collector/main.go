@@ -3,6 +3,7 @@
 //
 //	collector [--config FILE] [--log-format text|json] [--log-level LEVEL]
 //	collector validate [--config FILE]
+//	collector version
 //
 // It runs until SIGINT or SIGTERM; a second one ends it at once. It exits with
 // 0 after a clean stop, with 1 when something failed, with 2 when the command

@@ -28,7 +28,7 @@ type program struct {
 	started func(*collector.Collector)
 
 	configFile string
-	validate   bool
+	command    string // "": run; "validate", "version"
 	logFormat  string
 	logLevel   slog.Level
 }
@@ -43,7 +43,7 @@ func (p *program) ParseFlags(args []string) error {
 	flags := flag.NewFlagSet("collector", flag.ContinueOnError)
 	flags.SetOutput(p.stderr)
 	flags.Usage = func() {
-		fmt.Fprintln(p.stderr, "usage: collector [validate] [flags]")
+		fmt.Fprintln(p.stderr, "usage: collector [validate | version] [flags]")
 		flags.PrintDefaults()
 	}
 	flags.StringVar(&p.configFile, "config", "", "YAML file; without it everything is at its default")
@@ -52,28 +52,31 @@ func (p *program) ParseFlags(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if flags.Arg(0) == "validate" {
-		p.validate = true
+	if name := flags.Arg(0); name == "validate" || name == "version" {
+		p.command = name
 		if err := flags.Parse(flags.Args()[1:]); err != nil {
 			return err
 		}
 	}
 	switch {
 	case flags.NArg() > 0:
-		return fmt.Errorf("%q is no flag, and no command but validate", flags.Arg(0))
+		return fmt.Errorf("%q is no flag, and no command: those are validate and version", flags.Arg(0))
 	case p.logFormat != "text" && p.logFormat != "json":
 		return fmt.Errorf("log format %q: want text or json", p.logFormat)
 	}
 	return nil
 }
 
-// Run works until ctx ends, and then stops gracefully.
+// Run does what the command line says. A collector works until ctx ends, and then stops gracefully.
 func (p *program) Run(ctx context.Context) error {
+	if p.command == "version" {
+		return writeVersion(p.stdout, buildInfo())
+	}
 	cfg, err := collector.Load(p.configFile, p.getenv, nil)
 	if err != nil {
 		return fmt.Errorf("%w:\n%w", errConfiguration, err)
 	}
-	if p.validate {
+	if p.command == "validate" {
 		_, err := fmt.Fprintln(p.stdout, "configuration is valid")
 		return err
 	}

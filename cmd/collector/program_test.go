@@ -124,6 +124,7 @@ func TestExitStatus(t *testing.T) {
 	}{
 		{[]string{"validate"}, 0},
 		{[]string{"-h"}, 0},
+		{[]string{"version"}, 0},
 		{[]string{"--nothing"}, 2},
 		{[]string{"--config", config(t, "nothing: 1\n")}, 2},
 		{[]string{"--config", config(t, "export: {}\n"), "validate", "--log-format", "json"}, 0},
@@ -174,14 +175,14 @@ func TestValidate(t *testing.T) {
 
 func TestParseFlagsRefuses(t *testing.T) {
 	for _, args := range [][]string{
-		{"run"}, {"--nothing"}, {"--log-format", "xml"}, {"--log-level", "loud"}, {"validate", "me"}, {"validate", "validate"},
+		{"run"}, {"--nothing"}, {"--log-format", "xml"}, {"--log-level", "loud"}, {"validate", "me"}, {"validate", "validate"}, {"validate", "version"},
 	} {
 		if err := newProgram(io.Discard, io.Discard, noEnv).ParseFlags(args); err == nil {
 			t.Errorf("%q was taken", args)
 		}
 	}
 	var stderr bytes.Buffer
-	if err := newProgram(io.Discard, &stderr, noEnv).ParseFlags([]string{"-h"}); !errors.Is(err, flag.ErrHelp) || !strings.Contains(stderr.String(), "usage: collector [validate]") {
+	if err := newProgram(io.Discard, &stderr, noEnv).ParseFlags([]string{"-h"}); !errors.Is(err, flag.ErrHelp) || !strings.Contains(stderr.String(), "usage: collector [validate | version]") {
 		t.Errorf("-h: %v, %s", err, stderr.String())
 	}
 }
