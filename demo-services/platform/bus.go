@@ -9,9 +9,9 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"go.opentelemetry.io/otel/trace"
 
 	"github.com/waybill-dev/waybill/middleware"
+	"github.com/waybill-dev/waybill/middleware/natsmw"
 )
 
 // Streams and subjects of the shop.
@@ -30,7 +30,7 @@ type Bus struct {
 	conn      *nats.Conn
 	js        jetstream.JetStream
 	telemetry *middleware.Telemetry
-	tracer    trace.Tracer
+	publisher *natsmw.Messenger
 	logger    *slog.Logger
 }
 
@@ -56,10 +56,11 @@ func (h *Host) ConnectBus(url string) (*Bus, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
-	return &Bus{
-		conn: conn, js: js, telemetry: h.telemetry, logger: h.logger,
-		tracer: h.telemetry.TracerProvider().Tracer("github.com/waybill-dev/waybill/demo-services/platform"),
-	}, nil
+	publisher, err := natsmw.New(natsmw.WithTelemetry(h.telemetry))
+	if err != nil {
+		return nil, err
+	}
+	return &Bus{conn: conn, js: js, telemetry: h.telemetry, publisher: publisher, logger: h.logger}, nil
 }
 
 // EnsureStreams makes the shop's streams if they are missing, and tries until

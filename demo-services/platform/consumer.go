@@ -53,12 +53,16 @@ func DefaultConsumer(durable string) Consumer {
 // is delivered again, here or after a restart. An error other than the
 // context's is a refusal of the server's, and final.
 func (b *Bus) Consume(ctx context.Context, c Consumer, handle Handler) error {
+	process, err := b.processor(c, handle)
+	if err != nil {
+		return err
+	}
 	for {
 		consumer, err := b.ensureConsumer(ctx, c)
 		if err != nil {
 			return err
 		}
-		err = b.work(ctx, c, consumer, handle)
+		err = b.work(ctx, c, consumer, process)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -91,7 +95,7 @@ func (b *Bus) ensureConsumer(ctx context.Context, c Consumer) (consumer jetstrea
 
 // work hands out messages until the context ends or the subscription breaks.
 // Handlers that run then have the grace to end well.
-func (b *Bus) work(ctx context.Context, c Consumer, consumer jetstream.Consumer, handle Handler) error {
+func (b *Bus) work(ctx context.Context, c Consumer, consumer jetstream.Consumer, process func(context.Context, jetstream.Msg)) error {
 	messages, err := consumer.Messages(jetstream.PullMaxMessages(2 * c.Parallel))
 	if err != nil {
 		return fmt.Errorf("consume as %s: %w", c.Durable, err)
@@ -119,20 +123,9 @@ func (b *Bus) work(ctx context.Context, c Consumer, consumer jetstream.Consumer,
 		}
 		go func() {
 			defer func() { <-running }()
-			b.process(handling, c, message, handle)
+			process(handling, message)
 		}()
 	}
-}
-
-// process has one message handled and tells the server what became of it.
-func (b *Bus) process(ctx context.Context, c Consumer, message jetstream.Msg, handle Handler) {
-	// A deadline, so that a message is not delivered again while it is handled.
-	ctx, cancel := context.WithTimeout(ctx, c.AckWait-time.Second)
-	defer cancel()
-	ctx, end := b.startProcess(ctx, message)
-	err := handleMessage(ctx, message, handle)
-	b.settle(ctx, c, message, err)
-	end(err)
 }
 
 func handleMessage(ctx context.Context, message jetstream.Msg, handle Handler) error {
@@ -183,7 +176,7 @@ func (b *Bus) bury(ctx context.Context, c Consumer, message jetstream.Msg, why e
 	letter.Header.Set("Dead-Letter-Consumer", c.Durable)
 	letter.Header.Set("Dead-Letter-Subject", message.Subject())
 	letter.Header.Del(jetstream.MsgIDHeader)
-	if _, err := b.js.PublishMsg(ctx, letter); err != nil {
+	if err := b.publisher.Publish(ctx, letter, b.store); err != nil {
 		return fmt.Errorf("publish dead letter: %w", err)
 	}
 	return message.TermWithReason("dead letter")

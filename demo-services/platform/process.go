@@ -3,35 +3,32 @@ package platform
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/trace"
+
+	"github.com/waybill-dev/waybill/middleware/natsmw"
 )
 
-// startProcess starts the span of handling one message: a child of the span
-// that published it, so that the order's trace shows what came later, and
-// linked to it as the messaging conventions ask.
-func (b *Bus) startProcess(ctx context.Context, message jetstream.Msg) (context.Context, func(error)) {
-	ctx = b.telemetry.Propagator().Extract(ctx, propagation.HeaderCarrier(message.Headers()))
-	ctx, span := b.tracer.Start(ctx, "process "+message.Subject(),
-		trace.WithSpanKind(trace.SpanKindConsumer),
-		trace.WithLinks(trace.LinkFromContext(ctx)),
-		trace.WithAttributes(
-			attribute.String("messaging.system", "nats"),
-			attribute.String("messaging.operation.name", "process"),
-			attribute.String("messaging.operation.type", "process"),
-			attribute.String("messaging.destination.name", message.Subject()),
-			attribute.String("messaging.message.id", message.Headers().Get(jetstream.MsgIDHeader)),
-		))
-	return ctx, func(err error) {
-		if err != nil {
-			span.SetStatus(codes.Error, err.Error())
-		}
-		span.End()
+// processor makes what has one message handled and tells the server what
+// became of it. Its span is a child of the one that published the message, so
+// that the order's trace shows what came later.
+func (b *Bus) processor(c Consumer, handle Handler) (func(context.Context, jetstream.Msg), error) {
+	messenger, err := natsmw.New(natsmw.WithTelemetry(b.telemetry), natsmw.WithConsumerGroup(c.Durable), natsmw.WithProducerAsParent())
+	if err != nil {
+		return nil, err
 	}
+	return func(ctx context.Context, message jetstream.Msg) {
+		// A deadline, so that a message is not delivered again while it is handled.
+		ctx, cancel := context.WithTimeout(ctx, c.AckWait-time.Second)
+		defer cancel()
+		// The error is on the span, and settle has answered to it.
+		_ = messenger.Process(ctx, message, func(ctx context.Context, message jetstream.Msg) error {
+			err := handleMessage(ctx, message, handle)
+			b.settle(ctx, c, message, err)
+			return err
+		})
+	}, nil
 }
 
 // headerText makes text fit into one header line.

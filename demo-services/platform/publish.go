@@ -6,10 +6,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/trace"
 )
 
 // Message is what goes on the bus.
@@ -27,20 +24,17 @@ type Message struct {
 // the consumers do.
 func (b *Bus) Publish(ctx context.Context, m Message) error {
 	ctx = b.telemetry.Propagator().Extract(ctx, propagation.MapCarrier(m.Headers))
-	ctx, span := b.tracer.Start(ctx, "publish "+m.Subject, trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(
-		attribute.String("messaging.system", "nats"),
-		attribute.String("messaging.operation.name", "publish"),
-		attribute.String("messaging.operation.type", "send"),
-		attribute.String("messaging.destination.name", m.Subject),
-		attribute.String("messaging.message.id", m.ID),
-	))
-	defer span.End()
 	message := nats.NewMsg(m.Subject)
 	message.Data = m.Payload
-	b.telemetry.Propagator().Inject(ctx, propagation.HeaderCarrier(message.Header))
-	if _, err := b.js.PublishMsg(ctx, message, jetstream.WithMsgID(m.ID)); err != nil {
-		span.SetStatus(codes.Error, err.Error())
+	message.Header.Set(jetstream.MsgIDHeader, m.ID)
+	if err := b.publisher.Publish(ctx, message, b.store); err != nil {
 		return fmt.Errorf("publish %s: %w", m.Subject, err)
 	}
 	return nil
+}
+
+// store returns once a stream has the message.
+func (b *Bus) store(ctx context.Context, message *nats.Msg) error {
+	_, err := b.js.PublishMsg(ctx, message)
+	return err
 }
