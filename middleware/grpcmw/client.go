@@ -33,9 +33,7 @@ func (h *clientHandler) HandleRPC(ctx context.Context, rs stats.RPCStats) {
 	}
 	switch rs := rs.(type) {
 	case *stats.OutHeader:
-		if c.recording() {
-			c.departed(rs)
-		}
+		c.outHeader.Store(rs)
 	case *stats.End:
 		// gRPC itself cancels the context of a call only after this.
 		abandoned := errors.Is(ctx.Err(), context.Canceled)
@@ -45,11 +43,10 @@ func (h *clientHandler) HandleRPC(ctx context.Context, rs stats.RPCStats) {
 	}
 }
 
-// departed records who is called. Without a connection nobody is.
-func (c *call) departed(header *stats.OutHeader) {
-	var room [4]attribute.KeyValue
-	attributes := appendHostPort(room[:0], header.Authority, semconv.ServerAddress, semconv.ServerPort)
-	c.span.SetAttributes(appendPeer(attributes, header.RemoteAddr)...)
+// appendCalled tells who is called. Without a connection nobody is.
+func appendCalled(attributes []attribute.KeyValue, header *stats.OutHeader) []attribute.KeyValue {
+	attributes = appendHostPort(attributes, header.Authority, semconv.ServerAddress, semconv.ServerPort)
+	return appendPeer(attributes, header.RemoteAddr)
 }
 
 // TagConn implements stats.Handler.

@@ -130,7 +130,7 @@ func TestAllocations(t *testing.T) {
 		sampled        bool
 		server, client float64
 	}{
-		{true, 16, 18},
+		{true, 13, 15},
 		{false, 9, 11},
 	} {
 		for side, most := range map[string]float64{"server": tt.server, "client": tt.client} {

@@ -53,9 +53,7 @@ func (h *serverHandler) HandleRPC(ctx context.Context, rs stats.RPCStats) {
 	}
 	switch rs := rs.(type) {
 	case *stats.InHeader:
-		if c.recording() {
-			c.arrived(rs)
-		}
+		c.inHeader = rs
 	case *stats.OutTrailer:
 		// gRPC begins and ends only the calls of methods that it has.
 		if !c.begun {
@@ -68,11 +66,10 @@ func (h *serverHandler) HandleRPC(ctx context.Context, rs stats.RPCStats) {
 	}
 }
 
-// arrived records who calls. The authority is what the caller says, so it is
+// appendCaller tells who calls. The authority is what the caller says, so it is
 // on the span only.
-func (c *call) arrived(header *stats.InHeader) {
-	var room [5]attribute.KeyValue
-	attributes := appendPeer(room[:0], header.RemoteAddr)
+func appendCaller(attributes []attribute.KeyValue, header *stats.InHeader) []attribute.KeyValue {
+	attributes = appendPeer(attributes, header.RemoteAddr)
 	if authority := header.Header[":authority"]; len(authority) == 1 {
 		attributes = appendHostPort(attributes, authority[0], semconv.ServerAddress, semconv.ServerPort)
 	}
@@ -81,7 +78,7 @@ func (c *call) arrived(header *stats.InHeader) {
 			attributes = append(attributes, semconv.GRPCPreviousAttempts.Int(n))
 		}
 	}
-	c.span.SetAttributes(attributes...)
+	return attributes
 }
 
 // unknown ends the call of a method that the server does not have.
