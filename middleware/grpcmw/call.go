@@ -27,8 +27,8 @@ type call struct {
 	started time.Time // on a server only
 	begun   bool      // gRPC has a handler for it, and tells how it ends
 
-	// Who calls or is called is made attributes of at the end, all at once: a
-	// span takes few of them cheaper than one after the other.
+	// Who calls, or is called, becomes attributes only at the end, together
+	// with the status, because the span's list grows each time it is added to.
 	inHeader  *stats.InHeader
 	outHeader atomic.Pointer[stats.OutHeader] // An attempt may be ended while it begins.
 
