@@ -10,10 +10,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/waybill-dev/waybill/middleware/internal/instrument"
+	"github.com/waybill-dev/waybill/middleware/internal/propagator"
 	"github.com/waybill-dev/waybill/middleware/internal/semconv"
 )
 
@@ -34,12 +35,33 @@ type call struct {
 	reading atomic.Int32
 	touched atomic.Int64
 
-	mu        sync.Mutex
-	ended     bool
-	forgotten *time.Timer
+	mu    sync.Mutex
+	ended bool
 
-	// attrs is where attributes are put together; OpenTelemetry copies them.
-	attrs [4]attribute.KeyValue
+	// The neighbours among the calls of the transport that are unread. They are
+	// its own.
+	watched        bool
+	previous, next *call
+
+	request *http.Request
+	header  outgoingHeader
+	text    propagator.Traceparent
+}
+
+// outgoingHeader has room for the header that nearly every request gets.
+type outgoingHeader struct {
+	headers
+	values [1]string
+}
+
+// Set is as in propagation.TextMapCarrier.
+func (h *outgoingHeader) Set(key, value string) {
+	if key != "traceparent" {
+		h.headers.Set(key, value)
+		return
+	}
+	h.values[0] = value
+	h.headers[canonical(key)] = h.values[:]
 }
 
 // answered takes in the head of the response, and observes its body if there
@@ -53,9 +75,7 @@ func (c *call) answered(response *http.Response) {
 	}
 	c.body, response.Body = response.Body, c
 	c.touched.Store(int64(time.Since(c.began)))
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.forgotten = time.AfterFunc(abandonedAfter, c.abandon)
+	c.transport.unread.add(c)
 }
 
 // Read ends the call with the body.
@@ -80,23 +100,18 @@ func (c *call) Close() error {
 	return err
 }
 
-// abandon ends the call if nobody has read the body for long. It runs on the
-// timer's goroutine.
+// idle is for how long nobody has read the body.
+func (c *call) idle() time.Duration {
+	if c.reading.Load() > 0 {
+		return 0
+	}
+	return time.Since(c.began) - time.Duration(c.touched.Load())
+}
+
+// abandon ends the call when its body was last read.
 func (c *call) abandon() {
 	touched := time.Duration(c.touched.Load())
-	idle := time.Since(c.began) - touched
-	if c.reading.Load() > 0 {
-		idle = 0
-	}
-	if idle >= abandonedAfter {
-		c.endAfter(touched, nil, trace.WithTimestamp(c.began.Add(touched)))
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.ended {
-		c.forgotten.Reset(abandonedAfter - idle)
-	}
+	c.endAfter(touched, nil, trace.WithTimestamp(c.began.Add(touched)))
 }
 
 // end records the request. Only the first call counts.
@@ -109,9 +124,7 @@ func (c *call) endAfter(took time.Duration, err error, options ...trace.SpanEndO
 		return
 	}
 	c.ended = true
-	if c.forgotten != nil {
-		c.forgotten.Stop()
-	}
+	c.transport.unread.remove(c)
 	c.series.errorType = c.errorType(err)
 	c.transport.duration.Observe(c.series, took, c.span.SpanContext())
 	if c.span.IsRecording() {
@@ -137,20 +150,28 @@ func (c *call) errorType(err error) string {
 
 // describe completes the span.
 func (c *call) describe(err error) {
-	attrs := c.attrs[:0]
+	scratch := instrument.Borrow()
+	defer scratch.Return()
+	scratch.Add(semconv.URLFull.String(c.transport.redactor.full(c.request.URL)))
+	if c.series.method == otherMethod {
+		scratch.Add(semconv.HTTPRequestMethodOriginal.String(c.request.Method))
+	}
+	if n := resends(c.request); n > 0 {
+		scratch.Add(semconv.HTTPRequestResendCount.Int(n))
+	}
 	if c.series.status != 0 {
-		attrs = append(attrs, semconv.HTTPResponseStatusCode.Int(c.series.status))
+		scratch.Add(semconv.HTTPResponseStatusCode.Int(c.series.status))
 	}
 	if c.series.version != "" {
-		attrs = append(attrs, semconv.NetworkProtocolVersion.String(c.series.version))
+		scratch.Add(semconv.NetworkProtocolVersion.String(c.series.version))
 	}
 	if c.series.errorType != "" {
-		attrs = append(attrs, semconv.ErrorType.String(c.series.errorType))
+		scratch.Add(semconv.ErrorType.String(c.series.errorType))
 		message := ""
 		if err != nil {
 			message = err.Error()
 		}
 		c.span.SetStatus(codes.Error, message)
 	}
-	c.span.SetAttributes(attrs...)
+	c.span.SetAttributes(scratch.Attributes...)
 }

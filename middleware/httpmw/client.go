@@ -7,28 +7,27 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/waybill-dev/waybill/middleware/internal/instrument"
+	"github.com/waybill-dev/waybill/middleware/internal/propagator"
 	"github.com/waybill-dev/waybill/middleware/internal/semconv"
 )
-
-// abandonedAfter is how long nobody may read a response's body before it is
-// taken for forgotten.
-const abandonedAfter = time.Minute
 
 // transport observes the requests of a client. It is safe for concurrent use.
 type transport struct {
 	config
-	base       http.RoundTripper
-	methods    methods
-	redactor   redactor
-	tracer     trace.Tracer
-	propagator propagation.TextMapPropagator
-	fields     []string // the headers that the propagator writes
-	duration   *instrument.Duration[clientSeries]
+	base     http.RoundTripper
+	methods  methods
+	redactor redactor
+	tracer   trace.Tracer
+	wire     propagator.Wire
+	fields   []string // the headers that the propagator writes
+	duration *instrument.Duration[clientSeries]
+	unread   unread
 }
+
+var clientKind = trace.WithSpanKind(trace.SpanKindClient)
 
 // NewTransport makes a round tripper that observes the requests that go
 // through base, or http.DefaultTransport if it is nil. Each request, a
@@ -51,9 +50,9 @@ func NewTransport(base http.RoundTripper, opts ...Option) (http.RoundTripper, er
 	}
 	t := &transport{
 		config: cfg, base: base, methods: newMethods(cfg.methods), redactor: newRedactor(cfg.redacted),
-		tracer: newTracer(cfg.source), propagator: cfg.source.Propagator(), duration: duration,
+		tracer: newTracer(cfg.source), wire: propagator.NewWire(cfg.source.Propagator()), duration: duration,
 	}
-	for _, field := range t.propagator.Fields() {
+	for _, field := range t.wire.Fields() {
 		t.fields = append(t.fields, canonical(field))
 	}
 	return t, nil
@@ -68,7 +67,7 @@ func (t *transport) CloseIdleConnections() {
 
 // RoundTrip is as in http.RoundTripper.
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	c := &call{transport: t, span: noSpan, caller: r.Context(), began: time.Now()}
+	c := &call{transport: t, request: r, span: noSpan, caller: r.Context(), began: time.Now()}
 	host, port := splitHostPort(r.URL.Host)
 	if port == 0 {
 		port = defaultPort(r.URL.Scheme)
@@ -76,9 +75,9 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	c.series = clientSeries{method: t.methods.name(r.Method), address: host, port: port}
 	ctx := r.Context()
 	if t.traced(r) {
-		ctx = t.startSpan(ctx, c, r)
+		ctx = t.startSpan(ctx, c)
 	}
-	response, err := t.base.RoundTrip(t.outgoing(ctx, r, host))
+	response, err := t.base.RoundTrip(t.outgoing(ctx, c, r))
 	if err != nil || response == nil {
 		c.end(err)
 		return response, err
@@ -88,46 +87,45 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // startSpan gives a sampler what the conventions want it to know, except for
-// the URL, which costs the most: it is only for those who record.
-func (t *transport) startSpan(ctx context.Context, c *call, r *http.Request) context.Context {
-	attrs := append(c.attrs[:0], semconv.HTTPRequestMethod.String(c.series.method), semconv.ServerAddress.String(c.series.address))
+// the URL, which costs the most: it waits for the end of a span that records.
+func (t *transport) startSpan(ctx context.Context, c *call) context.Context {
+	scratch := instrument.Borrow()
+	defer scratch.Return()
+	scratch.Add(semconv.HTTPRequestMethod.String(c.series.method), semconv.ServerAddress.String(c.series.address))
 	if c.series.port > 0 {
-		attrs = append(attrs, semconv.ServerPort.Int(c.series.port))
+		scratch.Add(semconv.ServerPort.Int(c.series.port))
 	}
-	ctx, c.span = t.tracer.Start(ctx, inSpanName(c.series.method), trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attrs...))
-	if !c.span.IsRecording() {
-		return ctx
-	}
-	attrs = append(c.attrs[:0], semconv.URLFull.String(t.redactor.full(r.URL)))
-	if c.series.method == otherMethod {
-		attrs = append(attrs, semconv.HTTPRequestMethodOriginal.String(r.Method))
-	}
-	if n := resends(r); n > 0 {
-		attrs = append(attrs, semconv.HTTPRequestResendCount.Int(n))
-	}
-	c.span.SetAttributes(attrs...)
+	ctx, c.span = t.tracer.Start(ctx, inSpanName(c.series.method), scratch.SpanOptions(clientKind)...)
 	return ctx
 }
 
 // outgoing is the request as it is sent: a copy, as a round tripper may not
 // change the one it got. A host that is not to learn of the trace gets none of
 // its headers, not even those that a proxy has copied from its own client.
-func (t *transport) outgoing(ctx context.Context, r *http.Request, host string) *http.Request {
+func (t *transport) outgoing(ctx context.Context, c *call, r *http.Request) *http.Request {
 	sent := r.WithContext(ctx)
-	if t.propagateTo == nil || t.propagateTo(host) {
-		if sent.Header = r.Header.Clone(); sent.Header == nil {
-			sent.Header = http.Header{}
-		}
-		t.propagator.Inject(ctx, headers(sent.Header))
+	if t.propagateTo == nil || t.propagateTo(c.series.address) {
+		sent.Header = copied(r.Header)
+		c.header.headers = headers(sent.Header)
+		t.wire.Inject(ctx, &c.header, &c.text)
 		return sent
 	}
 	if slices.ContainsFunc(t.fields, func(field string) bool { return r.Header[field] != nil }) {
-		sent.Header = r.Header.Clone()
+		sent.Header = copied(r.Header)
 		for _, field := range t.fields {
 			delete(sent.Header, field)
 		}
 	}
 	return sent
+}
+
+// copied shares the values with the headers, but has nobody append to them.
+func copied(header http.Header) http.Header {
+	all := make(http.Header, len(header)+2)
+	for name, values := range header {
+		all[name] = slices.Clip(values)
+	}
+	return all
 }
 
 // resends counts the redirects that have led to a request.

@@ -11,10 +11,11 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/waybill-dev/waybill/middleware/internal/instrument"
+	"github.com/waybill-dev/waybill/middleware/internal/propagator"
 	"github.com/waybill-dev/waybill/middleware/internal/semconv"
 )
 
@@ -33,7 +34,9 @@ type exchange struct {
 	w       http.ResponseWriter
 	server  *server
 	span    trace.Span
+	arrived *http.Request // nobody changes it
 	request *http.Request // the one that the handler has got
+	caller  propagator.Remote
 	ctx     requestContext
 	body    countedBody
 	began   time.Time
@@ -44,6 +47,9 @@ type exchange struct {
 	method, scheme string
 	route          atomic.Pointer[string]
 
+	// These are for a span that records.
+	userAgent, clientAddress string
+
 	status   int   // of the response; 0 as long as none is written
 	written  int64 // bytes of the response's body
 	unseen   bool  // the status was written when the client had gone
@@ -51,10 +57,10 @@ type exchange struct {
 	hijacked bool
 	ended    bool
 
-	// told holds the values of the headers that tell the trace.
+	// told holds the values of the headers that tell the trace, and text what
+	// they consist of.
 	told [2]string
-	// attrs is where attributes are put together; OpenTelemetry copies them.
-	attrs [10]attribute.KeyValue
+	text propagator.Traceparent
 }
 
 // countedBody counts what the handler reads.
@@ -75,8 +81,8 @@ func (x *exchange) announce() {
 	if !sc.IsValid() || sc.IsRemote() { // the span of an SDK that is disabled is the caller's
 		return
 	}
-	value := traceResponse(sc)
-	x.told = [2]string{value[3:35], value}
+	value := x.text.Of(sc)
+	x.told = [2]string{propagator.TraceIDOf(value), value}
 	header := x.w.Header()
 	header[traceIDHeader] = x.told[0:1:1]
 	header[traceResponseHeader] = x.told[1:2:2]
@@ -135,21 +141,23 @@ func (x *exchange) outcome(cause any) (status int, errorType string) {
 
 // describe completes the span.
 func (x *exchange) describe(series serverSeries, cause any) {
-	attrs := x.attrs[:0]
+	scratch := instrument.Borrow()
+	defer scratch.Return()
+	x.describeRequest(scratch, series)
 	if series.status != 0 {
-		attrs = append(attrs, semconv.HTTPResponseStatusCode.Int(series.status))
+		scratch.Add(semconv.HTTPResponseStatusCode.Int(series.status))
 	}
 	if series.route != "" {
-		attrs = append(attrs, semconv.HTTPRoute.String(series.route))
-		x.span.SetName(inSpanName(series.method) + " " + series.route)
+		scratch.Add(semconv.HTTPRoute.String(series.route))
+		x.span.SetName(x.server.names.Of(operation{series.method, series.route}))
 	}
 	if series.errorType != "" {
-		attrs = append(attrs, semconv.ErrorType.String(series.errorType))
+		scratch.Add(semconv.ErrorType.String(series.errorType))
 	}
 	if x.server.bodySizes {
-		attrs = append(attrs, semconv.HTTPRequestBodySize.Int64(x.requestSize()), semconv.HTTPResponseBodySize.Int64(x.written))
+		scratch.Add(semconv.HTTPRequestBodySize.Int64(x.requestSize()), semconv.HTTPResponseBodySize.Int64(x.written))
 	}
-	x.span.SetAttributes(attrs...)
+	x.span.SetAttributes(scratch.Attributes...)
 	switch {
 	case series.errorType == errorPanic:
 		x.span.SetStatus(codes.Error, "handler panicked")
@@ -169,4 +177,21 @@ func (x *exchange) requestSize() int64 {
 		return x.request.ContentLength
 	}
 	return x.body.size.Load()
+}
+
+// describeRequest adds what no sampler asks for.
+func (x *exchange) describeRequest(scratch *instrument.Scratch, series serverSeries) {
+	if x.method == otherMethod {
+		scratch.Add(semconv.HTTPRequestMethodOriginal.String(x.arrived.Method))
+	}
+	if series.version != "" {
+		scratch.Add(semconv.NetworkProtocolVersion.String(series.version))
+	}
+	if x.userAgent != "" {
+		scratch.Add(semconv.UserAgentOriginal.String(x.userAgent))
+	}
+	scratch.Attributes = appendHostPort(scratch.Attributes, x.arrived.RemoteAddr, semconv.NetworkPeerAddress, semconv.NetworkPeerPort)
+	if x.clientAddress != "" {
+		scratch.Add(semconv.ClientAddress.String(x.clientAddress))
+	}
 }

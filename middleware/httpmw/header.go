@@ -1,12 +1,10 @@
 package httpmw
 
 import (
-	"encoding/hex"
 	"net/http"
 	"strings"
 
-	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/trace"
+	"github.com/waybill-dev/waybill/middleware/internal/propagator"
 )
 
 // headers carries trace context in an http.Header. Unlike OpenTelemetry's
@@ -14,7 +12,7 @@ import (
 // that come several times, and spares the work of spelling the names.
 type headers http.Header
 
-var _ propagation.ValuesGetter = headers{}
+var _ propagator.Carrier = headers{}
 
 // Get is the value of a header: nothing for a traceparent that came twice, as
 // none of them can be trusted, and the whole list for a tracestate that came
@@ -73,17 +71,3 @@ const (
 	traceIDHeader       = "X-Trace-Id"
 	traceResponseHeader = "Traceresponse"
 )
-
-// traceResponse is the value of traceresponse (W3C Trace Context level 2), with
-// the trace id from its third byte on.
-func traceResponse(sc trace.SpanContext) string {
-	traceID, spanID := sc.TraceID(), sc.SpanID()
-	var text [55]byte
-	copy(text[:], "00-")
-	hex.Encode(text[3:], traceID[:])
-	text[35] = '-'
-	hex.Encode(text[36:], spanID[:])
-	text[52] = '-'
-	hex.Encode(text[53:], []byte{byte(sc.TraceFlags())})
-	return string(text[:])
-}

@@ -8,21 +8,30 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/waybill-dev/waybill/middleware/internal/instrument"
+	"github.com/waybill-dev/waybill/middleware/internal/propagator"
 	"github.com/waybill-dev/waybill/middleware/internal/semconv"
 )
 
 // server observes the requests to handlers. It is safe for concurrent use.
 type server struct {
 	config
-	methods    methods
-	redactor   redactor
-	tracer     trace.Tracer
-	propagator propagation.TextMapPropagator
-	metrics    serverMetrics
+	methods  methods
+	redactor redactor
+	tracer   trace.Tracer
+	wire     propagator.Wire
+	metrics  serverMetrics
+	names    *instrument.Texts[operation]
 }
+
+// operation is what a span is named after.
+type operation struct{ method, route string }
+
+func (o operation) name() string { return inSpanName(o.method) + " " + o.route }
+
+var serverKind = trace.WithSpanKind(trace.SpanKindServer)
 
 // NewMiddleware makes what observes the requests to a handler. It may go
 // around several handlers, and is best the outermost of a handler's
@@ -46,7 +55,8 @@ func NewMiddleware(opts ...Option) (func(http.Handler) http.Handler, error) {
 	}
 	s := &server{
 		config: cfg, methods: newMethods(cfg.methods), redactor: newRedactor(cfg.redacted),
-		tracer: newTracer(cfg.source), propagator: cfg.source.Propagator(), metrics: metrics,
+		tracer: newTracer(cfg.source), wire: propagator.NewWire(cfg.source.Propagator()), metrics: metrics,
+		names: instrument.NewTexts(operation.name),
 	}
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(next, w, r) })
@@ -67,8 +77,8 @@ func (s *server) serve(next http.Handler, w http.ResponseWriter, r *http.Request
 
 // begin starts the span and counts the request as active.
 func (s *server) begin(w http.ResponseWriter, r *http.Request) *exchange {
-	x := &exchange{w: w, server: s, span: noSpan, client: r.Context(), began: time.Now(), method: s.methods.name(r.Method), scheme: schemeOf(r)}
-	ctx := s.propagator.Extract(r.Context(), headers(r.Header))
+	x := &exchange{w: w, arrived: r, server: s, span: noSpan, client: r.Context(), began: time.Now(), method: s.methods.name(r.Method), scheme: schemeOf(r)}
+	ctx := s.wire.Extract(r.Context(), headers(r.Header), &x.caller)
 	if s.traced(r) {
 		ctx = s.startSpan(ctx, x, r)
 		x.announce()
@@ -84,56 +94,41 @@ func (s *server) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	return x
 }
 
-// startSpan gives a sampler what the conventions want it to know, and the rest
-// to those who record.
+// startSpan gives a sampler what the conventions want it to know. What else
+// describes the request waits for the end of the span, but for what the handler
+// may change.
 func (s *server) startSpan(ctx context.Context, x *exchange, r *http.Request) context.Context {
-	attrs := append(x.attrs[:0], semconv.HTTPRequestMethod.String(x.method), semconv.URLScheme.String(x.scheme), semconv.URLPath.String(r.URL.Path))
+	scratch := instrument.Borrow()
+	defer scratch.Return()
+	scratch.Add(semconv.HTTPRequestMethod.String(x.method), semconv.URLScheme.String(x.scheme), semconv.URLPath.String(r.URL.Path))
 	if r.URL.RawQuery != "" {
-		attrs = append(attrs, semconv.URLQuery.String(s.redactor.query(r.URL.RawQuery)))
+		scratch.Add(semconv.URLQuery.String(s.redactor.query(r.URL.RawQuery)))
 	}
-	attrs = appendHostPort(attrs, r.Host, semconv.ServerAddress, semconv.ServerPort)
+	scratch.Attributes = appendHostPort(scratch.Attributes, r.Host, semconv.ServerAddress, semconv.ServerPort)
 	name := inSpanName(x.method)
 	// A mux outside knows the route already, unless its pattern is a prefix,
 	// beneath which there may be another mux.
 	if route := routeOf(r.Pattern); !strings.HasSuffix(route, "/") && route != "" {
-		name += " " + route
-		attrs = append(attrs, semconv.HTTPRoute.String(route))
+		name = s.names.Of(operation{x.method, route})
+		scratch.Add(semconv.HTTPRoute.String(route))
 	}
-	options := [...]trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attrs...), nil, nil}
-	used := options[:2]
+	options := scratch.SpanOptions(serverKind)
 	if s.public != nil && s.public(r) {
 		caller := trace.SpanContextFromContext(ctx)
 		ctx = r.Context() // without the baggage that came, too
-		used = append(used, trace.WithNewRoot())
+		options = append(options, trace.WithNewRoot())
 		if caller.IsRemote() {
-			used = append(used, trace.WithLinks(trace.Link{SpanContext: caller}))
+			options = append(options, trace.WithLinks(trace.Link{SpanContext: caller}))
 		}
 	}
-	ctx, x.span = s.tracer.Start(ctx, name, used...)
+	ctx, x.span = s.tracer.Start(ctx, name, options...)
 	if x.span.IsRecording() {
-		x.span.SetAttributes(s.details(x.attrs[:0], x, r)...)
+		x.userAgent = r.UserAgent()
+		if s.clientAddress != nil {
+			x.clientAddress = s.clientAddress(r)
+		}
 	}
 	return ctx
-}
-
-// details are what no sampler asks for.
-func (s *server) details(attrs []attribute.KeyValue, x *exchange, r *http.Request) []attribute.KeyValue {
-	if x.method == otherMethod {
-		attrs = append(attrs, semconv.HTTPRequestMethodOriginal.String(r.Method))
-	}
-	if version := protocolVersion(r.ProtoMajor, r.ProtoMinor); version != "" {
-		attrs = append(attrs, semconv.NetworkProtocolVersion.String(version))
-	}
-	if agent := r.UserAgent(); agent != "" {
-		attrs = append(attrs, semconv.UserAgentOriginal.String(agent))
-	}
-	attrs = appendHostPort(attrs, r.RemoteAddr, semconv.NetworkPeerAddress, semconv.NetworkPeerPort)
-	if s.clientAddress != nil {
-		if address := s.clientAddress(r); address != "" {
-			attrs = append(attrs, semconv.ClientAddress.String(address))
-		}
-	}
-	return attrs
 }
 
 func appendHostPort(attrs []attribute.KeyValue, hostPort string, address, port attribute.Key) []attribute.KeyValue {

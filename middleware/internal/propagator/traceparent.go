@@ -1,0 +1,77 @@
+package propagator
+
+import (
+	"encoding/hex"
+	"unsafe"
+
+	"go.opentelemetry.io/otel/trace"
+)
+
+// A traceparent of version 00, which is also the form of traceresponse:
+//
+//	00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
+const (
+	traceIDAt = 3
+	spanIDAt  = 36
+	flagsAt   = 53
+	length    = 55
+
+	knownFlags = trace.FlagsSampled | trace.FlagsRandom
+)
+
+// parse reads a traceparent that is as nearly all are: of version 00, valid,
+// and without flags that are reserved.
+func parse(text string) (sc trace.SpanContextConfig, usual bool) {
+	if len(text) != length || text[:traceIDAt] != "00-" || text[spanIDAt-1] != '-' || text[flagsAt-1] != '-' {
+		return sc, false
+	}
+	var flags [1]byte
+	if !unhex(sc.TraceID[:], text[traceIDAt:]) || !unhex(sc.SpanID[:], text[spanIDAt:]) || !unhex(flags[:], text[flagsAt:]) {
+		return sc, false
+	}
+	sc.TraceFlags, sc.Remote = trace.TraceFlags(flags[0]), true
+	return sc, sc.TraceFlags&^knownFlags == 0 && sc.TraceID.IsValid() && sc.SpanID.IsValid()
+}
+
+// unhex reads as many digits, in lower case, as fill dst.
+func unhex(dst []byte, text string) bool {
+	wrong := byte(0)
+	for i := range dst {
+		high, low := digit(text[2*i]), digit(text[2*i+1])
+		wrong |= high | low
+		dst[i] = high<<4 | low
+	}
+	return wrong&0xf0 == 0
+}
+
+// digit is the value of a digit, and more than 15 of what is none.
+func digit(c byte) byte {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0'
+	case c >= 'a' && c <= 'f':
+		return c - 'a' + 10
+	}
+	return 0xff
+}
+
+// Traceparent is room for the text of a span context inside something larger,
+// so that the text costs no memory of its own.
+type Traceparent struct{ text [length]byte }
+
+// Of is the span context as text, in the form of traceparent. It lies in t and
+// lasts as long, so t is used once only.
+func (t *Traceparent) Of(sc trace.SpanContext) string {
+	traceID, spanID := sc.TraceID(), sc.SpanID()
+	flags := [1]byte{byte(sc.TraceFlags() & knownFlags)}
+	copy(t.text[:], "00-")
+	hex.Encode(t.text[traceIDAt:], traceID[:])
+	t.text[spanIDAt-1] = '-'
+	hex.Encode(t.text[spanIDAt:], spanID[:])
+	t.text[flagsAt-1] = '-'
+	hex.Encode(t.text[flagsAt:], flags[:])
+	return unsafe.String(&t.text[0], length) //nolint:gosec // the text is written here only, and once
+}
+
+// TraceIDOf is the trace id in the text of a span context.
+func TraceIDOf(traceparent string) string { return traceparent[traceIDAt : spanIDAt-1] }
