@@ -7,6 +7,8 @@ type rule struct {
 	message *message
 	// item marks the fields that a Count function counts.
 	item bool
+	// edit says what an Editor is asked about the field.
+	edit edit
 }
 
 type kind uint8
@@ -17,6 +19,25 @@ const (
 	nested
 	packedFixed64
 	packedVarint
+)
+
+// edit is what there may be to change in a field.
+type edit uint8
+
+const (
+	editNothing edit = iota
+	// editInside: the message has something to change.
+	editInside
+	// editEntry: a KeyValue, which may be changed, or be left out.
+	editEntry
+	// editElement: an AnyValue in a list, of which the same is true.
+	editElement
+	// editSingle: an AnyValue that is emptied where it is not to be.
+	editSingle
+	// editContent: the text of an AnyValue, which goes with what it is the value of.
+	editContent
+	// editName: a text that is emptied where it is not to be.
+	editName
 )
 
 // message has the rules of one message type by field number. OTLP's numbers
@@ -33,14 +54,38 @@ func (m *message) text(nums ...int) *message {
 	return m
 }
 
+// names are the texts that people and programs write freely.
+func (m *message) names(num int) *message {
+	m.rules[num] = rule{kind: text, edit: editName}
+	return m
+}
+
+// nest tells what is inside a field. A message that is known to have nothing
+// to change, as it is now, is not looked into for that.
 func (m *message) nest(num int, inner *message) *message {
-	m.rules[num] = rule{kind: nested, message: inner}
+	r := rule{kind: nested, message: inner}
+	for i := range inner.rules {
+		if inner.rules[i].edit != editNothing {
+			r.edit = editInside
+		}
+	}
+	m.rules[num] = r
 	return m
 }
 
 // points nests the data points of a metric, which are what counts of it.
 func (m *message) points(inner *message) *message {
-	m.rules[1] = rule{kind: nested, message: inner, item: true}
+	m.nest(1, inner).rules[1].item = true
+	return m
+}
+
+func (m *message) entries(num int, keyValue *message) *message {
+	m.rules[num] = rule{kind: nested, message: keyValue, edit: editEntry}
+	return m
+}
+
+func (m *message) values(num int, e edit, anyValue *message) *message {
+	m.rules[num] = rule{kind: nested, message: anyValue, edit: e}
 	return m
 }
 
@@ -51,8 +96,8 @@ func (m *message) packed(k kind, nums ...int) *message {
 	return m
 }
 
-// requests are the three export requests.
-type requests struct{ traces, metrics, logs *message }
+// requests are the three export requests, and what is in all of them.
+type requests struct{ traces, metrics, logs, anyValue *message }
 
 // schema is made once and never written again.
 var schema = newSchema()
@@ -60,17 +105,19 @@ var schema = newSchema()
 // newSchema writes down opentelemetry-proto 1.10 as far as checking needs it.
 func newSchema() requests {
 	anyValue, keyValue := of("AnyValue"), of("KeyValue")
-	keyValue.text(1).nest(2, anyValue)
+	keyValue.text(1).values(2, editSingle, anyValue)
 	anyValue.text(1).
-		nest(5, of("ArrayValue").nest(1, anyValue)).
-		nest(6, of("KeyValueList").nest(1, keyValue))
-	resource := of("Resource").nest(1, keyValue).nest(3, of("EntityRef").text(1, 2, 3, 4))
-	scope := of("InstrumentationScope").text(1, 2).nest(3, keyValue)
+		nest(5, of("ArrayValue").values(1, editElement, anyValue)).
+		nest(6, of("KeyValueList").entries(1, keyValue))
+	anyValue.rules[1].edit, anyValue.rules[7].edit = editContent, editContent
+	resource := of("Resource").entries(1, keyValue).nest(3, of("EntityRef").text(1, 2, 3, 4))
+	scope := of("InstrumentationScope").text(1, 2).entries(3, keyValue)
 
 	return requests{
-		traces:  request("Spans", resource, scope, spanSchema(keyValue), true),
-		logs:    request("Logs", resource, scope, logSchema(keyValue, anyValue), true),
-		metrics: request("Metrics", resource, scope, metricSchema(keyValue), false),
+		traces:   request("Spans", resource, scope, spanSchema(keyValue), true),
+		logs:     request("Logs", resource, scope, logSchema(keyValue, anyValue), true),
+		metrics:  request("Metrics", resource, scope, metricSchema(keyValue), false),
+		anyValue: anyValue,
 	}
 }
 
@@ -85,30 +132,30 @@ func request(signal string, resource, scope, item *message, count bool) *message
 }
 
 func spanSchema(keyValue *message) *message {
-	return of("Span").text(3, 5).
-		nest(9, keyValue).
-		nest(11, of("Span.Event").text(2).nest(3, keyValue)).
-		nest(13, of("Span.Link").text(3).nest(4, keyValue)).
-		nest(15, of("Status").text(2))
+	return of("Span").text(3).names(5).
+		entries(9, keyValue).
+		nest(11, of("Span.Event").names(2).entries(3, keyValue)).
+		nest(13, of("Span.Link").text(3).entries(4, keyValue)).
+		nest(15, of("Status").names(2))
 }
 
 func logSchema(keyValue, anyValue *message) *message {
-	return of("LogRecord").text(3, 12).nest(5, anyValue).nest(6, keyValue)
+	return of("LogRecord").text(3, 12).values(5, editSingle, anyValue).entries(6, keyValue)
 }
 
 func metricSchema(keyValue *message) *message {
-	exemplar := of("Exemplar").nest(7, keyValue)
-	number := of("NumberDataPoint").nest(5, exemplar).nest(7, keyValue)
-	histogram := of("HistogramDataPoint").nest(8, exemplar).nest(9, keyValue).packed(packedFixed64, 6, 7)
+	exemplar := of("Exemplar").entries(7, keyValue)
+	number := of("NumberDataPoint").nest(5, exemplar).entries(7, keyValue)
+	histogram := of("HistogramDataPoint").nest(8, exemplar).entries(9, keyValue).packed(packedFixed64, 6, 7)
 	buckets := of("Buckets").packed(packedVarint, 2)
 	exponential := of("ExponentialHistogramDataPoint").
-		nest(1, keyValue).nest(8, buckets).nest(9, buckets).nest(11, exemplar)
-	summary := of("SummaryDataPoint").nest(6, of("ValueAtQuantile")).nest(7, keyValue)
+		entries(1, keyValue).nest(8, buckets).nest(9, buckets).nest(11, exemplar)
+	summary := of("SummaryDataPoint").nest(6, of("ValueAtQuantile")).entries(7, keyValue)
 	return of("Metric").text(1, 2, 3).
 		nest(5, of("Gauge").points(number)).
 		nest(7, of("Sum").points(number)).
 		nest(9, of("Histogram").points(histogram)).
 		nest(10, of("ExponentialHistogram").points(exponential)).
 		nest(11, of("Summary").points(summary)).
-		nest(12, keyValue)
+		entries(12, keyValue)
 }
