@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"path/filepath"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -56,6 +57,9 @@ func (c *Collector) start(ctx context.Context, cfg Config, logger *slog.Logger) 
 	if err = c.forgetUnused(cfg, logger); err != nil {
 		return err
 	}
+	if cfg.Export.DeadLetters.Dir == "" {
+		cfg.Export.DeadLetters.Dir = filepath.Join(cfg.Journal.Dir, "dead-letters")
+	}
 	if c.exporters, err = export.Start(cfg.Export, c.journal, own, logger); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
@@ -89,12 +93,12 @@ func register(own *prometheus.Registry, journal prometheus.Collector) error {
 // has. They would hold back everything after them until the journal is full.
 func (c *Collector) forgetUnused(cfg Config, logger *slog.Logger) error {
 	enabled := map[string]bool{derive.ReaderName: cfg.Derive.Enabled()}
-	for signal := journal.Traces; signal <= journal.Logs; signal++ {
-		enabled[export.ReaderName(signal)] = cfg.Export.Destination(signal).Enabled()
+	for _, name := range cfg.Export.Readers() {
+		enabled[name] = true
 	}
 	stats := c.journal.Stats()
 	for name, cursor := range stats.Cursors {
-		if on, known := enabled[name]; on || !known {
+		if on, known := enabled[name]; on || !known && !export.IsReader(name) {
 			continue
 		}
 		if err := c.journal.Forget(name); err != nil {

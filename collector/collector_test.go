@@ -28,9 +28,9 @@ import (
 func TestEndToEnd(t *testing.T) {
 	traces, others := exporttest.New(t), exporttest.New(t)
 	cfg := testConfig(t.TempDir())
-	cfg.Export.Traces.Endpoint = traces.URL()
-	cfg.Export.Metrics.Endpoint = others.URL() + "/api/v1/otlp"
-	cfg.Export.Logs.Endpoint = others.URL()
+	cfg.Export.Traces[0].Endpoint = traces.URL()
+	cfg.Export.Metrics[0].Endpoint = others.URL() + "/api/v1/otlp"
+	cfg.Export.Logs[0].Endpoint = others.URL()
 	c := run(t, cfg)
 
 	mustPost(t, c, "traces", spanRequest(1, "POST /orders", tracepb.Status_STATUS_CODE_UNSET))
@@ -81,8 +81,8 @@ func TestBackendDownForAWhile(t *testing.T) {
 	traces, logs := exporttest.New(t), exporttest.New(t)
 	traces.Down()
 	cfg := testConfig(t.TempDir())
-	cfg.Export.Traces.Endpoint = traces.URL()
-	cfg.Export.Logs.Endpoint = logs.URL()
+	cfg.Export.Traces[0].Endpoint = traces.URL()
+	cfg.Export.Logs[0].Endpoint = logs.URL()
 	var want []string
 	send := func(c *Collector, n int) {
 		want = append(want, string(spanID(n)))
@@ -118,7 +118,7 @@ func TestBackendDownForAWhile(t *testing.T) {
 func TestGarbageAtEveryPort(t *testing.T) {
 	traces := exporttest.New(t)
 	cfg := testConfig(t.TempDir())
-	cfg.Export.Traces.Endpoint = traces.URL()
+	cfg.Export.Traces[0].Endpoint = traces.URL()
 	c := run(t, cfg)
 	random := rand.NewChaCha8([32]byte{1})
 	for _, addr := range []net.Addr{c.OTLPGRPC(), c.OTLPHTTP(), c.Scrape(), c.Admin()} {
@@ -169,7 +169,7 @@ func TestFullJournal(t *testing.T) {
 	traces := exporttest.New(t)
 	traces.Down()
 	cfg := testConfig(t.TempDir())
-	cfg.Export.Traces.Endpoint = traces.URL()
+	cfg.Export.Traces[0].Endpoint = traces.URL()
 	cfg.Journal.MaxBytes = 64 << 10
 	c := run(t, cfg)
 	acked := 0
@@ -206,7 +206,7 @@ func TestFullJournal(t *testing.T) {
 // TestUnusedReaderHoldsNothingBack turns forwarding off between two starts.
 func TestUnusedReaderHoldsNothingBack(t *testing.T) {
 	cfg := testConfig(t.TempDir())
-	cfg.Export.Traces.Endpoint = "http://127.0.0.1:1"
+	cfg.Export.Traces[0].Endpoint = "http://127.0.0.1:1"
 	ctx, logger := t.Context(), slog.New(slog.DiscardHandler)
 	first, err := Start(ctx, cfg, logger)
 	if err != nil {
@@ -216,7 +216,7 @@ func TestUnusedReaderHoldsNothingBack(t *testing.T) {
 	if err := first.Shutdown(ctx); err != nil {
 		t.Fatal(err)
 	}
-	cfg.Export.Traces.Endpoint = ""
+	cfg.Export.Traces[0].Endpoint = ""
 	second := run(t, cfg)
 	if cursors := second.Journal().Stats().Cursors; len(cursors) != 1 {
 		t.Errorf("cursors %v; want that of derive alone", cursors)
@@ -284,7 +284,7 @@ func TestShutdownDoesNotWaitForTheIdle(t *testing.T) {
 func TestShutdownWithoutTime(t *testing.T) {
 	traces := exporttest.New(t)
 	cfg := testConfig(t.TempDir())
-	cfg.Export.Traces.Endpoint = traces.URL()
+	cfg.Export.Traces[0].Endpoint = traces.URL()
 	c, err := Start(t.Context(), cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

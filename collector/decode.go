@@ -182,6 +182,8 @@ func (d *document) value(node *yaml.Node, t reflect.Type, path string) (reflect.
 	switch {
 	case empty(node):
 		return reflect.Value{}, false
+	case t.Kind() == reflect.Slice && node.Kind == yaml.MappingNode && mayStandAlone(t):
+		return reflect.Append(reflect.MakeSlice(t, 0, 1), d.element(node, t.Elem(), path)), true
 	case t.Kind() == reflect.Slice:
 		return d.list(node, t, path)
 	case t.Kind() == reflect.Map:
@@ -217,12 +219,21 @@ func (d *document) list(node *yaml.Node, t reflect.Type, path string) (reflect.V
 	list := reflect.MakeSlice(t, 0, len(node.Content))
 	for i, item := range node.Content {
 		at := fmt.Sprintf("%s[%d]", path, i)
+		if len(node.Content) == 1 && mayStandAlone(t) {
+			at = path
+		}
 		d.mark(item.Line, at)
 		if v, ok := d.value(follow(item), t.Elem(), at); ok {
 			list = reflect.Append(list, v)
 		}
 	}
 	return list, true
+}
+
+// mayStandAlone says whether a list's only element may be written as if there
+// were no list. Errors then name it without an index.
+func mayStandAlone(t reflect.Type) bool {
+	return t.Implements(reflect.TypeFor[interface{ MayStandAlone() }]())
 }
 
 // element decodes a struct in a list or a map. It begins as its type's

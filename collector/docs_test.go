@@ -52,7 +52,8 @@ func everyKey(t *testing.T) map[string]bool {
 	t.Helper()
 	keys := map[string]bool{}
 	for _, section := range []string{
-		"receive", "receive: {otlp", "receive: {otlp: {grpc", "journal", "derive", "export", "export: {traces", "admin",
+		"receive", "receive: {otlp", "receive: {otlp: {grpc", "journal", "derive", "export", "export: {traces", "export: {traces: {tls",
+		"export: {dead_letters", "admin",
 	} {
 		depth := strings.Count(section, "{") + 1
 		_, err := Load(write(t, section+": {no.key: 1"+strings.Repeat("}", depth)), testEnv, nil)
@@ -71,7 +72,7 @@ func everyKey(t *testing.T) map[string]bool {
 func TestManualNamesEveryMetric(t *testing.T) {
 	traces := exporttest.New(t)
 	cfg := testConfig(t.TempDir())
-	cfg.Export.Traces.Endpoint = traces.URL()
+	cfg.Export.Traces[0].Endpoint = traces.URL()
 	c := run(t, cfg)
 	mustPost(t, c, "traces", spanRequest(1, "op", tracepb.Status_STATUS_CODE_OK))
 	traces.Wait(t, "the span", func() bool { return len(traces.Spans(t)) == 1 })
@@ -79,7 +80,7 @@ func TestManualNamesEveryMetric(t *testing.T) {
 	documented := names.FindAllString(manual(t), -1)
 	eventually(t, "the export's metrics", func() bool {
 		_, text := get(t, "http://"+c.Admin().String()+"/metrics")
-		return strings.Contains(text, `waybill_export_request_duration_seconds_count{result="accepted"`)
+		return strings.Contains(text, `waybill_export_request_duration_seconds_count{destination="default",result="accepted"`)
 	})
 	status, text := get(t, "http://"+c.Admin().String()+"/metrics")
 	if status != http.StatusOK {

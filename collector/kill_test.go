@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 func collectUntilKilled(dir, endpoint string) error {
 	cfg := testConfig(dir)
 	cfg.Journal.Sync = file.SyncAlways
-	cfg.Export.Traces.Endpoint = endpoint
+	cfg.Export.Traces[0].Endpoint = endpoint
 	c, err := Start(context.Background(), cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err

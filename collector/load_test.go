@@ -88,12 +88,12 @@ admin:
 	want.Derive.Address = ":8889"
 	want.Derive.MaxSeries = 5000
 	want.Derive.ExpireAfter = 90 * time.Second
-	want.Export.Traces = export.Destination{
-		Endpoint: "http://jaeger:4318", Timeout: 5 * time.Second, Compression: "none", MaxBatchBytes: 1e6,
+	want.Export.Traces = export.Destinations{{
+		Name: "default", Protocol: "http", Endpoint: "http://jaeger:4318", Timeout: 5 * time.Second, Compression: "none", MaxBatchBytes: 1e6,
 		Headers: map[string]export.Secret{"Authorization": "Bearer a$$b${HOST}", "X-Empty": ""},
-	}
+	}}
 	want.Export.Metrics = want.Export.Traces
-	want.Export.Logs.Timeout = 7 * time.Second
+	want.Export.Logs[0].Timeout = 7 * time.Second
 	want.Admin.StallAfter = 2 * time.Minute
 	if diff := cmp.Diff(want, got, cmp.Transformer("secret", func(s export.Secret) []byte { return []byte(s) })); diff != "" {
 		t.Error(diff)
@@ -129,7 +129,7 @@ func TestLoadNamesTheLine(t *testing.T) {
 		{"receive:\n  max_request_bytes: 512MiB", ":2: receive: max_inflight_bytes: 268435456 is less than max_request_bytes"},
 		{"export:\n  traces:\n    endpoint: jaeger:4318", ":3: export.traces.endpoint: want http://"},
 		{"export:\n  logs:\n    endpoint: http://loki/?a=b", ":3: export.logs.endpoint: "},
-		{"export:\n  traces:\n    compression: zstd", `:3: export.traces.compression: "zstd": want gzip or none`},
+		{"export:\n  traces:\n    compression: lz4", `:3: export.traces.compression: "lz4": want gzip, zstd or none`},
 		{"export:\n  traces:\n    headers: Bearer", ":3: export.traces.headers: want names with values"},
 		{"export:\n  traces:\n    headers:\n      a: [b]", ":4: export.traces.headers.a: want a single value"},
 		{"export:\n  traces:\n    timeout: ${env:NONE", ":3: export.traces.timeout: ${ without a closing brace"},

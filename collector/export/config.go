@@ -3,101 +3,117 @@ package export
 import (
 	"errors"
 	"fmt"
-	"log/slog"
-	"net/url"
 	"strings"
-	"time"
+
+	"github.com/waybill-dev/waybill/collector/journal"
 )
 
-// Config says where each signal is forwarded to.
+// Config says where each signal is forwarded to, and where requests are kept
+// that a backend will never take.
 type Config struct {
-	Traces  Destination `yaml:"traces"`
-	Metrics Destination `yaml:"metrics"`
-	Logs    Destination `yaml:"logs"`
+	Traces      Destinations `yaml:"traces"`
+	Metrics     Destinations `yaml:"metrics"`
+	Logs        Destinations `yaml:"logs"`
+	DeadLetters DeadLetters  `yaml:"dead_letters"`
 }
 
-// Destination is an OTLP/HTTP backend.
-type Destination struct {
-	// Endpoint is the URL to which /v1/traces, /v1/metrics or /v1/logs is
-	// added. Where it is empty the signal is not forwarded.
-	Endpoint string `yaml:"endpoint"`
-	// Headers go with each request, for example Authorization.
-	Headers map[string]Secret `yaml:"headers"`
-	// Timeout bounds one attempt, answer included.
-	Timeout time.Duration `yaml:"timeout"`
-	// Compression is "gzip" or "none".
-	Compression string `yaml:"compression"`
-	// MaxBatchBytes bounds the encoded requests that are sent as one, before
-	// compression; a larger request of a client goes alone.
-	MaxBatchBytes int `yaml:"max_batch_bytes"`
+// Destinations are the backends of one signal. In a configuration file they
+// are a list of mappings, or one mapping alone.
+type Destinations []Destination
+
+// MayStandAlone marks a list whose only element may be written without it.
+func (Destinations) MayStandAlone() {}
+
+// DeadLetters says how much of what backends will never take is kept.
+type DeadLetters struct {
+	// Dir has a directory for each destination that has refused something. The
+	// collector sets it to dead-letters in the journal's directory when it is
+	// empty.
+	Dir string `yaml:"dir"`
+	// MaxBytes bounds what one destination may occupy there; the oldest half
+	// makes room for the newest. Zero keeps nothing: what is refused is dropped.
+	MaxBytes int64 `yaml:"max_bytes"`
 }
 
-// DefaultConfig forwards nothing.
+// minDeadLetters is the least that a journal of dead letters is of use with.
+const minDeadLetters = 1 << 20
+
+// DefaultConfig forwards nothing. Each signal has one destination, whose
+// endpoint is empty.
 func DefaultConfig() Config {
-	d := Destination{Timeout: 30 * time.Second, Compression: "gzip", MaxBatchBytes: 4 << 20}
-	return Config{Traces: d, Metrics: d, Logs: d}
+	return Config{
+		Traces:      Destinations{DefaultDestination()},
+		Metrics:     Destinations{DefaultDestination()},
+		Logs:        Destinations{DefaultDestination()},
+		DeadLetters: DeadLetters{MaxBytes: 128 << 20},
+	}
+}
+
+// of are the destinations of a signal.
+func (c Config) of(signal journal.Signal) Destinations {
+	switch signal {
+	case journal.Traces:
+		return c.Traces
+	case journal.Metrics:
+		return c.Metrics
+	case journal.Logs:
+		return c.Logs
+	}
+	return nil
 }
 
 // Validate reports all that is wrong with the configuration, by its keys.
 func (c Config) Validate() error {
-	return errors.Join(c.Traces.validate("traces"), c.Metrics.validate("metrics"), c.Logs.validate("logs"))
-}
-
-func (d Destination) validate(signal string) error {
 	var errs []error
-	fail := func(key, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("%s.%s: %s", signal, key, fmt.Sprintf(format, args...)))
+	for signal := journal.Traces; signal <= journal.Logs; signal++ {
+		errs = append(errs, c.of(signal).validate(signal.String()))
 	}
-	if d.Endpoint != "" { // It is not quoted: there may be a password in it.
-		u, err := url.Parse(d.Endpoint)
-		switch {
-		case err != nil:
-			fail("endpoint", "no URL")
-		case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
-			fail("endpoint", "want http://host:port or https://host:port")
-		case u.RawQuery != "" || u.Fragment != "":
-			fail("endpoint", "a path is added, so it cannot have a query or a fragment")
-		}
-	}
-	for name, value := range d.Headers {
-		if !sendable(name, string(value)) {
-			fail("headers", "%q cannot be sent", name)
-		}
-	}
-	if d.Timeout <= 0 {
-		fail("timeout", "%v is not positive", d.Timeout)
-	}
-	if d.Compression != "gzip" && d.Compression != "none" {
-		fail("compression", "%q: want gzip or none", d.Compression)
-	}
-	if d.MaxBatchBytes < 1 {
-		fail("max_batch_bytes", "%d is not positive", d.MaxBatchBytes)
+	if c.DeadLetters.MaxBytes != 0 && c.DeadLetters.MaxBytes < minDeadLetters {
+		errs = append(errs, fmt.Errorf("dead_letters.max_bytes: %d: want 0, or at least %d", c.DeadLetters.MaxBytes, minDeadLetters))
 	}
 	return errors.Join(errs...)
 }
 
-// Secret is a text that is never printed or logged.
-type Secret string
-
-const redacted = "REDACTED"
-
-// String implements fmt.Stringer.
-func (Secret) String() string { return redacted }
-
-// GoString implements fmt.GoStringer.
-func (Secret) GoString() string { return redacted }
-
-// LogValue implements slog.LogValuer.
-func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
-
-// MarshalText implements encoding.TextMarshaler.
-func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
-
-// sendable says whether net/http would put the header on the wire.
-func sendable(name, value string) bool {
-	token := func(c rune) bool {
-		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", c)
+func (list Destinations) validate(signal string) error {
+	var errs []error
+	seen := map[string]bool{}
+	for i, d := range list {
+		at := signal
+		if len(list) > 1 {
+			at = fmt.Sprintf("%s[%d]", signal, i)
+		}
+		errs = append(errs, d.validate(at))
+		if seen[d.Name] {
+			errs = append(errs, fmt.Errorf("%s.name: %q is there twice; each destination wants a name of its own", at, d.Name))
+		}
+		seen[d.Name] = true
 	}
-	control := func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
-	return name != "" && strings.IndexFunc(name, func(c rune) bool { return !token(c) }) < 0 && strings.IndexFunc(value, control) < 0
+	return errors.Join(errs...)
+}
+
+const readerPrefix = "export-"
+
+// ReaderName is the name by which a destination keeps its place in the journal.
+func ReaderName(signal journal.Signal, destination string) string {
+	if destination == DefaultName {
+		return readerPrefix + signal.String()
+	}
+	return readerPrefix + signal.String() + "-" + destination
+}
+
+// IsReader says whether a reader's name is one of those that ReaderName gives,
+// or has given with another configuration.
+func IsReader(name string) bool { return strings.HasPrefix(name, readerPrefix) }
+
+// Readers are the names of all readers that the configuration has.
+func (c Config) Readers() []string {
+	var names []string
+	for signal := journal.Traces; signal <= journal.Logs; signal++ {
+		for _, d := range c.of(signal) {
+			if d.Enabled() {
+				names = append(names, ReaderName(signal, d.Name))
+			}
+		}
+	}
+	return names
 }

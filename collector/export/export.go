@@ -5,6 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,83 +21,167 @@ import (
 // has sent, so that it need not send it again after a restart.
 const drainTime = 2 * time.Second
 
-// Exporters are the running forwarders.
+// Exporters are the running forwarders. Methods are safe for concurrent use.
 type Exporters struct {
-	stop, cut  context.CancelFunc
-	forwarders []*forwarder
-	running    sync.WaitGroup
+	journal  journal.Journal
+	logger   *slog.Logger
+	patience patience
+	meters   *meters
+
+	changing   sync.Mutex // held by Reload and Shutdown; taken before mu
+	mu         sync.Mutex
+	forwarders map[string]*forwarder // by reader; written under both
 }
 
-// ReaderName is the name by which a signal's forwarder keeps its place in the
-// journal.
-func ReaderName(signal journal.Signal) string { return "export-" + signal.String() }
-
-// Destination is where a signal goes.
-func (c Config) Destination(signal journal.Signal) Destination {
-	switch signal {
-	case journal.Traces:
-		return c.Traces
-	case journal.Metrics:
-		return c.Metrics
-	case journal.Logs:
-		return c.Logs
-	}
-	return Destination{}
-}
-
-// Enabled says whether anything is forwarded there.
-func (d Destination) Enabled() bool { return d.Endpoint != "" }
-
-// Start opens a reader of j for each signal that has an endpoint, and begins
-// to forward. Metrics are registered at reg. Shutdown ends it.
+// Start opens a reader of j for each destination that has an endpoint, and
+// begins to forward. Metrics are registered at reg. Shutdown ends it.
 func Start(cfg Config, j journal.Journal, reg prometheus.Registerer, logger *slog.Logger) (*Exporters, error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, err
-	}
 	return start(cfg, j, reg, logger, defaultPatience())
 }
 
 func start(cfg Config, j journal.Journal, reg prometheus.Registerer, logger *slog.Logger, p patience) (*Exporters, error) {
-	m, err := newMeters(reg)
-	if err != nil {
+	e := &Exporters{journal: j, logger: logger, patience: p, forwarders: map[string]*forwarder{}}
+	var err error
+	if e.meters, err = newMeters(reg, e.Status); err != nil {
 		return nil, fmt.Errorf("export metrics: %w", err)
 	}
-	stop, cancelStop := context.WithCancel(context.Background())
-	send, cancelSend := context.WithCancel(context.Background())
-	e := &Exporters{stop: cancelStop, cut: cancelSend}
-	for signal := journal.Traces; signal <= journal.Logs; signal++ {
-		d := cfg.Destination(signal)
-		if !d.Enabled() {
-			continue
-		}
-		reader, err := j.Reader(ReaderName(signal))
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("export %v: %w", signal, err), e.Shutdown(context.Background()))
-		}
-		f := newForwarder(d, signal, m, logger)
-		f.reader, f.patience = reader, p
-		e.forwarders = append(e.forwarders, f)
-		e.running.Go(func() { f.run(stop, send) })
+	if err := e.Reload(cfg); err != nil {
+		return nil, errors.Join(err, e.Shutdown(context.Background()))
 	}
 	return e, nil
+}
+
+// Reload makes cfg what is forwarded from now on. A destination that stays as
+// it is goes on undisturbed; one that is changed goes on at its cursor; one
+// that is gone leaves its cursor behind, for the caller to forget. When cfg
+// cannot be had, because it is wrong or a file is missing, nothing changes.
+func (e *Exporters) Reload(cfg Config) error {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	e.changing.Lock()
+	defer e.changing.Unlock()
+	tasks := cfg.tasks()
+	fresh, readers, err := e.prepare(tasks)
+	if err != nil {
+		return err
+	}
+	errs := []error{e.halt(context.Background(), func(name string) bool {
+		_, stays := tasks[name]
+		if !stays {
+			e.meters.forget(e.forwarders[name].task)
+		}
+		return !stays || fresh[name] != nil
+	})}
+	for name, f := range fresh {
+		reader := readers[name]
+		if reader == nil { // It was the predecessor's until now.
+			if reader, err = e.journal.Reader(name); err != nil {
+				errs = append(errs, fmt.Errorf("export: %w", err))
+				continue
+			}
+		}
+		f.begin(reader)
+		e.mu.Lock()
+		e.forwarders[name] = f
+		e.mu.Unlock()
+	}
+	return errors.Join(errs...)
+}
+
+// tasks are what there is to do, by reader.
+func (c Config) tasks() map[string]task {
+	tasks := map[string]task{}
+	for signal := journal.Traces; signal <= journal.Logs; signal++ {
+		for _, d := range c.of(signal) {
+			if d.Enabled() {
+				tasks[ReaderName(signal, d.Name)] = task{signal: signal, destination: d, letters: c.DeadLetters}
+			}
+		}
+	}
+	return tasks
+}
+
+// prepare makes what may fail before anything is stopped: forwarders for the
+// tasks that are new or changed, and readers for those that are new.
+func (e *Exporters) prepare(tasks map[string]task) (fresh map[string]*forwarder, readers map[string]journal.Reader, err error) {
+	fresh, readers = map[string]*forwarder{}, map[string]journal.Reader{}
+	defer func() {
+		if err == nil {
+			return
+		}
+		for _, f := range fresh {
+			f.client.close()
+		}
+		for _, r := range readers {
+			err = errors.Join(err, r.Close())
+		}
+	}()
+	for _, name := range slices.Sorted(maps.Keys(tasks)) {
+		old := e.forwarders[name]
+		if old != nil && reflect.DeepEqual(old.task, tasks[name]) {
+			continue
+		}
+		f, err := newForwarder(tasks[name], e.patience, e.meters, e.logger)
+		if err != nil {
+			return fresh, readers, err
+		}
+		fresh[name] = f
+		if old == nil {
+			reader, err := e.journal.Reader(name)
+			if err != nil {
+				return fresh, readers, fmt.Errorf("export: %w", err)
+			}
+			readers[name] = reader
+		}
+	}
+	return fresh, readers, nil
+}
+
+// halt ends the forwarders of those readers, all at once.
+func (e *Exporters) halt(ctx context.Context, which func(reader string) bool) error {
+	ctx, cancel := context.WithTimeout(ctx, drainTime)
+	defer cancel()
+	leaving := e.take(which)
+	errs := make([]error, len(leaving))
+	var halting sync.WaitGroup
+	for i, f := range leaving {
+		halting.Go(func() { errs[i] = f.halt(ctx) })
+	}
+	halting.Wait()
+	return errors.Join(errs...)
+}
+
+func (e *Exporters) take(which func(reader string) bool) []*forwarder {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var taken []*forwarder
+	for name, f := range e.forwarders {
+		if which(name) {
+			delete(e.forwarders, name)
+			taken = append(taken, f)
+		}
+	}
+	return taken
+}
+
+// Status tells about each destination, by reader.
+func (e *Exporters) Status() []Status {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	all := make([]Status, 0, len(e.forwarders))
+	for _, f := range e.forwarders {
+		all = append(all, f.condition.get())
+	}
+	slices.SortFunc(all, func(a, b Status) int { return strings.Compare(a.Reader, b.Reader) })
+	return all
 }
 
 // Shutdown ends forwarding and closes the readers. What has been sent may be
 // answered for two seconds more, or until ctx ends; what was not answered is
 // sent again after the next start.
 func (e *Exporters) Shutdown(ctx context.Context) error {
-	e.stop()
-	ctx, cancel := context.WithTimeout(ctx, drainTime)
-	defer cancel()
-	defer context.AfterFunc(ctx, e.cut)()
-	e.running.Wait()
-	e.cut()
-	var errs []error
-	for _, f := range e.forwarders {
-		f.client.close()
-		if err := f.reader.Close(); err != nil {
-			errs = append(errs, fmt.Errorf("export %v: %w", f.signal, err))
-		}
-	}
-	return errors.Join(errs...)
+	e.changing.Lock()
+	defer e.changing.Unlock()
+	return e.halt(ctx, func(string) bool { return true })
 }

@@ -38,7 +38,7 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	r := &rig{t: t, journal: memory.New(memory.Config{}), backend: exporttest.New(t), log: &logBuffer{}, cfg: DefaultConfig()}
-	r.cfg.Traces.Endpoint = r.backend.URL()
+	r.cfg.Traces[0].Endpoint = r.backend.URL()
 	t.Cleanup(r.stop)
 	return r
 }
@@ -47,7 +47,7 @@ func newRig(t *testing.T) *rig {
 func (r *rig) start() {
 	r.t.Helper()
 	r.reg = prometheus.NewRegistry()
-	quick := patience{first: time.Millisecond, most: 20 * time.Millisecond, unsure: 50 * time.Millisecond}
+	quick := patience{first: time.Millisecond, most: 20 * time.Millisecond, silent: 20 * time.Millisecond, unsure: 50 * time.Millisecond}
 	running, err := start(r.cfg, r.journal, r.reg, slog.New(slog.NewTextHandler(r.log, nil)), quick)
 	if err != nil {
 		r.t.Fatal(err)
@@ -163,11 +163,11 @@ func (l *logBuffer) String() string {
 }
 
 func TestForward(t *testing.T) {
-	for _, compression := range []string{"gzip", "none"} {
-		t.Run(compression, func(t *testing.T) {
+	for _, compression := range []Compression{Gzip, Zstd, NoCompression} {
+		t.Run(string(compression), func(t *testing.T) {
 			r := newRig(t)
-			r.cfg.Traces.Compression = compression
-			r.cfg.Traces.Headers = map[string]Secret{"authorization": "Bearer x", "X-Scope-OrgID": "shop"}
+			r.cfg.Traces[0].Compression = compression
+			r.cfg.Traces[0].Headers = map[string]Secret{"authorization": "Bearer x", "X-Scope-OrgID": "shop"}
 			r.append("a", "b")
 			r.appendRaw(journal.Logs, 1, []byte("no traces"))
 			r.append("c")
@@ -189,7 +189,7 @@ func TestForward(t *testing.T) {
 					t.Errorf("%s: %q, want %q", name, got, want)
 				}
 			}
-			if zipped := requests[0].Header.Get("Content-Encoding") == "gzip"; zipped != (compression == "gzip") {
+			if got := requests[0].Header.Get("Content-Encoding"); got != string(compression) && (got != "" || compression != NoCompression) {
 				t.Errorf("Content-Encoding: %q", requests[0].Header.Get("Content-Encoding"))
 			}
 			if got := r.items("sent"); got != 4 {
@@ -204,7 +204,7 @@ func TestForward(t *testing.T) {
 
 func TestBatchesAreBounded(t *testing.T) {
 	r := newRig(t)
-	r.cfg.Traces.MaxBatchBytes = 1000
+	r.cfg.Traces[0].MaxBatchBytes = 1000
 	var want []string
 	for i := range 100 {
 		want = append(want, fmt.Sprintf("%0100d", i))
@@ -262,7 +262,7 @@ func TestRetriesUntilItIsTaken(t *testing.T) {
 func TestRetriesWhenNobodyListens(t *testing.T) {
 	r := newRig(t)
 	gone := exporttest.New(t).URL() + "0" // A port that does not exist.
-	r.cfg.Traces.Endpoint = gone
+	r.cfg.Traces[0].Endpoint = gone
 	r.append("a")
 	r.start()
 	for deadline := time.Now().Add(30 * time.Second); r.metric("retries_total") < 3; time.Sleep(time.Millisecond) {
@@ -271,14 +271,14 @@ func TestRetriesWhenNobodyListens(t *testing.T) {
 		}
 	}
 	r.stop()
-	r.cfg.Traces.Endpoint = r.backend.URL()
+	r.cfg.Traces[0].Endpoint = r.backend.URL()
 	r.start()
 	r.waitFor("a")
 }
 
 func TestTimeoutIsRetried(t *testing.T) {
 	r := newRig(t)
-	r.cfg.Traces.Timeout = 50 * time.Millisecond
+	r.cfg.Traces[0].Timeout = 50 * time.Millisecond
 	slow := make(chan struct{})
 	var once sync.Once
 	t.Cleanup(func() { once.Do(func() { close(slow) }) })
@@ -387,7 +387,7 @@ func TestPartialSuccessIsCountedAndNotRepeated(t *testing.T) {
 func TestASlowBackendDelaysNobodyElse(t *testing.T) {
 	r := newRig(t)
 	logs := exporttest.New(t)
-	r.cfg.Logs.Endpoint = logs.URL()
+	r.cfg.Logs[0].Endpoint = logs.URL()
 	r.backend.Down()
 	r.start()
 	for range 50 {

@@ -3,38 +3,84 @@ package export
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"sync"
 	"time"
-
-	"github.com/cenkalti/backoff/v5"
 
 	"github.com/waybill-dev/waybill/collector/journal"
 )
 
-// patience is how a forwarder waits. Tests have less of it.
-type patience struct {
-	// first and most bound the time between two attempts.
-	first, most time.Duration
-	// unsure is how long a single record is sent again that the backend fails
-	// over.
-	unsure time.Duration
-}
+// minBatch is below what batches are not made smaller, in bytes.
+const minBatch = 64 << 10
 
-func defaultPatience() patience {
-	return patience{first: 250 * time.Millisecond, most: 15 * time.Second, unsure: 2 * time.Minute}
+// task is what a forwarder has to do.
+type task struct {
+	signal      journal.Signal
+	destination Destination
+	letters     DeadLetters
 }
 
 // forwarder brings the records of one signal to one backend, in order. It
 // commits its cursor when the backend has answered for them, so that a crash
 // repeats at most one batch.
 type forwarder struct {
-	signal   journal.Signal
-	reader   journal.Reader
-	client   *client
-	maxBatch int
-	patience patience
-	meters   signalMeters
-	notices  notices
+	task      task
+	reader    journal.Reader
+	client    client
+	letters   *letterBox
+	maxBatch  int
+	patience  patience
+	meters    signalMeters
+	notices   notices
+	condition condition
+
+	stop, cut context.CancelFunc
+	running   sync.WaitGroup
+}
+
+// newForwarder fails when the destination's files are of no use. Nothing runs
+// before begin.
+func newForwarder(t task, p patience, m *meters, logger *slog.Logger) (*forwarder, error) {
+	name := t.destination.Name
+	c, err := newClient(t.destination, t.signal)
+	if err != nil {
+		return nil, fmt.Errorf("export %v to %s: %w", t.signal, name, err)
+	}
+	logger = logger.With("signal", t.signal.String(), "destination", name)
+	return &forwarder{
+		task:      t,
+		client:    c,
+		letters:   newLetterBox(t.letters, t.signal, name, logger),
+		maxBatch:  t.destination.batchBytes(),
+		patience:  p,
+		meters:    m.of(t.signal, name),
+		notices:   notices{logger: logger},
+		condition: condition{status: Status{Signal: t.signal, Destination: name, Reader: ReaderName(t.signal, name)}},
+	}, nil
+}
+
+// begin forwards what reader gives, which is closed by halt.
+func (f *forwarder) begin(reader journal.Reader) {
+	f.reader = reader
+	stop, cancelStop := context.WithCancel(context.Background())
+	send, cancelSend := context.WithCancel(context.Background())
+	f.stop, f.cut = cancelStop, cancelSend
+	f.running.Go(func() { f.run(stop, send) })
+}
+
+// halt ends forwarding. An attempt in progress goes on until ctx is done.
+func (f *forwarder) halt(ctx context.Context) error {
+	f.stop()
+	release := context.AfterFunc(ctx, f.cut)
+	f.running.Wait()
+	release()
+	f.cut()
+	f.client.close()
+	if err := errors.Join(f.letters.close(), f.reader.Close()); err != nil {
+		return fmt.Errorf("export %v to %s: %w", f.task.signal, f.task.destination.Name, err)
+	}
+	return nil
 }
 
 // run ends when stop is done, or with the journal. An attempt that is in
@@ -64,7 +110,7 @@ func (f *forwarder) run(stop, send context.Context) {
 func (f *forwarder) own(records []journal.Record) []journal.Record {
 	own := records[:0]
 	for i := range records {
-		if records[i].Signal == f.signal {
+		if records[i].Signal == f.task.signal {
 			own = append(own, records[i])
 		}
 	}
@@ -78,98 +124,76 @@ func (f *forwarder) deliver(stop, send context.Context, records []journal.Record
 	if len(records) == 0 || stop.Err() != nil {
 		return stop.Err()
 	}
+	f.condition.waits(records[0].Time)
 	a, err := f.persist(stop, send, records)
 	switch {
 	case err != nil:
 		return err
 	case a.verdict == accepted:
-		f.meters.accepted(records, a.rejected)
-		if a.rejected > 0 {
-			f.notices.lost(a.rejected, "backend rejected items of a request that it accepted", a.reason)
-		}
+		f.accepted(records, a)
 	case len(records) == 1:
-		f.meters.dropped.Add(float64(records[0].Items))
-		f.notices.lost(uint64(records[0].Items), "dropped what the backend will not take", a.reason)
+		if err := f.setAside(send, records[0], a.reason); err != nil {
+			return err
+		}
 	default:
+		f.shrink(records, a)
 		half := len(records) / 2
 		if err := f.deliver(stop, send, records[:half]); err != nil {
 			return err
 		}
 		return f.deliver(stop, send, records[half:])
 	}
+	f.condition.waits(time.Time{})
 	f.commit(records[len(records)-1].Next)
 	return nil
 }
 
-// persist sends records as one request, again and again while that may help.
-func (f *forwarder) persist(stop, send context.Context, records []journal.Record) (answer, error) {
-	if err := f.client.load(records); err != nil {
-		return answer{verdict: refused, reason: err.Error()}, nil
+func (f *forwarder) accepted(records []journal.Record, a answer) {
+	f.meters.accepted(records, a.rejected)
+	if a.rejected > 0 {
+		f.condition.refused(a.reason)
+		f.notices.lost(a.rejected, "backend rejected items of a request that it accepted", a.reason)
 	}
-	began := time.Now()
-	var a answer
-	attempt := func() (answer, error) {
-		a = f.attempt(send)
-		if a.verdict == unsure && len(records) == 1 && time.Since(began) < f.patience.unsure {
-			a.verdict = later
-		}
-		switch {
-		case a.verdict != later:
-			return a, nil
-		case a.wait > 0:
-			return a, errors.Join(errors.New(a.reason), &backoff.RetryAfterError{Duration: a.wait})
-		}
-		return a, errors.New(a.reason)
-	}
-	intervals := backoff.NewExponentialBackOff()
-	intervals.InitialInterval, intervals.MaxInterval = f.patience.first, f.patience.most
-	_, err := backoff.Retry(stop, attempt,
-		backoff.WithBackOff(intervals),
-		backoff.WithMaxElapsedTime(0),
-		backoff.WithNotify(func(_ error, next time.Duration) {
-			f.meters.retries.Inc()
-			f.notices.failed(a.reason, next)
-		}))
-	if err == nil {
-		f.notices.answered()
-	}
-	return a, err
 }
 
-func (f *forwarder) attempt(send context.Context) answer {
-	began := time.Now()
-	a := f.client.post(send)
-	f.meters.answered(a.verdict, time.Since(began))
-	return a
+// setAside makes a dead letter of a record. The error says that the forwarder
+// is being stopped; the record is then sent again after the next start.
+func (f *forwarder) setAside(send context.Context, record journal.Record, reason string) error {
+	f.condition.refused(reason)
+	items := uint64(record.Items)
+	err := f.letters.put(send, record.Signal, record.Items, DeadLetter{
+		Destination: f.task.destination.Name,
+		Reason:      reason,
+		Offset:      record.Offset,
+		Accepted:    record.Time,
+		Request:     record.Payload,
+	})
+	switch {
+	case err == nil:
+		f.meters.deadLettered.Add(float64(items))
+		f.notices.lost(items, "set aside what the backend will not take", reason)
+	case send.Err() != nil:
+		return err
+	default:
+		f.meters.dropped.Add(float64(items))
+		f.notices.lost(items, "dropped what the backend will not take", fmt.Sprintf("%s (%v)", reason, err))
+	}
+	return nil
+}
+
+// shrink keeps further batches below what the backend found too large.
+func (f *forwarder) shrink(records []journal.Record, a answer) {
+	_, size := weigh(records)
+	half := max(int(size/2), minBatch)
+	if a.tooLarge && half < f.maxBatch {
+		f.maxBatch = half
+		f.notices.smaller(half, a.reason)
+	}
 }
 
 // commit moves the cursor. Where it fails, a later commit makes up for it.
 func (f *forwarder) commit(next journal.Offset) {
 	if err := f.reader.Commit(next); err != nil && !errors.Is(err, journal.ErrClosed) {
 		f.notices.journal("cursor cannot be committed; what was sent may be sent again after a restart", err)
-	}
-}
-
-// sleep returns false when ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-func newForwarder(d Destination, signal journal.Signal, m *meters, logger *slog.Logger) *forwarder {
-	c := newClient(d, signal)
-	return &forwarder{
-		signal:   signal,
-		client:   c,
-		maxBatch: d.MaxBatchBytes,
-		patience: defaultPatience(),
-		meters:   m.of(signal),
-		notices:  notices{logger: logger.With("signal", signal.String())},
 	}
 }

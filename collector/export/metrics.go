@@ -9,8 +9,8 @@ import (
 	"github.com/waybill-dev/waybill/collector/journal"
 )
 
-// meters are the metrics of all forwarders, by signal. How far a forwarder is
-// behind is waybill_journal_reader_lag_bytes.
+// meters are the metrics of all forwarders, by signal and destination. How far
+// a forwarder is behind in bytes is waybill_journal_reader_lag_bytes.
 type meters struct {
 	items    *prometheus.CounterVec
 	bytes    *prometheus.CounterVec
@@ -18,13 +18,15 @@ type meters struct {
 	requests *prometheus.HistogramVec
 }
 
-func newMeters(reg prometheus.Registerer) (*meters, error) {
+func newMeters(reg prometheus.Registerer, status func() []Status) (*meters, error) {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_export_" + name, Help: help}, append([]string{"signal"}, labels...))
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_export_" + name, Help: help},
+			append([]string{"signal", "destination"}, labels...))
 	}
 	m := &meters{
 		items: counter("items_total", "Spans, data points and log records by what became of them: sent; rejected by the backend in an "+
-			"answer of partial success; dropped because the backend refuses the request that they came in.", "outcome"),
+			"answer of partial success; dead_lettered because the backend refuses the request that they came in; dropped because it "+
+			"could not be set aside either.", "outcome"),
 		bytes:   counter("sent_bytes_total", "Bytes of encoded requests that backends have accepted, before compression."),
 		retries: counter("retries_total", "Attempts that were repeats of one that had failed."),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -32,26 +34,37 @@ func newMeters(reg prometheus.Registerer) (*meters, error) {
 			Help:                        "Time that backends took to answer, by what the answer meant.",
 			Buckets:                     prometheus.ExponentialBuckets(0.001, 4, 8),
 			NativeHistogramBucketFactor: 1.1,
-		}, []string{"signal", "result"}),
+		}, []string{"signal", "destination", "result"}),
 	}
-	return m, errors.Join(reg.Register(m.items), reg.Register(m.bytes), reg.Register(m.retries), reg.Register(m.requests))
+	return m, errors.Join(reg.Register(m.items), reg.Register(m.bytes), reg.Register(m.retries), reg.Register(m.requests),
+		reg.Register(newStatusCollector(status)))
+}
+
+// forget removes what is no longer forwarded.
+func (m *meters) forget(t task) {
+	labels := prometheus.Labels{"signal": t.signal.String(), "destination": t.destination.Name}
+	m.items.DeletePartialMatch(labels)
+	m.bytes.DeletePartialMatch(labels)
+	m.retries.DeletePartialMatch(labels)
+	m.requests.DeletePartialMatch(labels)
 }
 
 // signalMeters are one forwarder's.
 type signalMeters struct {
-	sent, rejected, dropped, bytes, retries prometheus.Counter
-	requests                                prometheus.ObserverVec
+	sent, rejected, deadLettered, dropped, bytes, retries prometheus.Counter
+	requests                                              prometheus.ObserverVec
 }
 
-func (m *meters) of(signal journal.Signal) signalMeters {
+func (m *meters) of(signal journal.Signal, destination string) signalMeters {
 	name := signal.String()
 	return signalMeters{
-		sent:     m.items.WithLabelValues(name, "sent"),
-		rejected: m.items.WithLabelValues(name, "rejected"),
-		dropped:  m.items.WithLabelValues(name, "dropped"),
-		bytes:    m.bytes.WithLabelValues(name),
-		retries:  m.retries.WithLabelValues(name),
-		requests: m.requests.MustCurryWith(prometheus.Labels{"signal": name}),
+		sent:         m.items.WithLabelValues(name, destination, "sent"),
+		rejected:     m.items.WithLabelValues(name, destination, "rejected"),
+		deadLettered: m.items.WithLabelValues(name, destination, "dead_lettered"),
+		dropped:      m.items.WithLabelValues(name, destination, "dropped"),
+		bytes:        m.bytes.WithLabelValues(name, destination),
+		retries:      m.retries.WithLabelValues(name, destination),
+		requests:     m.requests.MustCurryWith(prometheus.Labels{"signal": name, "destination": destination}),
 	}
 }
 
@@ -74,4 +87,44 @@ func weigh(records []journal.Record) (items, bytes uint64) {
 		bytes += uint64(len(records[i].Payload))
 	}
 	return items, bytes
+}
+
+// statusCollector implements prometheus.Collector over the destinations'
+// status: times since are to be counted when they are asked for.
+type statusCollector struct {
+	status       func() []Status
+	lag, failing *prometheus.Desc
+}
+
+func newStatusCollector(status func() []Status) *statusCollector {
+	labels := []string{"signal", "destination"}
+	return &statusCollector{
+		status: status,
+		lag: prometheus.NewDesc("waybill_export_lag_seconds",
+			"Age of the oldest request that the destination has yet to answer for; 0 when there is none.", labels, nil),
+		failing: prometheus.NewDesc("waybill_export_failing_seconds",
+			"How long every attempt to reach the destination has failed; 0 when it answers.", labels, nil),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *statusCollector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- c.lag
+	ch <- c.failing
+}
+
+// Collect implements prometheus.Collector.
+func (c *statusCollector) Collect(ch chan<- prometheus.Metric) {
+	now := time.Now()
+	since := func(t time.Time) float64 {
+		if t.IsZero() {
+			return 0
+		}
+		return max(now.Sub(t).Seconds(), 0)
+	}
+	for _, s := range c.status() {
+		signal := s.Signal.String()
+		ch <- prometheus.MustNewConstMetric(c.lag, prometheus.GaugeValue, since(s.Oldest), signal, s.Destination)
+		ch <- prometheus.MustNewConstMetric(c.failing, prometheus.GaugeValue, since(s.FailingSince), signal, s.Destination)
+	}
 }

@@ -4,6 +4,10 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // verdict is what an attempt means for the records that it carried. Here, and
@@ -63,6 +67,43 @@ func judge(status int) verdict {
 		return unsure
 	}
 	return refused
+}
+
+// judgeStatus is judge for gRPC, with the same exceptions. A message that is
+// too large for the backend is RESOURCE_EXHAUSTED without RetryInfo, which is
+// refused, and so sent in halves.
+func judgeStatus(s *status.Status) answer {
+	a := answer{reason: s.Code().String()}
+	if text := clip(s.Message()); text != "" {
+		a.reason += ": " + text
+	}
+	asked := false
+	for _, detail := range s.Details() {
+		if info, ok := detail.(*errdetails.RetryInfo); ok {
+			asked = true
+			a.wait = min(max(info.GetRetryDelay().AsDuration(), 0), maxRetryAfter)
+		}
+	}
+	switch s.Code() {
+	case codes.OK:
+		a.verdict = accepted
+	case codes.Canceled, codes.DeadlineExceeded, codes.Unavailable:
+		a.verdict, a.silent = later, !asked
+	case codes.Aborted, codes.OutOfRange, codes.DataLoss:
+		a.verdict = later
+	case codes.Unauthenticated, codes.PermissionDenied, codes.Unimplemented, codes.NotFound:
+		a.verdict = later
+	case codes.ResourceExhausted:
+		a.verdict, a.tooLarge = refused, true
+		if asked {
+			a.verdict, a.tooLarge = later, false
+		}
+	case codes.Unknown, codes.Internal:
+		a.verdict = unsure
+	default:
+		a.verdict = refused
+	}
+	return a
 }
 
 // maxRetryAfter bounds the wait that a backend may ask for.

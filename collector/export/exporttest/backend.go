@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 	collogspb "go.opentelemetry.io/proto/otlp/collector/logs/v1"
 	colmetricspb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
@@ -95,14 +96,22 @@ func (b *Backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func read(r *http.Request) ([]byte, error) {
-	if r.Header.Get("Content-Encoding") != "gzip" {
-		return io.ReadAll(r.Body)
+	switch r.Header.Get("Content-Encoding") {
+	case "gzip":
+		unzipped, err := gzip.NewReader(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		return io.ReadAll(unzipped)
+	case "zstd":
+		unzipped, err := zstd.NewReader(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		defer unzipped.Close()
+		return io.ReadAll(unzipped)
 	}
-	unzipped, err := gzip.NewReader(r.Body)
-	if err != nil {
-		return nil, err
-	}
-	return io.ReadAll(unzipped)
+	return io.ReadAll(r.Body)
 }
 
 func (b *Backend) answer(r Request) Answer {

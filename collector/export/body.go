@@ -1,0 +1,69 @@
+package export
+
+import (
+	"bytes"
+	"io"
+	"sync/atomic"
+
+	"github.com/waybill-dev/waybill/collector/journal"
+)
+
+// keptBody is the largest request buffer that is kept for the next batch.
+const keptBody = 8 << 20
+
+// body is a request's bytes, which are written over only when nobody reads
+// them: a transport may go on reading after it has given an answer.
+type body struct {
+	data bytes.Buffer
+	open atomic.Int32
+}
+
+// free is a body to load: b where it can be used again.
+func (b *body) free() *body {
+	if b == nil || b.open.Load() > 0 || b.data.Cap() > keptBody {
+		return &body{}
+	}
+	b.data.Reset()
+	return b
+}
+
+// lay writes the records end to end: that is one valid request.
+func lay(to io.Writer, records []journal.Record) error {
+	for i := range records {
+		if _, err := to.Write(records[i].Payload); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fill loads a free body, compressed where there is a compressor.
+func (b *body) fill(records []journal.Record, zip compressor) error {
+	if zip == nil {
+		return lay(&b.data, records)
+	}
+	zip.Reset(&b.data)
+	if err := lay(zip, records); err != nil {
+		return err
+	}
+	return zip.Close()
+}
+
+func (b *body) reader() io.ReadCloser {
+	b.open.Add(1)
+	return &bodyReader{Reader: bytes.NewReader(b.data.Bytes()), body: b}
+}
+
+type bodyReader struct {
+	*bytes.Reader
+	body   *body
+	closed atomic.Bool
+}
+
+// Close implements io.Closer.
+func (r *bodyReader) Close() error {
+	if r.closed.CompareAndSwap(false, true) {
+		r.body.open.Add(-1)
+	}
+	return nil
+}

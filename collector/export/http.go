@@ -1,0 +1,130 @@
+package export
+
+import (
+	"context"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	statuspb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/waybill-dev/waybill/collector/journal"
+)
+
+const protobufType = "application/x-protobuf"
+
+// httpClient posts batches, as OTLP over HTTP.
+type httpClient struct {
+	http    *http.Client
+	url     string
+	header  http.Header
+	timeout time.Duration
+
+	zip  compressor // nil: not compressed
+	body *body
+}
+
+func newHTTPClient(d Destination, signal journal.Signal) (*httpClient, error) {
+	trust, err := d.TLS.config()
+	if err != nil {
+		return nil, err
+	}
+	c := &httpClient{
+		url:     strings.TrimRight(d.Endpoint, "/") + "/v1/" + signal.String(),
+		header:  http.Header{},
+		timeout: d.Timeout,
+	}
+	for name, value := range d.Headers {
+		c.header.Set(name, string(value))
+	}
+	c.header.Set("Content-Type", protobufType)
+	c.header.Set("User-Agent", userAgent)
+	if c.zip, err = newCompressor(d.Compression); err != nil {
+		return nil, err
+	}
+	if c.zip != nil {
+		c.header.Set("Content-Encoding", string(d.Compression))
+	}
+	c.http = &http.Client{
+		Transport: &http.Transport{
+			Proxy:               http.ProxyFromEnvironment,
+			TLSClientConfig:     trust,
+			ForceAttemptHTTP2:   true,
+			MaxIdleConnsPerHost: 1,
+			IdleConnTimeout:     90 * time.Second,
+			HTTP2:               &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+		},
+		// A redirected POST would become a GET, without the data.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return c, nil
+}
+
+func (c *httpClient) close() { c.http.CloseIdleConnections() }
+
+func (c *httpClient) load(records []journal.Record) error {
+	c.body = c.body.free()
+	return c.body.fill(records, c.zip)
+}
+
+func (c *httpClient) send(ctx context.Context) answer {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, nil)
+	if err != nil {
+		return answer{silent: true, reason: err.Error()}
+	}
+	request.Header = c.header.Clone()
+	request.ContentLength = int64(c.body.data.Len())
+	request.Body, request.GetBody = c.body.reader(), func() (io.ReadCloser, error) { return c.body.reader(), nil }
+	response, err := c.http.Do(request)
+	if err != nil {
+		return answer{silent: true, reason: err.Error()}
+	}
+	defer func() { _ = response.Body.Close() }()
+	data, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	return read(response, data, err)
+}
+
+// read makes an answer of a response. broken says that its body did not arrive
+// whole; its status did.
+func read(response *http.Response, data []byte, broken error) answer {
+	verdict := judge(response.StatusCode)
+	encoded := isProtobuf(response.Header)
+	switch {
+	case verdict != accepted:
+		return answer{
+			verdict:  verdict,
+			tooLarge: response.StatusCode == http.StatusRequestEntityTooLarge,
+			wait:     retryAfter(response.Header.Get("Retry-After"), time.Now()),
+			reason:   response.Status + reasonOf(data, encoded),
+		}
+	case broken == nil && encoded:
+		return acceptance(data)
+	}
+	return answer{verdict: accepted}
+}
+
+func isProtobuf(header http.Header) bool {
+	media, _, err := mime.ParseMediaType(header.Get("Content-Type"))
+	return err == nil && media == protobufType
+}
+
+// reasonOf finds the text in an error's body.
+func reasonOf(data []byte, encoded bool) string {
+	text := string(data)
+	if encoded {
+		var status statuspb.Status
+		if proto.Unmarshal(data, &status) != nil {
+			return ""
+		}
+		text = status.GetMessage()
+	}
+	if text = clip(text); text == "" {
+		return ""
+	}
+	return ": " + text
+}
