@@ -11,6 +11,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/stats"
 
+	"github.com/waybill-dev/waybill/middleware/internal/instrument"
+	"github.com/waybill-dev/waybill/middleware/internal/propagator"
 	"github.com/waybill-dev/waybill/middleware/internal/semconv"
 )
 
@@ -33,6 +35,12 @@ type call struct {
 	outHeader atomic.Pointer[stats.OutHeader] // An attempt may be ended while it begins.
 
 	sent, received atomic.Int64
+
+	// What carries the trace lies here, so that it costs no memory of its own.
+	caller   propagator.Remote
+	incoming incoming
+	outgoing outgoing
+	text     propagator.Traceparent
 }
 
 // Value gives the call itself to the observer that made it: the handlers of
@@ -110,17 +118,18 @@ func (c *call) end(err error, took time.Duration, abandoned bool) {
 }
 
 func (c *call) describe(status string, failed bool, message string) {
-	var room [8]attribute.KeyValue
-	attributes := append(room[:0], semconv.RPCResponseStatusCode.String(status))
+	scratch := instrument.Borrow()
+	defer scratch.Return()
+	scratch.Add(semconv.RPCResponseStatusCode.String(status))
 	if failed {
-		attributes = append(attributes, semconv.ErrorType.String(status))
+		scratch.Add(semconv.ErrorType.String(status))
 		c.span.SetStatus(otelcodes.Error, message)
 	}
 	if c.inHeader != nil {
-		attributes = appendCaller(attributes, c.inHeader)
+		scratch.Attributes = appendCaller(scratch.Attributes, c.inHeader)
 	}
 	if header := c.outHeader.Load(); header != nil {
-		attributes = appendCalled(attributes, header)
+		scratch.Attributes = appendCalled(scratch.Attributes, header)
 	}
-	c.span.SetAttributes(attributes...)
+	c.span.SetAttributes(scratch.Attributes...)
 }

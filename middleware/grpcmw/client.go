@@ -19,9 +19,8 @@ type clientHandler struct{ *observer }
 func (h *clientHandler) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
 	c := &call{Context: ctx, observer: h.observer, method: strings.TrimPrefix(info.FullMethodName, "/")}
 	c.traced(h.methods.startOptions(c.method))
-	var carrier outgoing
-	h.propagator.Inject(c.Context, &carrier)
-	c.Context = carrier.context(c.Context)
+	h.wire.Inject(c.Context, &c.outgoing, &c.text)
+	c.Context = c.outgoing.context(c.Context)
 	return c
 }
 

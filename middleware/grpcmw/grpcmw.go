@@ -24,12 +24,12 @@
 package grpcmw
 
 import (
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/stats"
 
 	"github.com/waybill-dev/waybill/middleware/internal/instrument"
+	"github.com/waybill-dev/waybill/middleware/internal/propagator"
 	"github.com/waybill-dev/waybill/middleware/internal/semconv"
 )
 
@@ -59,10 +59,10 @@ func NewClientHandler(options ...Option) (stats.Handler, error) {
 // observer is what both handlers consist of. It is safe for concurrent use.
 type observer struct {
 	config
-	tracer     trace.Tracer
-	propagator propagation.TextMapPropagator
-	duration   *instrument.Duration[series]
-	methods    methods
+	tracer   trace.Tracer
+	wire     propagator.Wire
+	duration *instrument.Duration[series]
+	methods  methods
 }
 
 // series identifies one series of the metric.
@@ -80,7 +80,7 @@ func newObserver(
 		option.apply(&o.config)
 	}
 	o.tracer = o.source.TracerProvider().Tracer(scopeName, trace.WithSchemaURL(semconv.SchemaURL))
-	o.propagator = o.source.Propagator()
+	o.wire = propagator.NewWire(o.source.Propagator())
 	o.methods = methods{kind: kind}
 	var err error
 	o.duration, err = instrument.NewDuration(o.source.Registerer(), metric, series.labels,

@@ -130,8 +130,8 @@ func TestAllocations(t *testing.T) {
 		sampled        bool
 		server, client float64
 	}{
-		{true, 13, 15},
-		{false, 9, 11},
+		{true, 7 + forgetful, 10 + forgetful},
+		{false, 5, 8},
 	} {
 		for side, most := range map[string]float64{"server": tt.server, "client": tt.client} {
 			r := newReplays(t, tt.sampled)[side]

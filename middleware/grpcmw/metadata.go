@@ -12,7 +12,7 @@ type incoming struct{ ctx context.Context }
 
 // Get joins the values of headers that are lists. Of others there must be one:
 // who sends traceparent twice has sent none.
-func (c incoming) Get(key string) string {
+func (c *incoming) Get(key string) string {
 	values := metadata.ValueFromIncomingContext(c.ctx, key)
 	switch {
 	case len(values) == 0:
@@ -27,10 +27,10 @@ func (c incoming) Get(key string) string {
 }
 
 // Values implements propagation.ValuesGetter.
-func (c incoming) Values(key string) []string { return metadata.ValueFromIncomingContext(c.ctx, key) }
+func (c *incoming) Values(key string) []string { return metadata.ValueFromIncomingContext(c.ctx, key) }
 
 // Keys implements propagation.TextMapCarrier.
-func (c incoming) Keys() []string {
+func (c *incoming) Keys() []string {
 	md, _ := metadata.FromIncomingContext(c.ctx)
 	keys := make([]string, 0, len(md))
 	for key := range md {
@@ -41,12 +41,12 @@ func (c incoming) Keys() []string {
 
 // Set implements propagation.TextMapCarrier; nothing is injected into what has
 // come in.
-func (incoming) Set(string, string) {}
+func (*incoming) Set(string, string) {}
 
 // outgoing collects what a propagator injects.
 type outgoing struct {
 	pairs []string
-	room  [6]string
+	room  [2]string // nearly always there is traceparent alone
 }
 
 // Set implements propagation.TextMapCarrier.

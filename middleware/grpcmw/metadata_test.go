@@ -9,7 +9,7 @@ import (
 )
 
 func TestIncomingMetadataAsPropagatorsSeeIt(t *testing.T) {
-	c := incoming{metadata.NewIncomingContext(t.Context(), metadata.Pairs(
+	c := &incoming{metadata.NewIncomingContext(t.Context(), metadata.Pairs(
 		"baggage", "a=1", "baggage", "b=2", "uberctx-tenant", "north", "x-b3-traceid", "1", "x-b3-traceid", "2"))}
 	for key, want := range map[string]string{
 		"baggage": "a=1,b=2", "Baggage": "a=1,b=2", "uberctx-tenant": "north", "X-B3-TraceId": "", "traceparent": "",

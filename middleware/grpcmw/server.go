@@ -26,7 +26,8 @@ type serverHandler struct{ *observer }
 // starts the span.
 func (h *serverHandler) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
 	c := &call{observer: h.observer, method: strings.TrimPrefix(info.FullMethodName, "/"), started: time.Now()}
-	c.Context = h.propagator.Extract(ctx, incoming{ctx})
+	c.incoming.ctx = ctx
+	c.Context = h.wire.Extract(ctx, &c.incoming, &c.caller)
 	options := h.methods.startOptions(c.method)
 	if h.public {
 		options = c.detach(options)
