@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"math/rand/v2"
@@ -20,6 +21,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/waybill-dev/waybill/collector/export"
 	"github.com/waybill-dev/waybill/collector/export/exporttest"
 )
 
@@ -203,10 +205,15 @@ func TestFullJournal(t *testing.T) {
 	traces.Wait(t, "all that was acknowledged", func() bool { return len(traces.Spans(t)) == acked+1 })
 }
 
-// TestUnusedReaderHoldsNothingBack turns forwarding off between two starts.
+// TestUnusedReaderHoldsNothingBack turns forwarding off between two starts, for
+// one destination by its endpoint, and for the other by leaving it out.
 func TestUnusedReaderHoldsNothingBack(t *testing.T) {
 	cfg := testConfig(t.TempDir())
-	cfg.Export.Traces[0].Endpoint = "http://127.0.0.1:1"
+	another := export.DefaultDestination()
+	another.Name = "another"
+	cfg.Export.Traces = append(cfg.Export.Traces, another)
+	cfg.Export.Traces[0].Endpoint, cfg.Export.Traces[1].Endpoint = "http://127.0.0.1:1", "http://127.0.0.1:1"
+	var log bytes.Buffer
 	ctx, logger := t.Context(), slog.New(slog.DiscardHandler)
 	first, err := Start(ctx, cfg, logger)
 	if err != nil {
@@ -216,10 +223,23 @@ func TestUnusedReaderHoldsNothingBack(t *testing.T) {
 	if err := first.Shutdown(ctx); err != nil {
 		t.Fatal(err)
 	}
+	cfg.Export.Traces = cfg.Export.Traces[:1]
 	cfg.Export.Traces[0].Endpoint = ""
-	second := run(t, cfg)
-	if cursors := second.Journal().Stats().Cursors; len(cursors) != 1 {
+	second, err := Start(ctx, cfg, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cursors := second.Journal().Stats().Cursors
+	if err := second.Shutdown(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if len(cursors) != 1 {
 		t.Errorf("cursors %v; want that of derive alone", cursors)
+	}
+	for _, reader := range []string{"export-traces", "export-traces-another"} {
+		if want := "reader=" + reader + " unread_bytes="; strings.Count(log.String(), want) != 1 {
+			t.Errorf("no warning with %q:\n%s", want, &log)
+		}
 	}
 }
 

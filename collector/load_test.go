@@ -130,6 +130,14 @@ func TestLoadNamesTheLine(t *testing.T) {
 		{"export:\n  traces:\n    endpoint: jaeger:4318", ":3: export.traces.endpoint: want http://"},
 		{"export:\n  logs:\n    endpoint: http://loki/?a=b", ":3: export.logs.endpoint: "},
 		{"export:\n  traces:\n    compression: lz4", `:3: export.traces.compression: "lz4": want gzip, zstd or none`},
+		{"export:\n  traces:\n    - {name: a, timeout: 0s}\n    - {name: b}", ":3: export.traces[0].timeout: 0s is not positive"},
+		{"export:\n  traces:\n    - name: a\n    - name: b\n    - name: a", `:5: export.traces[2].name: "a" is there twice`},
+		{"export:\n  traces:\n    - {}\n    - {}", `:4: export.traces[1].name: "default" is there twice`},
+		{"export:\n  traces:\n    - timeout: 1s\n      protocol: udp", `:4: export.traces.protocol: "udp": want http or grpc`},
+		{"export:\n  logs:\n    endpoint: http://a\n    tls:\n      ca_file: x", ":3: export.logs.endpoint: tls is set, so it is to begin with https://"},
+		{"export:\n  logs:\n    tls:\n      key_file: x", ":4: export.logs.tls.key_file: it wants a cert_file"},
+		{"export:\n  logs: http://loki", ":2: export.logs: want a list"},
+		{"export:\n  dead_letters:\n    max_bytes: 1kB", ":3: export.dead_letters.max_bytes: 1000: want 0, or at least 1048576"},
 		{"export:\n  traces:\n    headers: Bearer", ":3: export.traces.headers: want names with values"},
 		{"export:\n  traces:\n    headers:\n      a: [b]", ":4: export.traces.headers.a: want a single value"},
 		{"export:\n  traces:\n    timeout: ${env:NONE", ":3: export.traces.timeout: ${ without a closing brace"},
@@ -146,6 +154,37 @@ func TestLoadNamesTheLine(t *testing.T) {
 		if err != nil && !strings.Contains(err.Error(), "collector.yaml:") {
 			t.Errorf("%q: %v; it names no file and line", test.text, err)
 		}
+	}
+}
+
+func TestLoadDestinations(t *testing.T) {
+	got, err := Load(write(t, `
+export:
+  traces:
+    - endpoint: http://jaeger:4318
+    - name: vendor
+      endpoint: otlp.example.com:4317
+      protocol: grpc
+      timeout: 5s
+  metrics:
+    name: prometheus
+  logs: []
+`), testEnv, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := export.DefaultConfig()
+	want.Traces[0].Endpoint = "http://jaeger:4318"
+	vendor := export.DefaultDestination()
+	vendor.Name, vendor.Endpoint, vendor.Protocol, vendor.Timeout = "vendor", "otlp.example.com:4317", export.GRPC, 5*time.Second
+	want.Traces = append(want.Traces, vendor)
+	want.Metrics[0].Name = "prometheus"
+	want.Logs = export.Destinations{}
+	if diff := cmp.Diff(want, got.Export); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"export-traces", "export-traces-vendor"}, got.Export.Readers()); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -120,7 +120,7 @@ func (d Destination) validate(at string) error {
 	}
 	key, reason := d.TLS.wrong()
 	check(reason == "", "tls."+key, "%s", reason)
-	check(d.TLS == TLS{} || d.secure() || !d.Enabled(), "tls", "the endpoint does not begin with https://")
+	check(d.TLS == TLS{} || d.secure() || !d.Enabled(), "endpoint", "tls is set, so it is to begin with https://")
 	check(d.Timeout > 0, "timeout", "%v is not positive", d.Timeout)
 	check(d.Compression == Gzip || d.Compression == Zstd || d.Compression == NoCompression,
 		"compression", "%q: want %s, %s or %s", d.Compression, Gzip, Zstd, NoCompression)

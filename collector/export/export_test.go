@@ -3,7 +3,6 @@ package export
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -11,194 +10,72 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
-	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	statuspb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/waybill-dev/waybill/collector/export/exporttest"
 	"github.com/waybill-dev/waybill/collector/journal"
-	"github.com/waybill-dev/waybill/collector/journal/memory"
 )
 
-// rig is a forwarder of traces between a journal in memory and a backend.
-type rig struct {
-	t       *testing.T
-	journal *memory.Journal
-	backend *exporttest.Backend
-	reg     *prometheus.Registry
-	log     *logBuffer
-	cfg     Config
-	running *Exporters
-}
-
-func newRig(t *testing.T) *rig {
-	t.Helper()
-	r := &rig{t: t, journal: memory.New(memory.Config{}), backend: exporttest.New(t), log: &logBuffer{}, cfg: DefaultConfig()}
-	r.cfg.Traces[0].Endpoint = r.backend.URL()
-	t.Cleanup(r.stop)
-	return r
-}
-
-// start begins to forward, with little patience.
-func (r *rig) start() {
-	r.t.Helper()
-	r.reg = prometheus.NewRegistry()
-	quick := patience{first: time.Millisecond, most: 20 * time.Millisecond, silent: 20 * time.Millisecond, unsure: 50 * time.Millisecond}
-	running, err := start(r.cfg, r.journal, r.reg, slog.New(slog.NewTextHandler(r.log, nil)), quick)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	r.running = running
-}
-
-func (r *rig) stop() {
-	if r.running == nil {
-		return
-	}
-	if err := r.running.Shutdown(context.Background()); err != nil {
-		r.t.Errorf("Shutdown: %v", err)
-	}
-	r.running = nil
-}
-
-// append puts a request with one span of each name into the journal.
-func (r *rig) append(names ...string) {
-	r.t.Helper()
-	var spans []*tracepb.Span
-	for _, name := range names {
-		spans = append(spans, &tracepb.Span{Name: name})
-	}
-	payload, err := proto.Marshal(&coltracepb.ExportTraceServiceRequest{
-		ResourceSpans: []*tracepb.ResourceSpans{{ScopeSpans: []*tracepb.ScopeSpans{{Spans: spans}}}},
-	})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	r.appendRaw(journal.Traces, len(names), payload)
-}
-
-func (r *rig) appendRaw(signal journal.Signal, items int, payload []byte) {
-	r.t.Helper()
-	if _, err := r.journal.Append(r.t.Context(), signal, uint32(items), payload); err != nil {
-		r.t.Fatal(err)
-	}
-}
-
-// names are the spans that the backend has, in order.
-func (r *rig) names() []string {
-	names := []string{}
-	for _, span := range r.backend.Spans(r.t) {
-		names = append(names, span.GetName())
-	}
-	return names
-}
-
-func (r *rig) waitFor(names ...string) {
-	r.t.Helper()
-	r.backend.Wait(r.t, fmt.Sprint(names), func() bool { return len(r.names()) >= len(names) })
-	if diff := cmp.Diff(names, r.names()); diff != "" {
-		r.t.Fatal(diff)
-	}
-}
-
-// waitCommitted waits until the cursor is at the journal's end.
-func (r *rig) waitCommitted() {
-	r.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
-		if stats := r.journal.Stats(); stats.Cursors["export-traces"] == stats.End {
-			return
-		}
-		if time.Now().After(deadline) {
-			r.t.Fatalf("the cursor is not at the end: %+v", r.journal.Stats())
-		}
-	}
-}
-
-// items is waybill_export_items_total of traces.
-func (r *rig) items(outcome string) float64 { return r.metric("items_total", "outcome", outcome) }
-
-func (r *rig) metric(name string, labels ...string) float64 {
-	r.t.Helper()
-	families, err := r.reg.Gather()
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	for _, family := range families {
-		if family.GetName() != "waybill_export_"+name {
-			continue
-		}
-		for _, m := range family.GetMetric() {
-			got := map[string]string{}
-			for _, l := range m.GetLabel() {
-				got[l.GetName()] = l.GetValue()
-			}
-			if got["signal"] == "traces" && (len(labels) == 0 || got[labels[0]] == labels[1]) {
-				return m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
-			}
-		}
-	}
-	r.t.Fatalf("no metric %s %v", name, labels)
-	return 0
-}
-
-type logBuffer struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
+// protocols has a backend for each.
+var protocols = map[Protocol]func(testing.TB) *exporttest.Backend{
+	HTTP: exporttest.New,
+	GRPC: func(t testing.TB) *exporttest.Backend { return exporttest.NewGRPC(t) },
 }
 
 func TestForward(t *testing.T) {
-	for _, compression := range []Compression{Gzip, Zstd, NoCompression} {
-		t.Run(string(compression), func(t *testing.T) {
-			r := newRig(t)
-			r.cfg.Traces[0].Compression = compression
-			r.cfg.Traces[0].Headers = map[string]Secret{"authorization": "Bearer x", "X-Scope-OrgID": "shop"}
-			r.append("a", "b")
-			r.appendRaw(journal.Logs, 1, []byte("no traces"))
-			r.append("c")
-			r.start()
-			r.waitFor("a", "b", "c")
-			r.appendRaw(journal.Metrics, 1, []byte("no traces"))
-			r.append("d")
-			r.waitFor("a", "b", "c", "d")
-			r.waitCommitted()
-
-			requests := r.backend.Taken("")
-			if len(requests) != 2 || requests[0].Path != "/v1/traces" {
-				t.Fatalf("%d requests, the first to %s; want records that wait to go as one", len(requests), requests[0].Path)
-			}
-			for name, want := range map[string]string{
-				"Content-Type": "application/x-protobuf", "Authorization": "Bearer x", "X-Scope-Orgid": "shop", "User-Agent": "waybill-collector",
-			} {
-				if got := requests[0].Header.Get(name); got != want {
-					t.Errorf("%s: %q, want %q", name, got, want)
+	for protocol, newBackend := range protocols {
+		for _, compression := range []Compression{Gzip, Zstd, NoCompression} {
+			t.Run(string(protocol)+" "+string(compression), func(t *testing.T) {
+				r := newRigWith(t, protocol, newBackend(t))
+				r.cfg.Traces[0].Compression = compression
+				r.forward()
+				content, encoding, agent := "application/x-protobuf", "Content-Encoding", "waybill-collector"
+				if protocol == GRPC {
+					content, encoding, agent = "application/grpc+proto", "Grpc-Encoding", "waybill-collector grpc-go/"+grpc.Version
 				}
-			}
-			if got := requests[0].Header.Get("Content-Encoding"); got != string(compression) && (got != "" || compression != NoCompression) {
-				t.Errorf("Content-Encoding: %q", requests[0].Header.Get("Content-Encoding"))
-			}
-			if got := r.items("sent"); got != 4 {
-				t.Errorf("%v items sent, want 4", got)
-			}
-			if problems, err := testutil.GatherAndLint(r.reg); err != nil || len(problems) > 0 {
-				t.Errorf("metrics: %v, %v", problems, err)
-			}
-		})
+				requests := r.backend.Taken("")
+				for name, want := range map[string]string{
+					"Content-Type": content, "Authorization": "Bearer x", "X-Scope-Orgid": "shop", "User-Agent": agent,
+				} {
+					if got := requests[0].Header.Get(name); got != want {
+						t.Errorf("%s: %q, want %q", name, got, want)
+					}
+				}
+				if got := requests[0].Header.Get(encoding); got != string(compression) && (got != "" || compression != NoCompression) {
+					t.Errorf("%s: %q", encoding, got)
+				}
+			})
+		}
+	}
+}
+
+// forward has records wait, and others come while it runs.
+func (r *rig) forward() {
+	r.t.Helper()
+	r.cfg.Traces[0].Headers = map[string]Secret{"authorization": "Bearer x", "X-Scope-OrgID": "shop"}
+	long := strings.Repeat("x", 10_000) // So that buffers are pooled.
+	r.append("a", "b")
+	r.appendRaw(journal.Logs, 1, []byte("no traces"))
+	r.append(long)
+	r.start()
+	r.waitFor("a", "b", long)
+	r.appendRaw(journal.Metrics, 1, []byte("no traces"))
+	r.append("d")
+	r.waitFor("a", "b", long, "d")
+	r.waitCommitted()
+	requests := r.backend.Taken("")
+	if len(requests) != 2 || requests[0].Path != "/v1/traces" {
+		r.t.Fatalf("%d requests, the first to %s; want records that wait to go as one", len(requests), requests[0].Path)
+	}
+	if got := r.items("sent"); got != 4 {
+		r.t.Errorf("%v items sent, want 4", got)
+	}
+	if problems, err := testutil.GatherAndLint(r.reg); err != nil || len(problems) > 0 {
+		r.t.Errorf("metrics: %v, %v", problems, err)
 	}
 }
 
@@ -265,11 +142,7 @@ func TestRetriesWhenNobodyListens(t *testing.T) {
 	r.cfg.Traces[0].Endpoint = gone
 	r.append("a")
 	r.start()
-	for deadline := time.Now().Add(30 * time.Second); r.metric("retries_total") < 3; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("no retries")
-		}
-	}
+	r.eventually("there are retries", func() bool { return r.metric("retries_total") >= 3 })
 	r.stop()
 	r.cfg.Traces[0].Endpoint = r.backend.URL()
 	r.start()
@@ -288,11 +161,7 @@ func TestTimeoutIsRetried(t *testing.T) {
 	})
 	r.append("a")
 	r.start()
-	for deadline := time.Now().Add(30 * time.Second); r.metric("retries_total") < 2; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("no retries")
-		}
-	}
+	r.eventually("there are retries", func() bool { return r.metric("retries_total") >= 2 })
 	once.Do(func() { close(slow) })
 	r.backend.Up()
 	r.backend.Wait(t, "the span", func() bool { return slices.Contains(r.names(), "a") })
@@ -316,9 +185,9 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 	}
 }
 
-// TestOnlyTheBadRecordIsDropped has a backend that refuses every request in
+// TestOnlyTheBadRecordIsSetAside has a backend that refuses every request in
 // which some span is bad.
-func TestOnlyTheBadRecordIsDropped(t *testing.T) {
+func TestOnlyTheBadRecordIsSetAside(t *testing.T) {
 	for _, status := range []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity, http.StatusInternalServerError} {
 		t.Run(http.StatusText(status), func(t *testing.T) {
 			r := newRig(t)
@@ -344,13 +213,13 @@ func TestOnlyTheBadRecordIsDropped(t *testing.T) {
 			r.append("last")
 			r.waitFor(append(want, "last")...)
 			r.waitCommitted()
-			if got := r.items("dropped"); got != 8 {
-				t.Errorf("%v items dropped, want 8", got)
+			if set, lost := r.items("dead_lettered"), r.items("dropped"); set != 8 || lost != 0 {
+				t.Errorf("%v items set aside and %v dropped, want 8 and 0", set, lost)
 			}
 			if got := r.items("sent"); got != 193 {
 				t.Errorf("%v items sent, want 193", got)
 			}
-			if got := strings.Count(r.log.String(), "dropped what the backend will not take"); got != 1 {
+			if got := strings.Count(r.log.String(), "set aside what the backend will not take"); got != 1 {
 				t.Errorf("logged %d times:\n%s", got, r.log)
 			}
 			if !strings.Contains(r.log.String(), "I want none of it") {
@@ -394,14 +263,7 @@ func TestASlowBackendDelaysNobodyElse(t *testing.T) {
 		r.append("a")
 		r.appendRaw(journal.Logs, 1, nil)
 	}
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
-		if stats := r.journal.Stats(); stats.Cursors["export-logs"] == stats.End {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("logs did not get past traces")
-		}
-	}
+	r.waitCursor("export-logs")
 	if got := r.journal.Stats().Cursors["export-traces"]; got != 0 {
 		t.Errorf("the cursor of what was not delivered is at %d", got)
 	}

@@ -1,9 +1,11 @@
-// Package exporttest has a backend for tests: it takes OTLP over HTTP,
+// Package exporttest has a backend for tests: it takes OTLP over HTTP or gRPC,
 // remembers what it took, and fails the way it is told to.
 package exporttest
 
 import (
+	"crypto/tls"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -16,6 +18,8 @@ import (
 	colmetricspb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -32,6 +36,8 @@ type Answer struct {
 	Status int // zero means 200
 	Header map[string]string
 	Body   []byte
+	// GRPC is the status over gRPC, in place of Status and Header; nil is OK.
+	GRPC *status.Status
 	// Hang up instead of answering.
 	HangUp bool
 }
@@ -39,7 +45,7 @@ type Answer struct {
 // Backend records the requests that it answered with success. It is safe for
 // concurrent use.
 type Backend struct {
-	server *httptest.Server
+	url string
 
 	mu      sync.Mutex
 	decide  func(Request) Answer
@@ -50,14 +56,33 @@ type Backend struct {
 
 // New starts a backend that takes everything; it ends with the test.
 func New(t testing.TB) *Backend {
-	b := &Backend{decide: func(Request) Answer { return Answer{} }, changed: make(chan struct{})}
-	b.server = httptest.NewServer(b)
-	t.Cleanup(b.server.Close)
+	t.Helper()
+	b := newBackend()
+	server := httptest.NewServer(b)
+	t.Cleanup(server.Close)
+	b.url = server.URL
 	return b
 }
 
-// URL is the endpoint to configure.
-func (b *Backend) URL() string { return b.server.URL }
+// NewTLS is New over TLS, with HTTP/2 for those who want it.
+func NewTLS(t testing.TB, cfg *tls.Config) *Backend {
+	t.Helper()
+	b := newBackend()
+	server := httptest.NewUnstartedServer(b)
+	server.TLS, server.EnableHTTP2 = cfg, true
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // Handshakes are meant to fail.
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	b.url = server.URL
+	return b
+}
+
+func newBackend() *Backend {
+	return &Backend{decide: func(Request) Answer { return Answer{} }, changed: make(chan struct{})}
+}
+
+// URL is the endpoint to configure; over gRPC it is host:port.
+func (b *Backend) URL() string { return b.url }
 
 // Decide changes how requests are answered from now on. decide is not called
 // concurrently.
@@ -118,7 +143,7 @@ func (b *Backend) answer(r Request) Answer {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	a := b.decide(r)
-	if a.HangUp || a.Status >= 300 {
+	if a.HangUp || a.Status >= 300 || a.GRPC.Code() != codes.OK {
 		b.refused++
 	} else {
 		b.taken = append(b.taken, r)
