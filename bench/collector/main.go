@@ -1,0 +1,101 @@
+// Command collector measures our collector beside the OpenTelemetry Collector
+// and a proxy that only copies bytes, each as a process of its own between the
+// same load and the same backend on this machine. It runs on Linux.
+//
+// The modes:
+//
+//	compare  CPU time, memory, throughput, loss and duplicates, by turns
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	log.SetFlags(0)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := command(ctx, os.Args[1:])
+	stop()
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		log.Fatal(err)
+	}
+}
+
+// options are the command line.
+type options struct {
+	mode     string
+	subjects string
+	rounds   int
+	each     time.Duration
+	rate     float64
+	dir      string
+	mib      int64
+}
+
+func command(ctx context.Context, args []string) error {
+	var o options
+	flags := flag.NewFlagSet("collector", flag.ContinueOnError)
+	flags.StringVar(&o.mode, "mode", "compare", "compare")
+	flags.StringVar(&o.subjects, "subjects", "pass-through,waybill,waybill-red,otelcol-memory,otelcol-synced,otelcol-first",
+		"who is measured; otelcol-queue is another one")
+	flags.IntVar(&o.rounds, "rounds", 5, "rounds, in each of which each subject has its turn")
+	flags.DurationVar(&o.each, "each", 4*time.Second, "time for which the load lasts each time")
+	flags.Float64Var(&o.rate, "rate", 50_000, "spans a second of the paced load")
+	flags.StringVar(&o.dir, "dir", "", "folder for what subjects keep on disk; empty is the system's for temporary files")
+	flags.Int64Var(&o.mib, "mib", 4096, "what our journal may occupy, in MiB")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "waybill-bench-")
+	if err != nil {
+		return err
+	}
+	return errors.Join(o.run(ctx, dir), os.RemoveAll(dir))
+}
+
+// run has dir for the binaries, and for all that -dir does not name.
+func (o options) run(ctx context.Context, dir string) error {
+	chosen, err := choose(o.subjects)
+	if err != nil {
+		return err
+	}
+	b := &bench{dir: o.dir, bytes: o.mib << 20}
+	if b.dir == "" {
+		b.dir = dir
+	}
+	if b.binaries, err = build(ctx, dir); err != nil {
+		return err
+	}
+	if b.templates, err = newTemplates(ctx, 4); err != nil {
+		return err
+	}
+	if o.mode != "compare" {
+		return fmt.Errorf("mode %q is none", o.mode)
+	}
+	c := comparison{subjects: chosen, rates: []float64{0, o.rate}, rounds: o.rounds, each: o.each}
+	return c.run(ctx, b, os.Stdout, os.Stderr)
+}
+
+// choose finds subjects by their names.
+func choose(names string) ([]subject, error) {
+	var chosen []subject
+	all := subjects()
+	for name := range strings.SplitSeq(names, ",") {
+		i := slices.IndexFunc(all, func(s subject) bool { return s.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("no subject has the name %q", name)
+		}
+		chosen = append(chosen, all[i])
+	}
+	return chosen, nil
+}
