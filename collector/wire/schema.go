@@ -127,7 +127,11 @@ func of(name string) *message { return &message{name: name} }
 func request(signal string, resource, scope, item *message, count bool) *message {
 	scoped := of("Scope"+signal).nest(1, scope).nest(2, item).text(3)
 	scoped.rules[2].item = count
-	return of("Export"+signal+"Request").
+	service := signal
+	if signal == "Spans" {
+		service = "Trace"
+	}
+	return of("Export"+service+"ServiceRequest").
 		nest(1, of("Resource"+signal).nest(1, resource).nest(2, scoped).text(3))
 }
 
