@@ -40,6 +40,8 @@ func lay(to io.Writer, records []journal.Record) error {
 // fill loads a free body, compressed where there is a compressor.
 func (b *body) fill(records []journal.Record, zip compressor) error {
 	if zip == nil {
+		_, size := weigh(records)
+		b.data.Grow(int(size))
 		return lay(&b.data, records)
 	}
 	zip.Reset(&b.data)

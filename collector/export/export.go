@@ -66,13 +66,14 @@ func (e *Exporters) Reload(cfg Config) error {
 	if err != nil {
 		return err
 	}
+	gone := e.without(tasks)
 	errs := []error{e.halt(context.Background(), func(name string) bool {
 		_, stays := tasks[name]
-		if !stays {
-			e.meters.forget(e.forwarders[name].task)
-		}
 		return !stays || fresh[name] != nil
 	})}
+	for _, t := range gone {
+		e.meters.forget(t)
+	}
 	for name, f := range fresh {
 		reader := readers[name]
 		if reader == nil { // It was the predecessor's until now.
@@ -100,6 +101,17 @@ func (c Config) tasks() map[string]task {
 		}
 	}
 	return tasks
+}
+
+// without are the tasks that are done now and no longer to be.
+func (e *Exporters) without(tasks map[string]task) []task {
+	var gone []task
+	for name, f := range e.forwarders {
+		if _, stays := tasks[name]; !stays {
+			gone = append(gone, f.task)
+		}
+	}
+	return gone
 }
 
 // prepare makes what may fail before anything is stopped: forwarders for the
