@@ -96,8 +96,16 @@ func (e *Edits) nested(f field, m *message, depth int) (delta int, remove bool, 
 
 // value goes through an AnyValue.
 func (e *Edits) value(f field, depth int) (delta int, remove bool, err error) {
-	if !isPlain(e.src[f.content:f.end]) {
+	v, plain := plainValue(e.src[f.content:f.end])
+	return e.valueOf(f, v, plain, depth)
+}
+
+func (e *Edits) valueOf(f field, v Value, plain bool, depth int) (delta int, remove bool, err error) {
+	switch {
+	case !plain:
 		return e.rebuildValue(f, depth)
+	case v.kind == Empty, v.kind == Bool, v.kind == Int, v.kind == Double:
+		return 0, false, nil
 	}
 	return e.nested(f, schema.anyValue, depth)
 }
@@ -125,8 +133,9 @@ func (e *Edits) entry(f field, depth int) (int, error) {
 	if kv.keys > 1 || kv.values > 1 {
 		return e.rebuildEntry(f, depth)
 	}
+	v, plain := plainValue(e.src[kv.value.content:kv.value.end])
 	from := len(e.added)
-	out, decision := e.editor.Entry(e.added, kv.key, parseValue(e.src[kv.value.content:kv.value.end]))
+	out, decision := e.editor.Entry(e.added, kv.key, v)
 	switch {
 	case decision == Remove:
 		return e.cut(f), nil
@@ -140,7 +149,7 @@ func (e *Edits) entry(f field, depth int) (int, error) {
 	}
 	at := e.open(f)
 	e.keys = append(e.keys, kv.key)
-	delta, remove, err := e.value(kv.value, depth+1)
+	delta, remove, err := e.valueOf(kv.value, v, plain, depth+1)
 	e.keys = e.keys[:len(e.keys)-1]
 	switch {
 	case remove:

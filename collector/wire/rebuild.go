@@ -6,15 +6,20 @@ import "google.golang.org/protobuf/encoding/protowire"
 // occurs more than once. It is put in the form with one of each, which is then
 // gone through instead.
 
-// isPlain says whether an AnyValue has at most one value.
-func isPlain(raw []byte) bool {
+// plainValue is what an AnyValue means, and whether it has no more than the one
+// value.
+func plainValue(raw []byte) (Value, bool) {
+	s := scanner{buf: raw}
+	if s.next() && s.pos == len(raw) && s.typ == protowire.BytesType && s.num == protowire.Number(String) {
+		return Value{kind: String, data: s.data}, true // Most are texts, and nothing else.
+	}
 	values := 0
-	for s := (scanner{buf: raw}); s.next(); {
+	for s = (scanner{buf: raw}); s.next(); {
 		if s.isValue() {
 			values++
 		}
 	}
-	return values <= 1
+	return parseValue(raw), values <= 1
 }
 
 // isValue says whether the field is one of AnyValue's oneof.
@@ -31,9 +36,9 @@ func (s *scanner) isValue() bool {
 	}
 }
 
-// plainValue writes an AnyValue with the value that counts, and with the fields
-// that are unknown.
-func plainValue(raw []byte) []byte {
+// oneValue writes an AnyValue with the value that counts, and with the fields
+// that are unknown. The numbers of kinds are those of the fields.
+func oneValue(raw []byte) []byte {
 	var out []byte
 	for s := (scanner{buf: raw}); s.next(); {
 		if !s.isValue() {
@@ -83,7 +88,7 @@ func (e *Edits) build(num protowire.Number, content []byte) field {
 
 func (e *Edits) rebuildValue(f field, depth int) (delta int, remove bool, err error) {
 	return e.rebuild(f.start, f.end, func(in *Edits) (remove bool, err error) {
-		_, remove, err = in.value(in.build(f.num, plainValue(e.src[f.content:f.end])), depth)
+		_, remove, err = in.value(in.build(f.num, oneValue(e.src[f.content:f.end])), depth)
 		return remove, err
 	})
 }
@@ -103,7 +108,7 @@ func (e *Edits) rebuildEntry(f field, depth int) (int, error) {
 	}
 	content = appendField(content, 1, key)
 	if valued {
-		content = appendField(content, 2, plainValue(value))
+		content = appendField(content, 2, oneValue(value))
 	}
 	delta, _, err := e.rebuild(f.start, f.end, func(in *Edits) (bool, error) {
 		_, err := in.entry(in.build(f.num, content), depth)
@@ -129,7 +134,7 @@ func (e *Edits) rebuildMessage(start, end int, m *message, depth int) (delta int
 		return 0, false, malformed(m.name, "not a protobuf message")
 	}
 	return e.rebuild(start, end, func(in *Edits) (remove bool, err error) {
-		in.src = appendField(content, num, plainValue(value))
+		in.src = appendField(content, num, oneValue(value))
 		_, remove, err = in.message(0, len(in.src), m, depth)
 		return remove, err
 	})

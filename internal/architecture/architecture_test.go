@@ -74,6 +74,7 @@ func TestImportDirections(t *testing.T) {
 		{"collector/journal", []string{"collector/journal"}},
 		{"collector/wire", []string{"collector/wire"}},
 		{"collector/receive", []string{"collector/receive", "collector/journal", "collector/wire"}},
+		{"collector/redact", []string{"collector/redact", "collector/journal", "collector/wire"}},
 		{"collector/derive", []string{"collector/derive", "collector/journal", "collector/wire"}},
 		{"collector/export", []string{"collector/export", "collector/journal", "collector/wire"}},
 		{"collector/admin", []string{"collector/admin", "collector/journal"}},
