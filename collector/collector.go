@@ -110,15 +110,15 @@ func (c *Collector) forgetUnused(cfg Config, logger *slog.Logger) error {
 }
 
 func (c *Collector) sources(own prometheus.Gatherer) admin.Sources {
+	var listeners []admin.Listener
+	for _, l := range c.receivers.Listeners() {
+		listeners = append(listeners, admin.Listener{Name: l.Name, Addr: l.Addr})
+	}
 	return admin.Sources{
 		Journal:     c.journal,
 		Metrics:     own,
 		LastRefusal: c.gate.lastRefusal,
-		Listeners: []admin.Listener{
-			{Name: "OTLP over gRPC", Addr: c.OTLPGRPC()},
-			{Name: "OTLP over HTTP", Addr: c.OTLPHTTP()},
-			{Name: "derived metrics", Addr: c.Scrape()},
-		},
+		Listeners:   append(listeners, admin.Listener{Name: "derived metrics", Addr: c.Scrape()}),
 	}
 }
 

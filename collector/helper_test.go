@@ -28,6 +28,7 @@ import (
 // testConfig listens on free ports of the loopback address.
 func testConfig(dir string) Config {
 	cfg := DefaultConfig()
+	cfg.Receive = cfg.Receive.OTLPOnly()
 	cfg.Receive.OTLP.GRPC.Address = "127.0.0.1:0"
 	cfg.Receive.OTLP.HTTP.Address = "127.0.0.1:0"
 	cfg.Journal.Dir = dir

@@ -32,12 +32,17 @@ func TestMain(m *testing.M) {
 
 func noEnv(string) (string, bool) { return "", false }
 
+// receivers has OTLP's listeners on free ports, and no others, in one line.
+const receivers = "receive: {otlp: {grpc: {address: '127.0.0.1:0'}, http: {address: '127.0.0.1:0'}}, " +
+	"jaeger: {thrift_compact: {address: 'off'}, thrift_binary: {address: 'off'}, thrift_http: {address: 'off'}, " +
+	"grpc: {address: 'off'}, sampling: {address: 'off'}}, zipkin: {address: 'off'}}\n"
+
 // config writes a configuration on free ports, with more lines after it.
 func config(t *testing.T, more string) string {
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "collector.yaml")
-	text := "receive: {otlp: {grpc: {address: '127.0.0.1:0'}, http: {address: '127.0.0.1:0'}}}\n" +
+	text := receivers +
 		"derive: {address: '127.0.0.1:0'}\nadmin: {address: '127.0.0.1:0'}\n" +
 		"journal: {dir: '" + filepath.Join(dir, "journal") + "'}\n" + more
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

@@ -19,11 +19,20 @@ func (w *whole) startCollector(ctx context.Context) (endpoint string, err error)
 	if err != nil {
 		return "", err
 	}
-	standard := collector.DefaultConfig().Journal
-	if cfg.Journal.Dir == standard.Dir {
+	standard := collector.DefaultConfig()
+	// The shop speaks OTLP, and shares the machine with whatever else listens
+	// there: other protocols are taken where the file says so.
+	quiet := cfg.Receive.OTLPOnly()
+	if cfg.Receive.Jaeger == standard.Receive.Jaeger {
+		cfg.Receive.Jaeger = quiet.Jaeger
+	}
+	if cfg.Receive.Zipkin == standard.Receive.Zipkin {
+		cfg.Receive.Zipkin = quiet.Zipkin
+	}
+	if cfg.Journal.Dir == standard.Journal.Dir {
 		cfg.Journal.Dir = filepath.Join(w.data, "journal")
 	}
-	if cfg.Journal.MaxBytes == standard.MaxBytes {
+	if cfg.Journal.MaxBytes == standard.Journal.MaxBytes {
 		cfg.Journal.MaxBytes = journalBytes
 	}
 	cfg.Journal.Retain = true // The viewer has no cursor that would hold it back.

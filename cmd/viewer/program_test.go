@@ -23,12 +23,19 @@ import (
 
 const patience = 30 * time.Second
 
-// anyPort has every listener on a free port.
+// anyPort has every listener on a free port, or off.
 const anyPort = `
 receive:
   otlp:
     grpc: {address: "127.0.0.1:0"}
     http: {address: "127.0.0.1:0"}
+  jaeger:
+    thrift_compact: {address: "off"}
+    thrift_binary: {address: "off"}
+    thrift_http: {address: "off"}
+    grpc: {address: "off"}
+    sampling: {address: "off"}
+  zipkin: {address: "off"}
 derive: {address: "127.0.0.1:0"}
 admin: {address: "127.0.0.1:0"}
 viewer: {address: "127.0.0.1:0", max_traces: 1000}

@@ -16,6 +16,12 @@ const minRequestBytes = 1 << 10
 type Config struct {
 	// OTLP has the listeners of the OpenTelemetry protocol.
 	OTLP OTLPConfig `yaml:"otlp"`
+	// Jaeger has those of Jaeger's retired clients and agents.
+	Jaeger JaegerConfig `yaml:"jaeger"`
+	// Zipkin is the listener for spans in Zipkin's second format.
+	Zipkin ListenerConfig `yaml:"zipkin"`
+	// Loki is the listener for Loki's push API.
+	Loki ListenerConfig `yaml:"loki"`
 	// MaxRequestBytes bounds one export request after decompression, in bytes.
 	// A larger one is refused for good.
 	MaxRequestBytes int64 `yaml:"max_request_bytes"`
@@ -31,6 +37,27 @@ type OTLPConfig struct {
 	HTTP ListenerConfig `yaml:"http"`
 }
 
+// JaegerConfig has one listener for each of the ways that Jaeger's clients send.
+type JaegerConfig struct {
+	// ThriftCompact and ThriftBinary take datagrams, as Jaeger's agent did.
+	ThriftCompact ListenerConfig `yaml:"thrift_compact"`
+	ThriftBinary  ListenerConfig `yaml:"thrift_binary"`
+	// ThriftHTTP and GRPC take requests, as Jaeger's collector does.
+	ThriftHTTP ListenerConfig `yaml:"thrift_http"`
+	GRPC       ListenerConfig `yaml:"grpc"`
+	// Sampling answers clients that ask how much to send.
+	Sampling SamplingConfig `yaml:"sampling"`
+}
+
+// SamplingConfig is what Jaeger's clients are told, all of them the same.
+type SamplingConfig struct {
+	// Address is the host and port to listen on, as in ListenerConfig.
+	Address string `yaml:"address"`
+	// Probability is the share of traces that a client shall sample, 0 to 1. It
+	// is told at the address of ThriftHTTP too.
+	Probability float64 `yaml:"probability"`
+}
+
 // ListenerConfig says where one listener binds.
 type ListenerConfig struct {
 	// Address is the host and port to listen on; port 0 takes a free one, and
@@ -38,26 +65,61 @@ type ListenerConfig struct {
 	Address string `yaml:"address"`
 }
 
-// DefaultConfig listens on OTLP's own ports, on the loopback address.
+// DefaultConfig listens on the ports of each protocol, on the loopback address.
+// Loki's is off: its port belongs to Loki, which may run on the same machine,
+// and another port would be one that no client knows.
 func DefaultConfig() Config {
 	return Config{
 		OTLP: OTLPConfig{
 			GRPC: ListenerConfig{Address: "127.0.0.1:4317"},
 			HTTP: ListenerConfig{Address: "127.0.0.1:4318"},
 		},
+		Jaeger: JaegerConfig{
+			ThriftCompact: ListenerConfig{Address: "127.0.0.1:6831"},
+			ThriftBinary:  ListenerConfig{Address: "127.0.0.1:6832"},
+			ThriftHTTP:    ListenerConfig{Address: "127.0.0.1:14268"},
+			GRPC:          ListenerConfig{Address: "127.0.0.1:14250"},
+			Sampling:      SamplingConfig{Address: "127.0.0.1:5778", Probability: 1},
+		},
+		Zipkin:           ListenerConfig{Address: "127.0.0.1:9411"},
+		Loki:             ListenerConfig{Address: Off},
 		MaxRequestBytes:  64 << 20,
 		MaxInflightBytes: 256 << 20,
 	}
 }
 
+// OTLPOnly is the configuration with every listener off that is not OTLP's.
+func (c Config) OTLPOnly() Config {
+	off := ListenerConfig{Address: Off}
+	c.Jaeger.ThriftCompact, c.Jaeger.ThriftBinary, c.Jaeger.ThriftHTTP, c.Jaeger.GRPC = off, off, off, off
+	c.Jaeger.Sampling.Address = Off
+	c.Zipkin, c.Loki = off, off
+	return c
+}
+
 // Validate reports all that is wrong with the configuration, by its keys.
 func (c Config) Validate() error {
 	var errs []error
-	if err := c.OTLP.GRPC.validate(); err != nil {
-		errs = append(errs, fmt.Errorf("otlp.grpc.address: %w", err))
+	for _, l := range []struct {
+		key    string
+		config ListenerConfig
+	}{
+		{"otlp.grpc", c.OTLP.GRPC},
+		{"otlp.http", c.OTLP.HTTP},
+		{"jaeger.thrift_compact", c.Jaeger.ThriftCompact},
+		{"jaeger.thrift_binary", c.Jaeger.ThriftBinary},
+		{"jaeger.thrift_http", c.Jaeger.ThriftHTTP},
+		{"jaeger.grpc", c.Jaeger.GRPC},
+		{"jaeger.sampling", c.Jaeger.Sampling.listener()},
+		{"zipkin", c.Zipkin},
+		{"loki", c.Loki},
+	} {
+		if err := l.config.validate(); err != nil {
+			errs = append(errs, fmt.Errorf("%s.address: %w", l.key, err))
+		}
 	}
-	if err := c.OTLP.HTTP.validate(); err != nil {
-		errs = append(errs, fmt.Errorf("otlp.http.address: %w", err))
+	if p := c.Jaeger.Sampling.Probability; !(p >= 0 && p <= 1) {
+		errs = append(errs, fmt.Errorf("jaeger.sampling.probability: %v is not between 0 and 1", p))
 	}
 	if c.MaxRequestBytes < minRequestBytes {
 		errs = append(errs, fmt.Errorf("max_request_bytes: %d is less than %d", c.MaxRequestBytes, minRequestBytes))
@@ -67,6 +129,8 @@ func (c Config) Validate() error {
 	}
 	return errors.Join(errs...)
 }
+
+func (c SamplingConfig) listener() ListenerConfig { return ListenerConfig{Address: c.Address} }
 
 func (c ListenerConfig) validate() error {
 	if c.Address == Off {

@@ -175,7 +175,7 @@ func FuzzGRPC(f *testing.F) {
 	cfg := testConfig()
 	cfg.MaxRequestBytes, cfg.MaxInflightBytes = 64<<10, 1<<20
 	w := &witness{}
-	h := &grpcHandler{testIntake(f, cfg, w)}
+	h := newOTLPGRPC(testIntake(f, cfg, w))
 	f.Fuzz(func(t *testing.T, timeout string, encoding uint8, body []byte) {
 		w.payload, w.items, w.signal = nil, 0, 0
 		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, traceMethod, bytes.NewReader(body))

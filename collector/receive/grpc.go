@@ -19,12 +19,31 @@ import (
 // frameHeader is what precedes each message: a flag and a length.
 const frameHeader = 5
 
-// grpcHandler answers OTLP over gRPC on net/http's HTTP/2, after "gRPC over
-// HTTP2" of the gRPC project. The three methods take one message and give one,
-// so little of gRPC is needed, and doing that much here is what makes admission
+// grpcHandler answers calls of gRPC on net/http's HTTP/2, after "gRPC over
+// HTTP2" of the gRPC project. The methods take one message and give one, so
+// little of gRPC is needed, and doing that much here is what makes admission
 // exact: grpc-go hands a message out when all of it is in memory, whereas here
 // its length is known, and charged, before a byte of it is read.
-type grpcHandler struct{ intake *intake }
+type grpcHandler struct {
+	intake  *intake
+	via     transport
+	methods map[string]method // by path
+}
+
+// method is a unary method whose request is telemetry.
+type method struct {
+	signal    journal.Signal
+	translate translator // nil for OTLP
+}
+
+// newOTLPGRPC has the three methods of OTLP.
+func newOTLPGRPC(in *intake) *grpcHandler {
+	return &grpcHandler{intake: in, via: overGRPC, methods: map[string]method{
+		"/opentelemetry.proto.collector.trace.v1.TraceService/Export":     {signal: journal.Traces},
+		"/opentelemetry.proto.collector.metrics.v1.MetricsService/Export": {signal: journal.Metrics},
+		"/opentelemetry.proto.collector.logs.v1.LogsService/Export":       {signal: journal.Logs},
+	}}
+}
 
 // ServeHTTP implements http.Handler.
 func (h *grpcHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -32,27 +51,30 @@ func (h *grpcHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !isGRPC(r) {
 		w.Header().Set("Accept", "application/grpc")
 		w.WriteHeader(http.StatusUnsupportedMediaType)
-		h.intake.meters.answered(0, overGRPC, outcomeUnsupported, began)
+		h.intake.meters.answered(0, h.via, outcomeUnsupported, began)
 		return
 	}
 	w.Header().Set("Content-Type", "application/grpc")
 	w.Header().Set("Grpc-Accept-Encoding", "gzip,zstd")
-	signal := signalOfMethod(r.URL.Path)
-	done, err := h.accept(r, signal)
+	called := h.methods[r.URL.Path]
+	done, err := h.accept(r, called)
 	if err != nil {
 		refused := refusalOf(err)
-		h.intake.meters.answered(signal, overGRPC, refused.outcome, began)
+		h.intake.meters.answered(called.signal, h.via, refused.outcome, began)
 		refuseCall(w, refused)
 		return
 	}
-	h.intake.meters.answered(signal, overGRPC, done.outcome(), began)
+	h.intake.meters.answered(called.signal, h.via, done.outcome(), began)
+	if called.translate != nil {
+		done = receipt{} // only OTLP's response says what was rejected
+	}
 	answerCall(w, done)
 }
 
 // accept reads the head of the call and of its message, and hands the message
 // to the intake.
-func (h *grpcHandler) accept(r *http.Request, signal journal.Signal) (receipt, error) {
-	if signal == 0 {
+func (h *grpcHandler) accept(r *http.Request, called method) (receipt, error) {
+	if called.signal == 0 {
 		return receipt{}, unsupported(http.StatusOK, "no such method: "+clip(r.URL.Path))
 	}
 	ctx, cancel, err := withCallTimeout(r.Context(), r.Header.Get("Grpc-Timeout"))
@@ -68,7 +90,7 @@ func (h *grpcHandler) accept(r *http.Request, signal journal.Signal) (receipt, e
 	if _, err := io.ReadFull(r.Body, header[:]); err != nil {
 		return receipt{}, badCall(err, "the call has no message")
 	}
-	req := request{signal: signal, length: int64(binary.BigEndian.Uint32(header[1:]))}
+	req := request{signal: called.signal, translate: called.translate, length: int64(binary.BigEndian.Uint32(header[1:]))}
 	switch {
 	case header[0] > 1:
 		return receipt{}, protocolError("the message has an unknown flag")
@@ -122,16 +144,4 @@ func badCall(err error, message string) *refusal {
 func isGRPC(r *http.Request) bool {
 	name, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 	return r.Method == http.MethodPost && (name == "application/grpc" || name == "application/grpc+proto")
-}
-
-func signalOfMethod(path string) journal.Signal {
-	switch path {
-	case "/opentelemetry.proto.collector.trace.v1.TraceService/Export":
-		return journal.Traces
-	case "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export":
-		return journal.Metrics
-	case "/opentelemetry.proto.collector.logs.v1.LogsService/Export":
-		return journal.Logs
-	}
-	return 0
 }

@@ -28,7 +28,7 @@ const patience = 30 * time.Second
 
 // testConfig listens on free ports.
 func testConfig() Config {
-	cfg := DefaultConfig()
+	cfg := DefaultConfig().OTLPOnly()
 	cfg.OTLP.GRPC.Address = "127.0.0.1:0"
 	cfg.OTLP.HTTP.Address = "127.0.0.1:0"
 	return cfg

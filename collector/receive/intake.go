@@ -14,7 +14,7 @@ import (
 	"github.com/waybill-dev/waybill/collector/wire"
 )
 
-// intake brings requests of both transports into the journal. It is safe for
+// intake brings requests of all transports into the journal. It is safe for
 // concurrent use.
 type intake struct {
 	journal  journal.Journal
@@ -25,6 +25,7 @@ type intake struct {
 	meters   *meters
 	logger   *slog.Logger
 	failing  atomic.Bool // the journal has refused for a reason of its own
+	panicked atomic.Bool // a translator has
 }
 
 func newIntake(cfg Config, j journal.Journal, reg prometheus.Registerer, logger *slog.Logger) (*intake, error) {
@@ -45,6 +46,8 @@ type request struct {
 	signal      journal.Signal
 	compression compression
 	json        bool
+	// translate is set for a protocol other than OTLP.
+	translate translator
 	// length is how many bytes the body has; negative when nobody knows yet.
 	length int64
 }
@@ -88,11 +91,15 @@ func (in *intake) accept(ctx context.Context, req request, body io.Reader) (rece
 		sent.free()
 	}
 	payload := plain.bytes()
-	if req.json {
-		var err error
-		if payload, err = in.fromJSON(&held, req.signal, payload); err != nil {
-			return receipt{}, err
-		}
+	var err error
+	switch {
+	case req.translate != nil:
+		payload, err = in.translate(&held, req.translate, payload)
+	case req.json:
+		payload, err = in.fromJSON(&held, req.signal, payload)
+	}
+	if err != nil {
+		return receipt{}, err
 	}
 	return in.store(ctx, &held, req.signal, payload)
 }

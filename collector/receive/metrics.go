@@ -13,8 +13,14 @@ import (
 type transport string
 
 const (
-	overGRPC transport = "grpc"
-	overHTTP transport = "http"
+	overGRPC          transport = "grpc"
+	overHTTP          transport = "http"
+	overJaegerCompact transport = "jaeger_thrift_compact"
+	overJaegerBinary  transport = "jaeger_thrift_binary"
+	overJaegerHTTP    transport = "jaeger_thrift_http"
+	overJaegerGRPC    transport = "jaeger_grpc"
+	overZipkin        transport = "zipkin"
+	overLoki          transport = "loki"
 )
 
 // What became of an item, as the label of waybill_receive_items_total.
