@@ -27,6 +27,13 @@ receive:
   otlp:
     grpc: {address: "off"}
     http: {address: %q}
+  jaeger:
+    thrift_compact: {address: "off"}
+    thrift_binary: {address: "off"}
+    thrift_http: {address: "off"}
+    grpc: {address: "off"}
+    sampling: {address: "off"}
+  zipkin: {address: "off"}
 journal: {dir: %q}
 derive: {address: "off"}
 export:
