@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/binary"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -11,7 +12,20 @@ const maxDepth = 100
 
 // CountSpans checks all of an encoded ExportTraceServiceRequest and counts its
 // spans. Errors: ErrMalformed.
-func CountSpans(request []byte) (int, error) { return count(request, schema.traces) }
+func CountSpans(request []byte) (int, error) {
+	spans, _, err := InspectSpans(request)
+	return spans, err
+}
+
+// InspectSpans is CountSpans, and in the same pass counts those among the spans
+// for which HasIDs is false.
+func InspectSpans(request []byte) (spans, nameless int, err error) {
+	c := checker{}
+	if err := c.check(request, schema.traces, 1); err != nil {
+		return 0, 0, err
+	}
+	return c.items, c.nameless, nil
+}
 
 // CountPoints checks all of an encoded ExportMetricsServiceRequest and counts
 // the data points of all its metrics. Errors: ErrMalformed.
@@ -30,51 +44,185 @@ func count(request []byte, m *message) (int, error) {
 }
 
 // checker walks all of a request and counts the items in it.
-type checker struct{ items int }
+type checker struct {
+	items, nameless int
 
+	// Which ids the item under way has had; only spans have rules for that.
+	traceID, spanID bool
+}
+
+// check does without a scanner: each span that is received passes here whole,
+// and this is most of what receiving it costs.
 func (c *checker) check(buf []byte, m *message, depth int) error {
 	if depth > maxDepth {
 		return malformed(m.name, "nested too deeply")
 	}
-	s := scanner{buf: buf}
-	for s.next() {
-		if s.typ != protowire.BytesType || int(s.num) >= len(m.rules) {
-			continue
-		}
-		r := &m.rules[s.num]
-		switch r.kind {
-		case anything:
-		case text:
-			if !utf8.Valid(s.data) {
-				return malformed(m.name, "text that is not UTF-8")
+	for pos := 0; pos < len(buf); {
+		if r, data := short(buf[pos:], m); r != nil {
+			pos += 2 + len(data)
+			if r.kind == anything || r.kind == pair && plain(data) {
+				continue
 			}
-		case nested:
-			if r.item {
-				c.items++
-			}
-			if err := c.check(s.data, r.message, depth+1); err != nil {
+			if err := c.obey(r, data, m, depth); err != nil {
 				return err
 			}
-		case packedFixed64:
-			if len(s.data)%8 != 0 {
-				return malformed(m.name, "packed numbers end in the middle of one")
+			continue
+		}
+		tag, n := varint(buf[pos:])
+		if num := tag >> 3; n <= 0 || num < uint64(protowire.MinValidNumber) || num > uint64(protowire.MaxValidNumber) {
+			return broken(m)
+		}
+		pos += n
+		if tag&7 != uint64(protowire.BytesType) {
+			n := scalar(tag, buf[pos:])
+			if n < 0 {
+				return broken(m)
 			}
-		case packedVarint:
-			if !varints(s.data) {
-				return malformed(m.name, "packed numbers that are no varints")
+			pos += n
+			continue
+		}
+		size, n := varint(buf[pos:])
+		if n <= 0 || size > uint64(len(buf)-pos-n) {
+			return broken(m)
+		}
+		pos += n
+		data := buf[pos : pos+int(size)]
+		pos += int(size)
+		if num := tag >> 3; num < uint64(len(m.rules)) && m.rules[num].kind != anything {
+			if err := c.obey(&m.rules[num], data, m, depth); err != nil {
+				return err
 			}
 		}
-	}
-	if s.broken {
-		return malformed(m.name, "not a protobuf message")
 	}
 	return nil
 }
 
-func varints(data []byte) bool {
-	s := scanner{buf: data}
-	for s.pos < len(data) && !s.broken {
-		s.varint()
+// short finds the rule and the content of the field at the beginning of b when
+// it is length-delimited and number and length take a byte each.
+func short(b []byte, m *message) (*rule, []byte) {
+	if len(b) < 2 || b[0]&0x87 != 2 || b[0] < 8 || b[1] >= 0x80 || int(b[1]) > len(b)-2 {
+		return nil, nil
 	}
-	return !s.broken
+	return &m.rules[b[0]>>3], b[2 : 2+int(b[1])]
+}
+
+// obey holds the content of a length-delimited field against its rule.
+func (c *checker) obey(r *rule, data []byte, m *message, depth int) error {
+	switch r.kind {
+	case pair:
+		if !plain(data) {
+			return c.check(data, r.message, depth+1)
+		}
+	case text:
+		if !utf8.Valid(data) {
+			return malformed(m.name, "text that is not UTF-8")
+		}
+	case nested:
+		if r.item {
+			return c.item(r, data, depth)
+		}
+		return c.check(data, r.message, depth+1)
+	case traceIdentity:
+		c.traceID = traceID(data) != TraceID{}
+	case spanIdentity:
+		c.spanID = spanID(data) != SpanID{}
+	case packedFixed64:
+		if len(data)%8 != 0 {
+			return malformed(m.name, "packed numbers end in the middle of one")
+		}
+	case packedVarint:
+		if !varints(data) {
+			return malformed(m.name, "packed numbers that are no varints")
+		}
+	}
+	return nil
+}
+
+func (c *checker) item(r *rule, data []byte, depth int) error {
+	c.items++
+	c.traceID, c.spanID = false, false
+	err := c.check(data, r.message, depth+1)
+	if !c.traceID || !c.spanID {
+		c.nameless++
+	}
+	return err
+}
+
+func broken(m *message) error { return malformed(m.name, "not a protobuf message") }
+
+// varint is protowire.ConsumeVarint with a short way for a single byte.
+func varint(b []byte) (uint64, int) {
+	if len(b) > 0 && b[0] < 0x80 {
+		return uint64(b[0]), 1
+	}
+	return protowire.ConsumeVarint(b)
+}
+
+// scalar is the length of the value at the beginning of b, which is not
+// length-delimited, or negative. A group can only be an unknown field; an end
+// without a start is broken, as are the two wire types that do not exist.
+func scalar(tag uint64, b []byte) int {
+	switch typ := protowire.Type(tag & 7); typ {
+	case protowire.VarintType:
+		_, n := varint(b)
+		return n
+	case protowire.Fixed64Type:
+		if len(b) >= 8 {
+			return 8
+		}
+	case protowire.Fixed32Type:
+		if len(b) >= 4 {
+			return 4
+		}
+	default:
+		return protowire.ConsumeFieldValue(protowire.Number(tag>>3), typ, b)
+	}
+	return -1
+}
+
+// plain recognises by far the most of attributes: a KeyValue of nothing but a
+// short key and a short text, both of ASCII, or a key and a number.
+//
+//	0x0a length key 0x12 length { 0x0a length text }
+//	0x0a length key 0x12 length { 0x10 or 0x18 varint }
+func plain(b []byte) bool {
+	if len(b) < 2 || b[0] != 0x0a {
+		return false
+	}
+	at := 2 + int(b[1])
+	if at+4 > len(b) || b[at] != 0x12 || int(b[at+1]) != len(b)-at-2 {
+		return false
+	}
+	switch b[at+2] {
+	case 0x0a:
+		return int(b[at+3]) == len(b)-at-4 && ascii(b)
+	case 0x10, 0x18:
+		_, n := varint(b[at+3:])
+		return n == len(b)-at-3 && ascii(b[:at+2])
+	}
+	return false
+}
+
+// ascii says that no byte has its highest bit set; a length is then one byte.
+func ascii(b []byte) bool {
+	words := uint64(0)
+	for ; len(b) >= 8; b = b[8:] {
+		words |= binary.LittleEndian.Uint64(b)
+	}
+	rest := byte(0)
+	for _, c := range b {
+		rest |= c
+	}
+	return words&0x8080808080808080 == 0 && rest < 0x80
+}
+
+func varints(data []byte) bool {
+	for len(data) > 0 {
+		_, n := varint(data)
+		if n <= 0 {
+			return false
+		}
+		data = data[n:]
+	}
+	return true
 }

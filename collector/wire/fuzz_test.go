@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"math"
 	"strings"
 	"testing"
@@ -46,29 +47,41 @@ func sameVerdict(t *testing.T, ours, theirs error) bool {
 
 func FuzzSpans(f *testing.F) {
 	seeds(f, traceRequest(spanOf(1), spanOf(2)))
+	seeds(f, traceRequest(&trace.Span{SpanId: make([]byte, 8), Attributes: []*common.KeyValue{
+		attribute("a", str("b")), attribute("ä", str("b")), attribute("a", str("ö")), attribute("n", number(-1)), attribute("", nil),
+	}}))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var want coltrace.ExportTraceServiceRequest
-		count, err := CountSpans(raw)
+		count, nameless, err := InspectSpans(raw)
 		theirs := proto.Unmarshal(raw, &want)
 		got := spansAsText(raw)
 		if !sameVerdict(t, err, theirs) {
 			return
 		}
 		var expected []string
+		expectedNameless := 0
 		for _, rs := range want.ResourceSpans {
 			for _, ss := range rs.ScopeSpans {
 				for _, span := range ss.Spans {
 					expected = append(expected, wantSpan(rs, ss, span))
+					if !valid(span.TraceId, 16) || !valid(span.SpanId, 8) {
+						expectedNameless++
+					}
 				}
 			}
 		}
-		if count != len(expected) {
-			t.Errorf("CountSpans = %d, want %d", count, len(expected))
+		if count != len(expected) || nameless != expectedNameless {
+			t.Errorf("InspectSpans = %d, %d; want %d, %d", count, nameless, len(expected), expectedNameless)
 		}
 		if diff := cmp.Diff(expected, got); diff != "" {
 			t.Errorf("spans differ (-generated +ours):\n%s", diff)
 		}
 	})
+}
+
+// valid says whether an id has that length and is not zero.
+func valid(id []byte, length int) bool {
+	return len(id) == length && len(bytes.TrimLeft(id, "\x00")) > 0
 }
 
 func FuzzLogs(f *testing.F) {

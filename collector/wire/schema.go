@@ -17,6 +17,9 @@ const (
 	anything kind = iota
 	text
 	nested
+	pair          // a KeyValue
+	traceIdentity // of the item around it
+	spanIdentity
 	packedFixed64
 	packedVarint
 )
@@ -80,7 +83,7 @@ func (m *message) points(inner *message) *message {
 }
 
 func (m *message) entries(num int, keyValue *message) *message {
-	m.rules[num] = rule{kind: nested, message: keyValue, edit: editEntry}
+	m.rules[num] = rule{kind: pair, message: keyValue, edit: editEntry}
 	return m
 }
 
@@ -136,8 +139,9 @@ func request(signal string, resource, scope, item *message, count bool) *message
 }
 
 func spanSchema(keyValue *message) *message {
-	return of("Span").text(3).names(5).
-		entries(9, keyValue).
+	m := of("Span").text(3).names(5)
+	m.rules[1].kind, m.rules[2].kind = traceIdentity, spanIdentity
+	return m.entries(9, keyValue).
 		nest(11, of("Span.Event").names(2).entries(3, keyValue)).
 		nest(13, of("Span.Link").text(3).entries(4, keyValue)).
 		nest(15, of("Status").names(2))
