@@ -5,6 +5,7 @@
 // The modes:
 //
 //	compare  CPU time, memory, throughput, loss and duplicates, by turns
+//	profile  what our collector spends its CPU time on, for go tool pprof
 package main
 
 import (
@@ -24,7 +25,12 @@ import (
 func main() {
 	log.SetFlags(0)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := command(ctx, os.Args[1:])
+	var err error
+	if args := os.Args[1:]; len(args) == 3 && args[0] == profiled {
+		err = collect(args[1], args[2])
+	} else {
+		err = command(ctx, args)
+	}
 	stop()
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		log.Fatal(err)
@@ -45,7 +51,7 @@ type options struct {
 func command(ctx context.Context, args []string) error {
 	var o options
 	flags := flag.NewFlagSet("collector", flag.ContinueOnError)
-	flags.StringVar(&o.mode, "mode", "compare", "compare")
+	flags.StringVar(&o.mode, "mode", "compare", "compare or profile")
 	flags.StringVar(&o.subjects, "subjects", "pass-through,waybill,waybill-red,otelcol-memory,otelcol-synced,otelcol-first",
 		"who is measured; otelcol-queue is another one")
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds, in each of which each subject has its turn")
@@ -79,11 +85,19 @@ func (o options) run(ctx context.Context, dir string) error {
 	if b.templates, err = newTemplates(ctx, 4); err != nil {
 		return err
 	}
-	if o.mode != "compare" {
-		return fmt.Errorf("mode %q is none", o.mode)
+	switch o.mode {
+	case "compare":
+		c := comparison{subjects: chosen, rates: []float64{0, o.rate}, rounds: o.rounds, each: o.each}
+		return c.run(ctx, b, os.Stdout, os.Stderr)
+	case "profile":
+		for _, rate := range []float64{0, o.rate} {
+			if err := b.profile(ctx, ours("waybill", "", `"off"`), rate, o.each); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
-	c := comparison{subjects: chosen, rates: []float64{0, o.rate}, rounds: o.rounds, each: o.each}
-	return c.run(ctx, b, os.Stdout, os.Stderr)
+	return fmt.Errorf("mode %q is none", o.mode)
 }
 
 // choose finds subjects by their names.

@@ -21,24 +21,28 @@ const ticksPerSecond = 100
 type process struct {
 	cmd    *exec.Cmd
 	log    bytes.Buffer
-	exited chan error
+	exited chan struct{} // closed when err is set
+	err    error
 	ready  time.Duration // from its start until it took connections
 }
 
 // startProcess runs a program and waits until it takes connections at address.
 func startProcess(ctx context.Context, address, binary string, args ...string) (*process, error) {
-	p := &process{exited: make(chan error, 1)}
+	p := &process{exited: make(chan struct{})}
 	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), binary, args...) //nolint:gosec // the program was built a moment ago
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
 	began := time.Now()
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
-	go func() { p.exited <- p.cmd.Wait() }()
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.exited)
+	}()
 	for time.Since(began) < 30*time.Second {
 		select {
-		case err := <-p.exited:
-			return nil, fmt.Errorf("%s ended: %w\n%s", binary, err, p.log.String())
+		case <-p.exited:
+			return nil, fmt.Errorf("%s ended: %w\n%s", binary, p.err, p.log.String())
 		case <-time.After(time.Millisecond):
 		}
 		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
@@ -93,9 +97,9 @@ func (p *process) stop() error {
 		return err
 	}
 	select {
-	case err := <-p.exited:
-		if err != nil {
-			return fmt.Errorf("%w\n%s", err, p.log.String())
+	case <-p.exited:
+		if p.err != nil {
+			return fmt.Errorf("%w\n%s", p.err, p.log.String())
 		}
 		return nil
 	case <-time.After(time.Minute):
@@ -108,6 +112,6 @@ func (p *process) kill() error {
 	if err := p.cmd.Process.Kill(); err != nil {
 		return err
 	}
-	_ = <-p.exited // It was killed.
+	<-p.exited
 	return nil
 }
