@@ -141,8 +141,9 @@ func TestMiddlewareLinksLittle(t *testing.T) {
 			"github.com/klauspost/compress", "github.com/nats-io/nats.go", "github.com/nats-io/nkeys", "github.com/nats-io/nuid",
 			"golang.org/x/crypto",
 		},
+		"./middleware/client": {"github.com/cenkalti/backoff/v5", "github.com/sony/gobreaker/v2"},
 	}
-	for _, root := range []string{"./middleware", "./middleware/httpmw", "./middleware/grpcmw", "./middleware/natsmw"} {
+	for _, root := range []string{"./middleware", "./middleware/httpmw", "./middleware/grpcmw", "./middleware/natsmw", "./middleware/client"} {
 		allowed := slices.Concat(base, more[root])
 		for path, p := range list(t, true, root) {
 			if p.Standard || p.Module == nil {
@@ -156,7 +157,7 @@ func TestMiddlewareLinksLittle(t *testing.T) {
 }
 
 func TestInstrumentationDoesNotLinkTheSDK(t *testing.T) {
-	for _, root := range []string{"./middleware/httpmw", "./middleware/grpcmw", "./middleware/natsmw"} {
+	for _, root := range []string{"./middleware/httpmw", "./middleware/grpcmw", "./middleware/natsmw", "./middleware/client"} {
 		for path := range list(t, true, root) {
 			if strings.HasPrefix(path, "go.opentelemetry.io/otel/sdk/") {
 				t.Errorf("%s links %s; an application chooses its SDK", root, path)

@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/waybill-dev/waybill/middleware/internal/instrument"
+	"github.com/waybill-dev/waybill/middleware/internal/neterror"
 	"github.com/waybill-dev/waybill/middleware/internal/propagator"
 	"github.com/waybill-dev/waybill/middleware/internal/semconv"
 )
@@ -139,11 +140,11 @@ func (c *call) errorType(err error) string {
 	case err != nil && errors.Is(c.caller.Err(), context.Canceled):
 		return ""
 	case err != nil:
-		return errorTypeOf(err)
+		return neterror.Type(err)
 	case c.series.status >= http.StatusBadRequest:
 		return strconv.Itoa(c.series.status)
 	case c.series.status == 0:
-		return errorOther // a round tripper that gives neither response nor error
+		return neterror.Other // a round tripper that gives neither response nor error
 	}
 	return ""
 }

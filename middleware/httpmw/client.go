@@ -128,11 +128,21 @@ func copied(header http.Header) http.Header {
 	return all
 }
 
-// resends counts the redirects that have led to a request.
+// resendsKey finds the count of a context.
+type resendsKey struct{}
+
+// WithResends is for who makes requests again: a request with this context is
+// the nth repetition, which becomes http.request.resend_count on its span. It
+// concerns NewTransport only; redirects are counted without it.
+func WithResends(ctx context.Context, n int) context.Context {
+	return context.WithValue(ctx, resendsKey{}, n)
+}
+
+// resends counts the repetitions and redirects that have led to a request.
 func resends(r *http.Request) int {
 	const enough = 100
-	n := 0
-	for response := r.Response; response != nil && n < enough; n++ {
+	n, _ := r.Context().Value(resendsKey{}).(int)
+	for response, seen := r.Response, 0; response != nil && seen < enough; n, seen = n+1, seen+1 {
 		if response.Request == nil {
 			return n + 1
 		}

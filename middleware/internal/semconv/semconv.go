@@ -141,7 +141,7 @@ func NewOrigins() Origins {
 	for _, m := range []Metric{
 		HTTPServerRequestDuration, HTTPServerActiveRequests, HTTPServerRequestBodySize, HTTPServerResponseSize,
 		HTTPClientRequestDuration, RPCServerCallDuration, RPCClientCallDuration,
-		MessagingClientDuration, MessagingProcessDuration,
+		MessagingClientDuration, MessagingProcessDuration, ClientCallDuration,
 	} {
 		o.metrics[m.Prometheus()] = m
 	}
@@ -149,6 +149,7 @@ func NewOrigins() Origins {
 		HTTPRequestMethod, HTTPResponseStatusCode, HTTPRoute, URLScheme, ServerAddress, ServerPort, ErrorType,
 		NetworkProtocolVersion, RPCSystemName, RPCMethod, RPCResponseStatusCode,
 		MessagingSystem, MessagingOperationName, MessagingDestinationName, MessagingDestinationTemplate, MessagingConsumerGroup,
+		PeerService,
 	} {
 		o.labels[Label(key)] = string(key)
 	}

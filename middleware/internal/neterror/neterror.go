@@ -1,4 +1,5 @@
-package httpmw
+// Package neterror sorts the errors of requests over a network into few kinds.
+package neterror
 
 import (
 	"context"
@@ -10,12 +11,12 @@ import (
 	"syscall"
 )
 
-// errorOther is the conventions' name for an error that has none.
-const errorOther = "_OTHER"
+// Other is the conventions' name for an error that has none.
+const Other = "_OTHER"
 
-// errorTypeOf sorts the errors of a round trip into few kinds, as error.type is
+// Type sorts the errors of a round trip into few kinds, as error.type is
 // a label.
-func errorTypeOf(err error) string {
+func Type(err error) string {
 	if timeout, is := errors.AsType[net.Error](err); is && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
 		return "timeout"
 	}
@@ -33,7 +34,7 @@ func errorTypeOf(err error) string {
 	case errors.Is(err, context.Canceled):
 		return "canceled"
 	}
-	return errorOther
+	return Other
 }
 
 func isTLS(err error) bool {

@@ -1,0 +1,115 @@
+package client
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/waybill-dev/waybill/middleware/internal/instrument"
+	"github.com/waybill-dev/waybill/middleware/internal/semconv"
+)
+
+// callSeries names a series of the duration of calls.
+type callSeries struct {
+	service, method, errorType string
+	status                     int
+}
+
+func (s callSeries) labels() []string {
+	status := ""
+	if s.status != 0 {
+		status = strconv.Itoa(s.status)
+	}
+	return []string{s.service, s.method, status, s.errorType}
+}
+
+// metrics are those of a client; clients of one registry share them.
+type metrics struct {
+	duration    *instrument.Duration[callSeries]
+	retries     *prometheus.CounterVec // by service and reason
+	exhausted   *prometheus.CounterVec // by service
+	rejections  *prometheus.CounterVec // by service
+	transitions *prometheus.CounterVec // by service and state
+	state       *prometheus.GaugeVec   // by service and instance
+	instances   *prometheus.GaugeVec   // by service
+	unresolved  *prometheus.CounterVec // by service
+}
+
+// The labels beside those that are attributes.
+const (
+	labelService  = "peer_service"
+	labelInstance = "instance_address"
+	labelReason   = "reason"
+	labelState    = "state"
+)
+
+func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
+	var failures []error
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		made, err := instrument.Register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels))
+		failures = append(failures, err)
+		return made
+	}
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		made, err := instrument.Register(registerer, prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels))
+		failures = append(failures, err)
+		return made
+	}
+	duration, err := instrument.NewDuration(registerer, semconv.ClientCallDuration, callSeries.labels,
+		semconv.PeerService, semconv.HTTPRequestMethod, semconv.HTTPResponseStatusCode, semconv.ErrorType)
+	failures = append(failures, err)
+	m := &metrics{
+		duration:    duration,
+		retries:     counter("waybill_client_retries_total", "Attempts beyond the first of a call, by why the one before failed.", labelService, labelReason),
+		exhausted:   counter("waybill_client_retry_budget_exhausted_total", "Retries that were not made because the service had too many.", labelService),
+		rejections:  counter("waybill_client_breaker_rejections_total", "Attempts that an open circuit breaker did not let through.", labelService),
+		transitions: counter("waybill_client_breaker_transitions_total", "Changes of circuit breakers, by the state that they changed to.", labelService, labelState),
+		state:       gauge("waybill_client_breaker_state", "State of an instance's circuit breaker: 0 closed, 1 half open, 2 open.", labelService, labelInstance),
+		instances:   gauge("waybill_client_instances", "Instances that were found of a service.", labelService),
+		unresolved:  counter("waybill_client_resolve_failures_total", "Calls for which no instance of the service was found.", labelService),
+	}
+	return m, errors.Join(failures...)
+}
+
+// forget removes the series of a service.
+func (m *metrics) forget(service string) {
+	labels := prometheus.Labels{labelService: service}
+	for _, vec := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
+		m.retries, m.exhausted, m.rejections, m.transitions, m.state, m.instances, m.unresolved,
+	} {
+		vec.DeletePartialMatch(labels)
+	}
+}
+
+// newService is what the client makes when a service is called for the first
+// time.
+func (c *Client) newService(name string) *service {
+	settings := c.breaker
+	s := &service{name: name, balancer: c.balancer(), budget: c.retry.budget(), discovery: c.discovery}
+	s.open = func(address string) *Endpoint {
+		e := &Endpoint{address: address}
+		e.breaker = settings.breaker(address, func(t transition) {
+			if !e.gone.Load() {
+				c.metrics.transitions.WithLabelValues(name, t.to.String()).Inc()
+				c.metrics.state.WithLabelValues(name, address).Set(float64(t.to))
+			}
+		})
+		if e.breaker != nil {
+			c.metrics.state.WithLabelValues(name, address).Set(0)
+		}
+		c.metrics.instances.WithLabelValues(name).Inc()
+		return e
+	}
+	s.closed = func(e *Endpoint) {
+		e.gone.Store(true)
+		c.metrics.state.DeleteLabelValues(name, e.address)
+		c.metrics.instances.WithLabelValues(name).Dec()
+	}
+	return s
+}
+
+func (c *Client) forgetService(s *service) {
+	c.metrics.forget(s.name)
+	c.director.forget(s.name)
+}
