@@ -21,11 +21,13 @@ import (
 	"github.com/waybill-dev/waybill/collector/journal"
 	"github.com/waybill-dev/waybill/collector/journal/file"
 	"github.com/waybill-dev/waybill/collector/receive"
+	"github.com/waybill-dev/waybill/collector/redact"
 )
 
 // Collector is a running collector. Its methods are safe for concurrent use.
 type Collector struct {
 	journal   *file.Journal
+	redact    *redact.Journal
 	gate      *gate
 	deriver   *derive.Deriver // nil: off
 	exporters *export.Exporters
@@ -68,7 +70,10 @@ func (c *Collector) start(ctx context.Context, cfg Config, logger *slog.Logger) 
 			return fmt.Errorf("derive: %w", err)
 		}
 	}
-	c.gate = &gate{Journal: c.journal}
+	if c.redact, err = redact.Before(c.journal, cfg.Redact, own); err != nil {
+		return fmt.Errorf("redact: %w", err)
+	}
+	c.gate = &gate{Journal: c.redact}
 	if c.receivers, err = receive.Start(ctx, cfg.Receive, c.gate, own, logger); err != nil {
 		return fmt.Errorf("receive: %w", err)
 	}

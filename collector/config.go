@@ -8,11 +8,13 @@ import (
 	"github.com/waybill-dev/waybill/collector/export"
 	"github.com/waybill-dev/waybill/collector/journal/file"
 	"github.com/waybill-dev/waybill/collector/receive"
+	"github.com/waybill-dev/waybill/collector/redact"
 )
 
 // Config has one field for each stage, in the order in which data passes.
 type Config struct {
 	Receive receive.Config `yaml:"receive"`
+	Redact  redact.Config  `yaml:"redact"`
 	Journal file.Config    `yaml:"journal"`
 	Derive  derive.Config  `yaml:"derive"`
 	Export  export.Config  `yaml:"export"`
@@ -24,6 +26,7 @@ type Config struct {
 func DefaultConfig() Config {
 	cfg := Config{
 		Receive: receive.DefaultConfig(),
+		Redact:  redact.DefaultConfig(),
 		Journal: file.DefaultConfig(),
 		Derive:  derive.DefaultConfig(),
 		Export:  export.DefaultConfig(),
@@ -35,13 +38,14 @@ func DefaultConfig() Config {
 
 // Validate reports all that is wrong with the configuration.
 func (c Config) Validate() error {
-	return errors.Join(c.Receive.Validate(), c.Journal.Validate(), c.Derive.Validate(), c.Export.Validate(), c.Admin.Validate())
+	return errors.Join(c.Receive.Validate(), c.Redact.Validate(), c.Journal.Validate(), c.Derive.Validate(), c.Export.Validate(), c.Admin.Validate())
 }
 
 // sections are the top-level keys of the configuration file.
 func (c *Config) sections() map[string]any {
 	return map[string]any{
 		"receive": &c.Receive,
+		"redact":  &c.Redact,
 		"journal": &c.Journal,
 		"derive":  &c.Derive,
 		"export":  &c.Export,

@@ -12,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
-	"github.com/waybill-dev/waybill/collector/export"
 	"github.com/waybill-dev/waybill/collector/export/exporttest"
 )
 
@@ -36,8 +35,7 @@ func TestManualHasTheDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	secret := cmp.Transformer("secret", func(s export.Secret) []byte { return []byte(s) })
-	if diff := cmp.Diff(DefaultConfig(), got, cmpopts.EquateEmpty(), secret); diff != "" {
+	if diff := cmp.Diff(DefaultConfig(), got, cmpopts.EquateEmpty(), secrets()); diff != "" {
 		t.Error(diff)
 	}
 	for key := range everyKey(t) {
@@ -52,7 +50,7 @@ func everyKey(t *testing.T) map[string]bool {
 	t.Helper()
 	keys := map[string]bool{}
 	for _, section := range []string{
-		"receive", "receive: {otlp", "receive: {otlp: {grpc", "journal", "derive", "export", "export: {traces", "export: {traces: {tls",
+		"receive", "receive: {otlp", "receive: {otlp: {grpc", "redact", "journal", "derive", "export", "export: {traces", "export: {traces: {tls",
 		"export: {dead_letters", "admin",
 	} {
 		depth := strings.Count(section, "{") + 1
@@ -73,6 +71,7 @@ func TestManualNamesEveryMetric(t *testing.T) {
 	traces := exporttest.New(t)
 	cfg := testConfig(t.TempDir())
 	cfg.Export.Traces[0].Endpoint = traces.URL()
+	cfg.Redact.Enabled = true
 	c := run(t, cfg)
 	mustPost(t, c, "traces", spanRequest(1, "op", tracepb.Status_STATUS_CODE_OK))
 	traces.Wait(t, "the span", func() bool { return len(traces.Spans(t)) == 1 })

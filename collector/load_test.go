@@ -13,6 +13,7 @@ import (
 
 	"github.com/waybill-dev/waybill/collector/export"
 	"github.com/waybill-dev/waybill/collector/journal/file"
+	"github.com/waybill-dev/waybill/collector/redact"
 )
 
 // write puts a configuration into a file.
@@ -48,6 +49,16 @@ receive:
     http: {address: "0.0.0.0:4318"}
   max_request_bytes: 1MiB
   max_inflight_bytes: 16777216
+redact:
+  enabled: true
+  defaults: false
+  metrics: true
+  hash_key: ${env:DOLLAR}-and-the-rest
+  rules:
+    - {key: user.id, action: hash}
+    - name: cards
+      pattern: 'card \w+'
+      keep_last: 4
 journal:
   dir: /var/lib/waybill
   max_bytes: 3GiB
@@ -85,6 +96,10 @@ admin:
 	want.Journal = file.Config{
 		Dir: "/var/lib/waybill", MaxBytes: 3 << 30, SegmentBytes: 64 << 20, Sync: file.SyncNever, Retain: true, MaxAge: 24 * time.Hour,
 	}
+	want.Redact = redact.Config{
+		Enabled: true, Metrics: true, HashKey: "a$$b${HOST}-and-the-rest",
+		Rules: []redact.Rule{{Key: "user.id", Action: redact.Hash}, {Name: "cards", Pattern: `card \w+`, Action: redact.Mask, KeepLast: 4}},
+	}
 	want.Derive.Address = ":8889"
 	want.Derive.MaxSeries = 5000
 	want.Derive.ExpireAfter = 90 * time.Second
@@ -95,14 +110,22 @@ admin:
 	want.Export.Metrics = want.Export.Traces
 	want.Export.Logs[0].Timeout = 7 * time.Second
 	want.Admin.StallAfter = 2 * time.Minute
-	if diff := cmp.Diff(want, got, cmp.Transformer("secret", func(s export.Secret) []byte { return []byte(s) })); diff != "" {
+	if diff := cmp.Diff(want, got, secrets()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// secrets makes their values comparable, which are not printed otherwise.
+func secrets() cmp.Options {
+	return cmp.Options{
+		cmp.Transformer("secret", func(s export.Secret) []byte { return []byte(s) }),
+		cmp.Transformer("key", func(s redact.Key) []byte { return []byte(s) }),
 	}
 }
 
 func TestLoadNamesTheLine(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
-		{"exprot: {}", ":1: exprot: unknown key; did you mean export? known are admin, derive, export, journal, receive, viewer"},
+		{"exprot: {}", ":1: exprot: unknown key; did you mean export? known are admin, derive, export, journal, receive, redact, viewer"},
 		{"admin:\n  addr: x", ":2: admin.addr: unknown key; did you mean address? known are address, stall_after"},
 		{"admin:\n  address: x\n  address: y", ":3: admin.address: the key is there twice"},
 		{"admin: {}\nadmin: {}", ":2: admin: the key is there twice"},
@@ -117,6 +140,9 @@ func TestLoadNamesTheLine(t *testing.T) {
 		{"derive:\n  max_series: 99999999999999999999", "want a whole number"},
 		{"derive:\n  max_series: [1]", ":2: derive.max_series: want a single value"},
 		{"derive:\n  max_series: 1", ":2: derive.max_series: 1: want at least 100"},
+		{"redact:\n  rules:\n    - key: a\n      action: hide", `:4: redact.rules[0].action: "hide": want drop, mask, hash or keep`},
+		{"redact:\n  rules:\n    - key: a\n    - action: drop", ":4: redact.rules[1].key: a rule needs a key, a pattern, or both"},
+		{"redact:\n  hash_key: x\n", ":2: redact.hash_key: 1 bytes: want at least 16"},
 		{"journal:\n  max_bytes: 10 apples", `:2: journal.max_bytes: "10 apples": want a size`},
 		{"journal:\n  max_bytes: -1KiB", `"-1KiB": want a size`},
 		{"journal:\n  max_bytes: 9999999TiB", `"9999999TiB": size is too large`},
@@ -208,6 +234,7 @@ func TestLoadTellsNoSecrets(t *testing.T) {
 		"export:\n  traces:\n    endpoint: ftp://user:s3cret@h",
 		"export:\n  traces:\n    timeout: ${env:X}",
 		"derive:\n  max_series: ${env:X}",
+		"redact:\n  hash_key: ${env:X}",
 		"journal:\n  max_bytes: ${env:X}",
 	} {
 		_, err := Load(write(t, text), getenv, nil)
