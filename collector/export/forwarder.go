@@ -119,7 +119,7 @@ func (f *forwarder) own(records []journal.Record) []journal.Record {
 
 // deliver comes to an end with each record: the backend has it, or will never
 // have it. What is refused as a whole is sent in halves, until the record that
-// is to blame stands alone. The error says that the forwarder is being stopped.
+// is to blame stands alone, or the item where the size is to blame. The error says that the forwarder is being stopped.
 func (f *forwarder) deliver(stop, send context.Context, records []journal.Record) error {
 	if len(records) == 0 || stop.Err() != nil {
 		return stop.Err()
@@ -131,21 +131,29 @@ func (f *forwarder) deliver(stop, send context.Context, records []journal.Record
 		return err
 	case a.verdict == accepted:
 		f.accepted(records, a)
-	case len(records) == 1:
+	case len(records) > 1:
+		f.shrink(records, a)
+		return f.deliverBoth(stop, send, records[:len(records)/2], records[len(records)/2:])
+	default:
+		if a.tooLarge {
+			if first, second, ok := split(records[0]); ok {
+				return f.deliverBoth(stop, send, []journal.Record{first}, []journal.Record{second})
+			}
+		}
 		if err := f.setAside(send, records[0], a.reason); err != nil {
 			return err
 		}
-	default:
-		f.shrink(records, a)
-		half := len(records) / 2
-		if err := f.deliver(stop, send, records[:half]); err != nil {
-			return err
-		}
-		return f.deliver(stop, send, records[half:])
 	}
 	f.condition.waits(time.Time{})
 	f.commit(records[len(records)-1].Next)
 	return nil
+}
+
+func (f *forwarder) deliverBoth(stop, send context.Context, first, second []journal.Record) error {
+	if err := f.deliver(stop, send, first); err != nil {
+		return err
+	}
+	return f.deliver(stop, send, second)
 }
 
 func (f *forwarder) accepted(records []journal.Record, a answer) {
