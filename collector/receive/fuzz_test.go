@@ -157,7 +157,7 @@ func wantNothing(t *testing.T, req *http.Request, body []byte, resp *httptest.Re
 		}
 		body = encode(t, message)
 	}
-	if items, err := count(signal, body); err != nil || items != 0 {
+	if items, _, err := count(signal, body); err != nil || items != 0 {
 		t.Fatalf("%d items were acknowledged and not appended, %v", items, err)
 	}
 }

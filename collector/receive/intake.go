@@ -125,20 +125,19 @@ func (in *intake) read(dst *buffer, req request, body io.Reader) error {
 
 // store checks the payload and appends it.
 func (in *intake) store(ctx context.Context, held *lease, signal journal.Signal, payload []byte) (receipt, error) {
-	items, err := count(signal, payload)
+	items, nameless, err := count(signal, payload)
 	if err != nil || items == 0 {
 		return receipt{}, err
 	}
-	var done receipt
-	if signal == journal.Traces {
-		if payload, done.rejected, err = withoutNameless(held, payload); err != nil {
+	done := receipt{rejected: nameless}
+	if nameless > 0 && nameless < items {
+		if payload, err = withoutNameless(held, payload); err != nil {
 			return receipt{}, err
 		}
-		items -= done.rejected
-		in.meters.counted(signal, itemsRejected, done.rejected)
-		if items == 0 {
-			return done, nil
-		}
+	}
+	in.meters.counted(signal, itemsRejected, nameless)
+	if items -= nameless; items == 0 {
+		return done, nil
 	}
 	if _, err := in.journal.Append(ctx, signal, uint32(items), payload); err != nil {
 		in.meters.counted(signal, itemsRefused, items)
@@ -161,36 +160,29 @@ func (in *intake) noteFailure(err error) {
 	}
 }
 
-func count(signal journal.Signal, payload []byte) (int, error) {
+// count checks all of a request. It tells how many items it has, and how many
+// of them are spans without valid ids: no backend can place those.
+func count(signal journal.Signal, payload []byte) (items, nameless int, err error) {
 	switch signal {
 	case journal.Traces:
-		return wire.CountSpans(payload)
+		return wire.InspectSpans(payload)
 	case journal.Metrics:
-		return wire.CountPoints(payload)
+		items, err = wire.CountPoints(payload)
 	case journal.Logs:
-		return wire.CountLogs(payload)
+		items, err = wire.CountLogs(payload)
+	default:
+		err = fmt.Errorf("BUG: a request of signal %d", signal)
 	}
-	return 0, fmt.Errorf("BUG: a request of signal %d", signal)
+	return items, 0, err
 }
 
-// errNameless ends the search for spans without ids at the first.
-var errNameless = errors.New("a span has no ids")
-
-// withoutNameless returns the payload without spans that have no valid ids: no
-// backend can place them. The common case copies nothing.
-func withoutNameless(held *lease, payload []byte) ([]byte, int, error) {
-	err := wire.WalkSpans(payload, func(_ *wire.Resource, _ *wire.Scope, span *wire.Span) error {
-		if !span.HasIDs() {
-			return errNameless
-		}
-		return nil
-	})
-	if !errors.Is(err, errNameless) {
-		return payload, 0, err
-	}
+// withoutNameless returns a copy of the payload without spans that have no
+// valid ids.
+func withoutNameless(held *lease, payload []byte) ([]byte, error) {
 	// DropSpans builds the request anew, level by level of three.
 	if err := held.take(3 * int64(len(payload))); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	return wire.DropSpans(make([]byte, 0, len(payload)), payload, func(span *wire.Span) bool { return !span.HasIDs() })
+	out, _, err := wire.DropSpans(make([]byte, 0, len(payload)), payload, func(span *wire.Span) bool { return !span.HasIDs() })
+	return out, err
 }
