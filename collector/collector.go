@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"path/filepath"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -59,10 +58,7 @@ func (c *Collector) start(ctx context.Context, cfg Config, logger *slog.Logger) 
 	if err = c.forgetUnused(cfg, logger); err != nil {
 		return err
 	}
-	if cfg.Export.DeadLetters.Dir == "" {
-		cfg.Export.DeadLetters.Dir = filepath.Join(cfg.Journal.Dir, "dead-letters")
-	}
-	if c.exporters, err = export.Start(cfg.Export, c.journal, own, logger); err != nil {
+	if c.exporters, err = export.Start(cfg.forwarding(), c.journal, own, logger); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
 	if cfg.Derive.Enabled() {
@@ -122,9 +118,19 @@ func (c *Collector) sources(own prometheus.Gatherer) admin.Sources {
 	return admin.Sources{
 		Journal:     c.journal,
 		Metrics:     own,
+		Progress:    c.progress,
 		LastRefusal: c.gate.lastRefusal,
 		Listeners:   append(listeners, admin.Listener{Name: "derived metrics", Addr: c.Scrape()}),
 	}
+}
+
+// progress is what the destinations tell, by reader.
+func (c *Collector) progress() map[string]admin.Progress {
+	told := map[string]admin.Progress{}
+	for _, s := range c.exporters.Status() {
+		told[s.Reader] = admin.Progress{Oldest: s.Oldest, FailingSince: s.FailingSince, LastError: s.LastError, LastErrorAt: s.LastErrorAt}
+	}
+	return told
 }
 
 // Journal is what the collector keeps. It is closed by Shutdown.

@@ -2,6 +2,7 @@ package collector
 
 import (
 	"errors"
+	"path/filepath"
 
 	"github.com/waybill-dev/waybill/collector/admin"
 	"github.com/waybill-dev/waybill/collector/derive"
@@ -39,6 +40,15 @@ func DefaultConfig() Config {
 // Validate reports all that is wrong with the configuration.
 func (c Config) Validate() error {
 	return errors.Join(c.Receive.Validate(), c.Redact.Validate(), c.Journal.Validate(), c.Derive.Validate(), c.Export.Validate(), c.Admin.Validate())
+}
+
+// forwarding is the configuration of export; where it does not say so, dead
+// letters are kept beside the journal's segments.
+func (c Config) forwarding() export.Config {
+	if c.Export.DeadLetters.Dir == "" {
+		c.Export.DeadLetters.Dir = filepath.Join(c.Journal.Dir, "dead-letters")
+	}
+	return c.Export
 }
 
 // sections are the top-level keys of the configuration file.

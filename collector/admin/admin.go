@@ -32,6 +32,9 @@ type Sources struct {
 	Metrics prometheus.Gatherer
 	// Listeners are named on the status page, in this order.
 	Listeners []Listener
+	// Progress is what readers tell about themselves, by name; it may be nil, and
+	// need not have them all.
+	Progress func() map[string]Progress
 	// LastRefusal is when and why the journal did not take a request last.
 	LastRefusal func() Refusal
 }
@@ -138,7 +141,7 @@ type readinessAnswer struct {
 
 func (a *Admin) readiness() (int, readinessAnswer) {
 	now := time.Now()
-	states := a.watch.look(now, a.sources.Journal.Stats())
+	states := a.look(now, a.sources.Journal.Stats())
 	reasons := a.watch.reasons(now, states, a.sources.LastRefusal())
 	if len(reasons) > 0 {
 		return http.StatusServiceUnavailable, readinessAnswer{Reasons: reasons}

@@ -57,6 +57,16 @@ func TestWatchFollowsTheCursors(t *testing.T) {
 	}
 }
 
+func TestReadinessSaysWhatFails(t *testing.T) {
+	now := time.Date(2026, 11, 24, 12, 2, 0, 0, time.UTC)
+	stuck := readerState{Name: "export-traces", Lag: 7, Still: 2 * time.Minute}
+	stuck.Progress = Progress{FailingSince: now.Add(-2 * time.Minute), LastError: "connection refused"}
+	want := []string{"reader export-traces has not moved for 2m0s, and has 7 bytes to read; failing since 2026-11-24T12:00:00Z: connection refused"}
+	if diff := cmp.Diff(want, newWatch(time.Minute).reasons(now, []readerState{stuck}, Refusal{})); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestWatchWithoutStallAfter(t *testing.T) {
 	w, now := newWatch(0), time.Unix(1e9, 0)
 	stats := journal.Stats{End: 10, Cursors: map[string]journal.Offset{"slow": 0}}
@@ -82,8 +92,21 @@ type fixture struct {
 	admin   *Admin
 	journal *memory.Journal
 
-	mu      sync.Mutex
-	refused Refusal
+	mu       sync.Mutex
+	refused  Refusal
+	progress map[string]Progress
+}
+
+func (f *fixture) getProgress() map[string]Progress {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.progress
+}
+
+func (f *fixture) tell(reader string, p Progress) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.progress = map[string]Progress{reader: p}
 }
 
 func (f *fixture) lastRefusal() Refusal {
@@ -110,7 +133,7 @@ func start(t *testing.T) *fixture {
 	cfg.Address = "127.0.0.1:0"
 	var err error
 	f.admin, err = Start(t.Context(), cfg, Sources{
-		Journal: f.journal, Metrics: own, LastRefusal: f.lastRefusal,
+		Journal: f.journal, Metrics: own, LastRefusal: f.lastRefusal, Progress: f.getProgress,
 		Listeners: []Listener{{Name: "OTLP <here>", Addr: &net.TCPAddr{Port: 4318}}, {Name: "nothing"}},
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -201,6 +224,14 @@ func TestStatusPage(t *testing.T) {
 		"<title>Waybill collector: ready</title>", "2 KiB of 4 KiB (50 %)",
 		`<td>export-traces</td><td class="n">2 KiB</td>`, "<td>OTLP &lt;here&gt;</td><td>:4318</td>", "<td>nothing</td><td>off</td>",
 	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %q in\n%s", want, body)
+		}
+	}
+	since := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	f.tell("export-traces", Progress{Oldest: time.Now().Add(-2 * time.Hour), FailingSince: since, LastError: "no <route>", LastErrorAt: since.Add(time.Minute)})
+	_, body, _ = f.get(t, "/")
+	for _, want := range []string{"<td class=\"n\">2h0m", "2026-11-24T12:01:00Z: no &lt;route&gt; (failing since 2026-11-24T12:00:00Z)"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %q in\n%s", want, body)
 		}

@@ -29,7 +29,7 @@ type status struct {
 func (a *Admin) status() status {
 	now := time.Now()
 	stats := a.sources.Journal.Stats()
-	readers := a.watch.look(now, stats)
+	readers := a.look(now, stats)
 	reasons := a.watch.reasons(now, readers, a.sources.LastRefusal())
 	s := status{
 		Ready:     len(reasons) == 0,
@@ -47,7 +47,7 @@ func (a *Admin) status() status {
 }
 
 func newPage() *template.Template {
-	return template.Must(template.New("page").Funcs(template.FuncMap{"size": size, "seconds": seconds}).Parse(pageText))
+	return template.Must(template.New("page").Funcs(template.FuncMap{"size": size, "seconds": seconds, "clock": clock}).Parse(pageText))
 }
 
 func (a *Admin) servePage(w http.ResponseWriter, _ *http.Request) {
@@ -83,3 +83,5 @@ func size(n any) string {
 }
 
 func seconds(d time.Duration) time.Duration { return d.Round(time.Second) }
+
+func clock(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -41,6 +41,9 @@ type readerState struct {
 	Name  string
 	Lag   uint64        // bytes to read
 	Still time.Duration // how long it has not moved although there is something to read
+
+	Behind   time.Duration // the age of the oldest record that it has yet to finish
+	Progress Progress
 }
 
 func newWatch(stallAfter time.Duration) *watch {
@@ -86,7 +89,8 @@ func (w *watch) reasons(now time.Time, states []readerState, refused Refusal) []
 	}
 	for _, r := range states {
 		if w.stallAfter > 0 && r.Still > w.stallAfter {
-			reasons = append(reasons, fmt.Sprintf("reader %s has not moved for %v, and has %d bytes to read", r.Name, r.Still.Round(time.Second), r.Lag))
+			reasons = append(reasons, fmt.Sprintf("reader %s has not moved for %v, and has %d bytes to read%s",
+				r.Name, r.Still.Round(time.Second), r.Lag, r.Progress.why()))
 		}
 	}
 	return reasons
