@@ -22,6 +22,8 @@ const ReaderName = "derive-red"
 const (
 	// batchBytes bounds what is counted between two commits.
 	batchBytes = 1 << 20
+	// idleAfter is how long nothing must come for the graph to look at the clock.
+	idleAfter = time.Second
 	// retryAfter is the wait after the journal could not be read.
 	retryAfter = time.Second
 	// graceTime is what Shutdown gives to scrapes in progress.
@@ -33,8 +35,13 @@ const (
 // Deriver counts spans and serves the counts. Counters live in memory: after a
 // restart they begin at zero, from the cursor on, which is what Prometheus
 // expects of a counter. A crash may count a batch twice, never not at all.
+//
+// The cursor does not wait for the graph. What waits for its other end when
+// the collector stops is not read again, since then all that came after it
+// would count twice in RED: of the requests that were under way at a restart
+// the graph lacks some, and the rest is exact.
 type Deriver struct {
-	red      *red
+	scan     *scan
 	reader   journal.Reader
 	logger   *slog.Logger
 	listener net.Listener
@@ -54,9 +61,9 @@ func Start(ctx context.Context, cfg Config, j journal.Journal, reg prometheus.Re
 		return nil, err
 	}
 	m := newMeters()
-	d := &Deriver{red: newRED(cfg, m), logger: logger}
+	d := &Deriver{scan: newScan(cfg, m), logger: logger}
 	derived := prometheus.NewRegistry()
-	if err := errors.Join(derived.Register(d.red), m.register(reg, d.red)); err != nil {
+	if err := errors.Join(d.scan.register(derived), m.register(reg, d.scan)); err != nil {
 		return nil, fmt.Errorf("derive metrics: %w", err)
 	}
 	var err error
@@ -100,10 +107,13 @@ func newServer(derived *prometheus.Registry, logger *slog.Logger) *http.Server {
 // run ends with stop, or with the journal.
 func (d *Deriver) run(stop context.Context) {
 	for {
-		records, err := d.reader.Next(stop, batchBytes)
+		records, err := d.next(stop)
 		switch {
 		case stop.Err() != nil || errors.Is(err, journal.ErrClosed):
 			return
+		case errors.Is(err, context.DeadlineExceeded):
+			d.scan.idle(time.Now())
+			continue
 		case err != nil:
 			d.complain("journal cannot be read for metrics; trying again", err)
 			select {
@@ -113,11 +123,18 @@ func (d *Deriver) run(stop context.Context) {
 			}
 			continue
 		}
-		d.red.count(time.Now(), records)
+		d.scan.count(time.Now(), records)
 		if err := d.reader.Commit(records[len(records)-1].Next); err != nil && !errors.Is(err, journal.ErrClosed) {
 			d.complain("cursor cannot be committed; spans may count again after a restart", err)
 		}
 	}
+}
+
+// next waits for records, but not for ever.
+func (d *Deriver) next(stop context.Context) ([]journal.Record, error) {
+	ctx, cancel := context.WithTimeout(stop, idleAfter)
+	defer cancel()
+	return d.reader.Next(ctx, batchBytes)
 }
 
 // complain logs a lasting trouble now and then.

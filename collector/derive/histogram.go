@@ -15,8 +15,6 @@ import (
 // Monitor tab and older dashboards read, and in the buckets of a native
 // histogram, which tell quantiles to within five per cent.
 const (
-	// classicBuckets is the number of bounds, and with it one bucket more.
-	classicBuckets = 13
 	// schema 3 has 8 native buckets to a power of two.
 	schema        = 3
 	perPower      = 1 << schema
@@ -25,11 +23,6 @@ const (
 	// beginning of another span of them.
 	maxGap = 2
 )
-
-// bounds are the classic buckets' upper bounds in seconds.
-func bounds() [classicBuckets]float64 {
-	return [...]float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10}
-}
 
 // powers are the upper bounds of the native buckets from 1/2 to 1, without 1:
 // to the last bit the numbers that client_golang has.
@@ -52,9 +45,8 @@ type exemplar struct {
 type histogram struct {
 	count, zero uint64
 	sum         float64
-	classic     [classicBuckets + 1]uint64
-	exemplars   [classicBuckets + 1]exemplar
-	last        int // the bucket of the newest exemplar
+	classic     []bucket // one more than bounds; none until something is seen
+	last        int      // the bucket of the newest exemplar
 
 	// native has the counts of the buckets from first on. It spans what was
 	// seen: durations of spans, which are 64-bit nanoseconds, fall into 440
@@ -63,13 +55,22 @@ type histogram struct {
 	first  int
 }
 
+// bucket is a classic one.
+type bucket struct {
+	count    uint64
+	exemplar exemplar
+}
+
 // scale finds buckets. It is made once and never changed.
 type scale struct {
-	bounds [classicBuckets]float64
+	bounds []float64 // the classic buckets' upper bounds in seconds
+	native bool
 	powers [perPower]float64
 }
 
-func newScale() scale { return scale{bounds: bounds(), powers: powers()} }
+func newScale(cfg Config) scale {
+	return scale{bounds: cfg.Buckets, native: cfg.NativeHistograms, powers: powers()}
+}
 
 func (s *scale) classicIndex(v float64) int {
 	for i, bound := range s.bounds {
@@ -77,7 +78,7 @@ func (s *scale) classicIndex(v float64) int {
 			return i
 		}
 	}
-	return classicBuckets
+	return len(s.bounds)
 }
 
 // nativeIndex is the i for which 2^((i-1)/8) < v <= 2^(i/8).
@@ -90,17 +91,27 @@ func (s *scale) nativeIndex(v float64) int {
 	return i + (exponent-1)*perPower
 }
 
-func (h *histogram) observe(s *scale, e exemplar) {
-	h.count++
-	h.sum += e.value
-	h.last = s.classicIndex(e.value)
-	h.classic[h.last]++
-	h.exemplars[h.last] = e
-	if e.value <= zeroThreshold {
-		h.zero++
-		return
+// observe takes in a span that counts for n, whose weight was so much exactly.
+func (h *histogram) observe(s *scale, e exemplar, n uint64, weight float64) {
+	if h.classic == nil {
+		h.classic = make([]bucket, len(s.bounds)+1)
 	}
-	i := s.nativeIndex(e.value)
+	h.count += n
+	h.sum += e.value * weight
+	h.last = s.classicIndex(e.value)
+	h.classic[h.last].count += n
+	h.classic[h.last].exemplar = e
+	switch {
+	case !s.native:
+	case e.value <= zeroThreshold:
+		h.zero += n
+	default:
+		h.observeNative(s, e.value, n)
+	}
+}
+
+func (h *histogram) observeNative(s *scale, v float64, n uint64) {
+	i := s.nativeIndex(v)
 	switch {
 	case len(h.native) == 0:
 		h.native, h.first = append(h.native, 0), i
@@ -110,7 +121,7 @@ func (h *histogram) observe(s *scale, e exemplar) {
 	case i >= h.first+len(h.native):
 		h.native = append(h.native, make([]uint64, i-h.first-len(h.native)+1)...)
 	}
-	h.native[i-h.first]++
+	h.native[i-h.first] += n
 }
 
 // write makes what Prometheus scrapes; nothing in it is shared with h.
@@ -119,27 +130,33 @@ func (h *histogram) write(s *scale, created *timestamppb.Timestamp) *dto.Histogr
 		SampleCount:      new(h.count),
 		SampleSum:        new(h.sum),
 		CreatedTimestamp: created,
-		Schema:           new(int32(schema)),
-		ZeroThreshold:    new(float64(zeroThreshold)),
-		ZeroCount:        new(h.zero),
 	}
 	sum := uint64(0)
 	for i := range h.classic {
-		sum += h.classic[i]
+		b := &h.classic[i]
+		sum += b.count
 		bound := math.Inf(1)
-		if i < classicBuckets {
+		if i < len(s.bounds) {
 			bound = s.bounds[i]
 		}
-		bucket := &dto.Bucket{CumulativeCount: new(sum), UpperBound: new(bound)}
-		if h.classic[i] > 0 {
-			bucket.Exemplar = h.exemplars[i].write()
-			out.Exemplars = append(out.Exemplars, bucket.Exemplar)
+		written := &dto.Bucket{CumulativeCount: new(sum), UpperBound: new(bound)}
+		if b.count > 0 {
+			written.Exemplar = b.exemplar.write()
 		}
-		out.Bucket = append(out.Bucket, bucket)
+		out.Bucket = append(out.Bucket, written)
+		if s.native && b.count > 0 {
+			out.Exemplars = append(out.Exemplars, written.Exemplar)
+		}
 	}
-	out.PositiveSpan, out.PositiveDelta = h.spans()
+	if s.native {
+		out.Schema, out.ZeroThreshold, out.ZeroCount = new(int32(schema)), new(float64(zeroThreshold)), new(h.zero)
+		out.PositiveSpan, out.PositiveDelta = h.spans()
+	}
 	return out
 }
+
+// newest is the last span that was seen; there is one once something was.
+func (h *histogram) newest() *dto.Exemplar { return h.classic[h.last].exemplar.write() }
 
 // spans are the native buckets in the form of the exposition: stretches of
 // buckets, and each count as the difference from the one before.

@@ -12,12 +12,13 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
+func bounds() []float64 { return DefaultConfig().Buckets }
+
 // official is client_golang's histogram of the same shape.
 func official() prometheus.Histogram {
-	classic := bounds()
 	return prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name:                         "official",
-		Buckets:                      classic[:],
+		Buckets:                      bounds(),
 		NativeHistogramBucketFactor:  1.1,
 		NativeHistogramZeroThreshold: zeroThreshold,
 	})
@@ -27,10 +28,9 @@ func official() prometheus.Histogram {
 func TestHistogramIsTheOfficialOne(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for name, next := range map[string]func(i int) float64{
-		"none":      nil,
 		"one":       func(int) float64 { return 0.03 },
 		"zero":      func(int) float64 { return 0 },
-		"bounds":    func(i int) float64 { return bounds()[i%classicBuckets] },
+		"bounds":    func(i int) float64 { return bounds()[i%len(bounds())] },
 		"powers":    func(i int) float64 { return math.Exp2(float64(i%100)/8 - 10) },
 		"threshold": func(i int) float64 { return zeroThreshold * (1 + float64(i%3-1)/1e6) },
 		"extremes":  func(i int) float64 { return []float64{1e-9, math.MaxUint64 / 1e9, 1}[i%3] },
@@ -40,13 +40,10 @@ func TestHistogramIsTheOfficialOne(t *testing.T) {
 		"uniform":   func(int) float64 { return float64(random.Uint64N(1<<40)) / 1e9 },
 	} {
 		t.Run(name, func(t *testing.T) {
-			scale, ours, theirs := newScale(), histogram{}, official()
+			scale, ours, theirs := newScale(DefaultConfig()), histogram{}, official()
 			for i := range 1000 {
-				if next == nil {
-					break
-				}
 				v := next(i)
-				ours.observe(&scale, exemplar{value: v})
+				ours.observe(&scale, exemplar{value: v}, 1, 1)
 				theirs.Observe(v)
 			}
 			var m dto.Metric
@@ -55,7 +52,7 @@ func TestHistogramIsTheOfficialOne(t *testing.T) {
 			}
 			want, got := m.GetHistogram(), ours.write(&scale, m.GetHistogram().GetCreatedTimestamp())
 			// Theirs leaves the last bucket to the exposition, and has no exemplars here.
-			got.Bucket, got.Exemplars = got.GetBucket()[:classicBuckets], nil
+			got.Bucket, got.Exemplars = got.GetBucket()[:len(bounds())], nil
 			for _, bucket := range got.GetBucket() {
 				bucket.Exemplar = nil
 			}
@@ -67,10 +64,10 @@ func TestHistogramIsTheOfficialOne(t *testing.T) {
 }
 
 func TestNativeBucketsAreBounded(t *testing.T) {
-	scale, h := newScale(), histogram{}
+	scale, h := newScale(DefaultConfig()), histogram{}
 	for i := range 64 {
 		for j := range 100 {
-			h.observe(&scale, exemplar{value: float64(uint64(1)<<i) * (1 + float64(j)/100) / 1e9})
+			h.observe(&scale, exemplar{value: float64(uint64(1)<<i) * (1 + float64(j)/100) / 1e9}, 1, 1)
 		}
 	}
 	if n := len(h.native); n > 440 {
@@ -79,13 +76,13 @@ func TestNativeBucketsAreBounded(t *testing.T) {
 }
 
 func TestHistogramKeepsTheNewestExemplar(t *testing.T) {
-	scale, h := newScale(), histogram{}
+	scale, h := newScale(DefaultConfig()), histogram{}
 	for i := range byte(5) {
-		h.observe(&scale, exemplar{trace: [16]byte{15: i}, span: [8]byte{7: i}, value: 0.03, nanos: int64(i)})
+		h.observe(&scale, exemplar{trace: [16]byte{15: i}, span: [8]byte{7: i}, value: 0.03, nanos: int64(i)}, 1, 1)
 	}
-	h.observe(&scale, exemplar{trace: [16]byte{15: 9}, span: [8]byte{7: 9}, value: 100})
+	h.observe(&scale, exemplar{trace: [16]byte{15: 9}, span: [8]byte{7: 9}, value: 100}, 1, 1)
 	got := h.write(&scale, timestamppb.Now())
-	if len(got.GetExemplars()) != 2 || len(got.GetBucket()) != classicBuckets+1 {
+	if len(got.GetExemplars()) != 2 || len(got.GetBucket()) != len(bounds())+1 {
 		t.Fatalf("%v", got)
 	}
 	want := &dto.Exemplar{
@@ -96,7 +93,7 @@ func TestHistogramKeepsTheNewestExemplar(t *testing.T) {
 	if diff := cmp.Diff(want, got.GetBucket()[5].GetExemplar(), protocmp.Transform()); diff != "" {
 		t.Error(diff)
 	}
-	if got.GetBucket()[classicBuckets].GetExemplar().GetValue() != 100 {
+	if got.GetBucket()[len(bounds())].GetExemplar().GetValue() != 100 {
 		t.Error("no exemplar beyond the last bound")
 	}
 }

@@ -7,14 +7,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
-	"github.com/waybill-dev/waybill/collector/journal"
 	"github.com/waybill-dev/waybill/collector/wire"
 )
 
 // red counts rate, errors and duration of spans. It implements
-// prometheus.Collector and is safe for concurrent use.
+// prometheus.Collector and is safe for concurrent use; whoever calls enter and
+// observe holds mu.
 type red struct {
 	calls, duration *prometheus.Desc
+	exclude         []rule
 	meters          *meters
 
 	mu    sync.Mutex
@@ -22,41 +23,29 @@ type red struct {
 }
 
 func newRED(cfg Config, m *meters) *red {
-	labels := []string{"service_name", "span_name", "span_kind", "status_code"}
+	names := cfg.Names.vocabulary()
+	labels := names.labelNames(cfg.Dimensions)
 	return &red{
-		calls:    prometheus.NewDesc("traces_span_metrics_calls_total", "Spans that have ended.", labels, nil),
-		duration: prometheus.NewDesc("traces_span_metrics_duration_seconds", "How long spans took.", labels, nil),
+		calls:    prometheus.NewDesc(names.calls, "Spans that have ended.", labels, nil),
+		duration: prometheus.NewDesc(names.duration, "How long spans took, in seconds.", labels, nil),
+		exclude:  newRules(cfg.Exclude),
 		meters:   m,
 		table:    newTable(cfg, m),
 	}
 }
 
-// count takes in the spans of records. Records that are no traces are passed.
-func (r *red) count(now time.Time, records []journal.Record) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var raw, service []byte // of the last resource
-	observe := func(resource *wire.Resource, _ *wire.Scope, span *wire.Span) error {
-		if !same(raw, resource.Raw) {
-			raw, service = resource.Raw, resource.ServiceName()
-		}
-		r.table.observe(now, service, span)
-		return nil
-	}
-	for i := range records {
-		if records[i].Signal != journal.Traces {
-			continue
-		}
-		raw, service = nil, nil
-		if wire.WalkSpans(records[i].Payload, observe) != nil {
-			r.meters.malformed.Inc()
-		}
-	}
-}
+// enter takes in the resource of the spans that follow.
+func (r *red) enter(resource *wire.Resource) { r.table.dimensions.enter(resource.Attributes) }
 
-// same says whether two slices are one and the same memory.
-func same(a, b []byte) bool {
-	return len(a) > 0 && len(a) == len(b) && &a[0] == &b[0]
+// observe counts one span, unless it is excluded.
+func (r *red) observe(now time.Time, service string, span *wire.Span, weight float64) {
+	for i := range r.exclude {
+		if r.exclude[i].holds(service, span) {
+			r.meters.excluded.Inc()
+			return
+		}
+	}
+	r.table.observe(now, service, span, weight)
 }
 
 // Describe implements prometheus.Collector.
@@ -82,7 +71,7 @@ func (r *red) snapshot(now time.Time) []prometheus.Metric {
 		metrics = append(metrics,
 			&metric{desc: r.calls, labels: s.labels, counter: &dto.Counter{
 				Value:            new(float64(s.count)),
-				Exemplar:         s.exemplars[s.last].write(),
+				Exemplar:         s.newest(),
 				CreatedTimestamp: s.created,
 			}},
 			&metric{desc: r.duration, labels: s.labels, histogram: s.write(&r.table.scale, s.created)})

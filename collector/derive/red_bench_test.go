@@ -35,6 +35,31 @@ func BenchmarkCount(b *testing.B) {
 	}
 }
 
+// BenchmarkShop counts the shop's traces, 25 a record; ns/op is for one span.
+func BenchmarkShop(b *testing.B) {
+	records, report := shopLoad(b, 1000)
+	perRecord := int(report.Made.Spans) / len(records)
+	for _, test := range []struct {
+		name   string
+		change func(*Config)
+	}{
+		{"red", func(c *Config) { c.Graph.Enabled = false }},
+		{"red and graph", func(*Config) {}},
+		{"red with two dimensions", func(c *Config) {
+			c.Graph.Enabled, c.Dimensions = false, []string{"http.route", "service.instance.id"}
+		}},
+	} {
+		b.Run(test.name, func(b *testing.B) {
+			s := newTestGraph(test.change)
+			b.ReportAllocs()
+			now := time.Now()
+			for n, i := 0, 0; n < b.N; n, i = n+perRecord, i+1 {
+				s.count(now, records[i%len(records):i%len(records)+1])
+			}
+		})
+	}
+}
+
 // BenchmarkScrape gathers 5,000 series.
 func BenchmarkScrape(b *testing.B) {
 	r := newTestRED(func(*Config) {})
@@ -46,7 +71,7 @@ func BenchmarkScrape(b *testing.B) {
 		r.count(time.Now(), []journal.Record{record(b, "shop", spans...)})
 	}
 	reg := prometheus.NewRegistry()
-	if err := reg.Register(r); err != nil {
+	if err := reg.Register(r.red); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()

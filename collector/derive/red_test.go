@@ -44,14 +44,22 @@ func span(name string, kind tracepb.Span_SpanKind, code tracepb.Status_StatusCod
 	}
 }
 
-func newTestRED(change func(*Config)) *red {
+// testRED counts as the scan does.
+type testRED struct {
+	*red
+	*scan
+	meters *meters
+}
+
+func newTestRED(change func(*Config)) testRED {
 	cfg := DefaultConfig()
 	change(&cfg)
-	return newRED(cfg, newMeters())
+	s := newScan(cfg, newMeters())
+	return testRED{s.red, s, s.meters}
 }
 
 // counts are the values of traces_span_metrics_calls_total by labels in short.
-func counts(t *testing.T, r *red, now time.Time) map[string]float64 {
+func counts(t *testing.T, r testRED, now time.Time) map[string]float64 {
 	t.Helper()
 	got := map[string]float64{}
 	for _, m := range r.snapshot(now) {
@@ -200,10 +208,10 @@ func TestREDIsWellFormed(t *testing.T) {
 		r.count(time.Now(), []journal.Record{record(t, "shop", span(strconv.Itoa(i), tracepb.Span_SPAN_KIND_SERVER, 0, uint64(i)))})
 	}
 	reg, own := prometheus.NewPedanticRegistry(), prometheus.NewPedanticRegistry()
-	if err := reg.Register(r); err != nil {
+	if err := reg.Register(r.red); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.meters.register(own, r); err != nil {
+	if err := r.meters.register(own, r.scan); err != nil {
 		t.Fatal(err)
 	}
 	for _, gatherer := range []prometheus.Gatherer{reg, own} {

@@ -2,6 +2,7 @@ package derive
 
 import (
 	"encoding/hex"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -18,6 +19,8 @@ const (
 	unknownService = "unknown_service"
 	// maxLabel is how many bytes of a name become a label.
 	maxLabel = 255
+	// invalid stands for bytes that are no UTF-8.
+	invalid = "?"
 	// sweepEvery is how often a full table looks for series to forget.
 	sweepEvery = 10 * time.Second
 )
@@ -39,15 +42,32 @@ func codeLabel(code uint8) string {
 	return [codes]string{"STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR"}[code]
 }
 
+// kindOf and codeOf take numbers that do not exist for unspecified and unset.
+func kindOf(k wire.SpanKind) uint8 {
+	if k < 0 || int(k) >= kinds {
+		return 0
+	}
+	return uint8(k)
+}
+
+func codeOf(c wire.StatusCode) uint8 {
+	if c < 0 || int(c) >= codes {
+		return 0
+	}
+	return uint8(c)
+}
+
 // key is the set of labels that makes a series.
 type key struct {
 	service, name string
 	kind, code    uint8
+	dimensions    string // packed
 }
 
 // series counts the spans of one key.
 type series struct {
 	histogram
+	share
 
 	labels  []*dto.LabelPair
 	created *timestamppb.Timestamp
@@ -56,79 +76,75 @@ type series struct {
 
 // table has all series, never more than its limit. Its owner guards it.
 type table struct {
-	scale  scale
-	series map[key]*series
-	limit  int
-	expiry time.Duration // 0: never
-	swept  time.Time
-	spare  int // how many of the limit are kept for overflow series
-	meters *meters
-
-	unknown []byte // unknownService, made once
+	scale      scale
+	names      vocabulary
+	dimensions *dimensions
+	series     map[key]*series
+	services   map[string]int // how many series each has
+	limit      int
+	perService int
+	spare      int           // how many of the limit are kept for overflow series
+	expiry     time.Duration // 0: never
+	swept      time.Time
+	meters     *meters
 }
 
 func newTable(cfg Config, m *meters) *table {
 	return &table{
-		scale:  newScale(),
-		series: map[key]*series{},
-		limit:  cfg.MaxSeries,
-		expiry: cfg.ExpireAfter,
-		spare:  kinds * codes,
-		meters: m,
-
-		unknown: []byte(unknownService),
+		scale:      newScale(cfg),
+		names:      cfg.Names.vocabulary(),
+		dimensions: newDimensions(cfg.Dimensions),
+		series:     map[key]*series{},
+		services:   map[string]int{},
+		limit:      cfg.MaxSeries,
+		perService: cfg.MaxSeriesPerService,
+		spare:      kinds * codes,
+		expiry:     cfg.ExpireAfter,
+		meters:     m,
 	}
 }
 
-// observe counts one span. The views are not kept.
-func (t *table) observe(now time.Time, service []byte, span *wire.Span) {
-	kind, code := uint8(0), uint8(0)
-	if k := int(span.Kind); k > 0 && k < kinds {
-		kind = uint8(k)
-	}
-	if c := int(span.StatusCode); c > 0 && c < codes {
-		code = uint8(c)
-	}
-	if len(service) == 0 {
-		service = t.unknown
-	}
-	service, name := cut(service), cut(span.Name)
-	t.meters.spans.Inc()
-	s := t.series[key{string(service), string(name), kind, code}]
+// observe counts one span, which stands for weight spans. The view is not kept.
+func (t *table) observe(now time.Time, service string, span *wire.Span, weight float64) {
+	kind, code, name := kindOf(span.Kind), codeOf(span.StatusCode), cut(span.Name)
+	packed := t.dimensions.pack(span)
+	s := t.series[key{service, string(name), kind, code, string(packed)}]
 	if s == nil {
-		s = t.add(now, key{string(service), string(name), kind, code})
+		s = t.add(now, key{service, string(name), kind, code, string(packed)})
 	}
 	s.seen = now
+	s.observe(&t.scale, exemplarOf(span, now), s.take(weight), weight)
+}
+
+// exemplarOf leads from a duration to its span.
+func exemplarOf(span *wire.Span, now time.Time) exemplar {
 	e := exemplar{trace: span.TraceID, span: span.SpanID, nanos: min(int64(min(span.End, 1<<63-1)), now.UnixNano())}
 	if span.End > span.Start { // Otherwise the clock was set back meanwhile.
 		e.value = float64(span.End-span.Start) / 1e9
 	}
-	s.observe(&t.scale, e)
+	return e
 }
 
-// add begins a series, or finds the one that takes what goes beyond the limit.
+// add begins a series, or finds the one that takes what goes beyond a limit.
 func (t *table) add(now time.Time, k key) *series {
+	k.name = strings.ToValidUTF8(k.name, invalid)
 	regular := t.limit - t.spare
-	if len(t.series) >= regular && now.Sub(t.swept) >= sweepEvery {
+	full := func() bool { return len(t.series) >= regular || t.services[k.service] >= t.perService }
+	if full() && now.Sub(t.swept) >= sweepEvery {
 		t.expire(now)
 	}
-	if len(t.series) >= regular {
+	if full() {
 		t.meters.overflowed.Inc()
-		k.service, k.name = overflow, overflow
-		if s := t.series[k]; s != nil {
-			return s
+		if k.name, k.dimensions = overflow, ""; len(t.series) >= regular {
+			k.service = overflow
 		}
 	}
-	s := &series{
-		created: timestamppb.New(now),
-		labels: []*dto.LabelPair{ // Sorted, as the registry wants them.
-			label("service_name", k.service),
-			label("span_kind", kindLabel(k.kind)),
-			label("span_name", k.name),
-			label("status_code", codeLabel(k.code)),
-		},
+	if s := t.series[k]; s != nil {
+		return s
 	}
+	s := &series{created: timestamppb.New(now), labels: t.names.labels(k, t.dimensions)}
 	t.series[k] = s
+	t.services[k.service]++
 	return s
 }
 
@@ -141,6 +157,9 @@ func (t *table) expire(now time.Time) {
 	for k, s := range t.series {
 		if now.Sub(s.seen) > t.expiry {
 			delete(t.series, k)
+			if t.services[k.service]--; t.services[k.service] == 0 {
+				delete(t.services, k.service)
+			}
 			t.meters.expired.Inc()
 		}
 	}

@@ -1,0 +1,162 @@
+package derive
+
+import (
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/waybill-dev/waybill/collector/wire"
+)
+
+// maxLinks bounds for how many producers' spans one consumer's may wait.
+const maxLinks = 32
+
+// graph counts who calls whom: requests whose two spans came, and those of
+// which one end sends no spans, but is known by the other one. It implements
+// prometheus.Collector and is safe for concurrent use; whoever calls observe,
+// or lets time pass, holds mu.
+//
+// The viewer's index pairs spans too, for its map. It remembers whole traces,
+// to know spans that come twice; here one request at a time is remembered, and
+// forgotten when it is paired, so they share the idea and no code.
+type graph struct {
+	requests, failed, server, client *prometheus.Desc
+	meters                           *meters
+
+	mu    sync.Mutex
+	now   time.Time // of what is being counted
+	pairs *pairs
+	edges *edges
+	peers peers
+	texts interned
+	half  half // of the span at hand
+}
+
+func newGraph(cfg Config, m *meters, texts interned) *graph {
+	labels := []string{"client", "server", "connection_type"}
+	desc := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc("traces_service_graph_request_"+name, help, labels, nil)
+	}
+	g := &graph{
+		requests: desc("total", "Requests from client to server."),
+		failed:   desc("failed_total", "Requests that failed, as either end saw it."),
+		server:   desc("server_seconds", "How long requests took as the server saw it, in seconds."),
+		client:   desc("client_seconds", "How long requests took as the client saw it, in seconds."),
+		meters:   m,
+		pairs:    newPairs(cfg.Graph),
+		edges:    newEdges(cfg, m),
+		peers:    newPeers(cfg.Graph.PeerAttributes),
+		texts:    texts,
+	}
+	g.pairs.meet, g.pairs.lone = g.meet, g.lone
+	g.pairs.evicted = func(h *half) {
+		if !h.answered {
+			m.evicted.Inc()
+		}
+	}
+	return g
+}
+
+// observe takes in one span, which stands for weight spans. The view is not kept.
+func (g *graph) observe(now time.Time, service string, span *wire.Span, weight float64) {
+	g.now = now
+	if !span.HasIDs() {
+		return
+	}
+	h := &g.half
+	*h = half{
+		service: service, weight: weight, failed: span.StatusCode == wire.StatusError,
+		message: span.Kind == wire.KindProducer || span.Kind == wire.KindConsumer,
+	}
+	switch span.Kind {
+	case wire.KindClient, wire.KindProducer:
+		h.span = exemplarOf(span, now)
+		g.caller(h, span)
+	case wire.KindServer:
+		h.span = exemplarOf(span, now)
+		g.called(h, span)
+	case wire.KindConsumer:
+		h.span = exemplarOf(span, now)
+		g.consumer(h, span)
+	}
+}
+
+// caller has a span wait for the one that it caused. A database sends none, so
+// what is known is all there will be.
+func (g *graph) caller(h *half, span *wire.Span) {
+	h.caller, h.at = true, end{span.TraceID, span.SpanID}
+	if !g.pairs.awaited(h.at) || h.message {
+		far := g.peers.of(span)
+		h.peer, h.peerKind = g.texts.of(far.name), far.kind
+		if h.message {
+			h.peerKind = message
+		}
+		if far.kind == database && h.peer != "" {
+			g.lone(h)
+			return
+		}
+	}
+	g.pairs.add(h)
+}
+
+// called has a span wait for its parent. Without one, somebody has called who
+// sends no spans.
+func (g *graph) called(h *half, span *wire.Span) {
+	if span.ParentID == (wire.SpanID{}) {
+		g.edges.of(g.now, edgeKey{user, h.service, virtual}).count(&g.edges.scale, nil, h)
+		return
+	}
+	h.at = end{span.TraceID, span.ParentID}
+	g.pairs.add(h)
+}
+
+// consumer has a span wait for those that it links to, and for its parent.
+func (g *graph) consumer(h *half, span *wire.Span) {
+	parent := end{span.TraceID, span.ParentID}
+	hasParent := parent.span != wire.SpanID{}
+	links := 0
+	for link := range span.Links() {
+		h.at = end{link.TraceID, link.SpanID}
+		if h.at == parent || h.at.span == (wire.SpanID{}) || h.at.trace == (wire.TraceID{}) {
+			continue
+		}
+		if links++; links > maxLinks {
+			g.meters.evicted.Inc()
+			continue
+		}
+		g.pairs.add(h)
+	}
+	switch {
+	case hasParent:
+		h.at, h.doubtful = parent, links > 0
+		g.pairs.add(h)
+	case links == 0:
+		from := edgeKey{user, h.service, virtual}
+		if far := g.peers.of(span); len(far.name) > 0 {
+			from.client, from.kind = g.texts.of(far.name), far.kind
+		}
+		g.edges.of(g.now, from).count(&g.edges.scale, nil, h)
+	}
+}
+
+// meet counts a request of which both ends are known.
+func (g *graph) meet(caller, callee *half) {
+	key := edgeKey{client: caller.service, server: callee.service}
+	if caller.message || callee.message {
+		key.kind = message
+	}
+	g.edges.of(g.now, key).count(&g.edges.scale, caller, callee)
+}
+
+// lone counts a request of which only the caller is known, if the caller says
+// whom it called.
+func (g *graph) lone(h *half) {
+	switch {
+	case h.answered, h.doubtful:
+	case !h.caller, h.peer == "":
+		g.meters.unpaired.Inc()
+	default:
+		g.edges.of(g.now, edgeKey{h.service, h.peer, h.peerKind}).count(&g.edges.scale, h, nil)
+	}
+}
