@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -243,3 +244,6 @@ func eventually(t *testing.T, what string, done func() bool) {
 		}
 	}
 }
+
+// quiet is a log that nobody reads.
+func quiet() *log.Logger { return log.New(io.Discard, "", 0) }

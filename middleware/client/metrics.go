@@ -72,14 +72,15 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 	return m, errors.Join(failures...)
 }
 
-// forget removes the series of a service.
+// forget removes the series of a service, but for those of its instances.
 func (m *metrics) forget(service string) {
-	labels := prometheus.Labels{labelService: service}
-	for _, vec := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
-		m.retries, m.exhausted, m.rejections, m.transitions, m.state, m.instances, m.unresolved,
-	} {
-		vec.DeletePartialMatch(labels)
+	m.instances.DeleteLabelValues(service)
+	for _, counts := range []*prometheus.CounterVec{m.exhausted, m.rejections, m.unresolved} {
+		counts.DeleteLabelValues(service)
 	}
+	// These look at all their series, which are few: most services never fail.
+	m.retries.DeletePartialMatch(prometheus.Labels{labelService: service})
+	m.transitions.DeletePartialMatch(prometheus.Labels{labelService: service})
 }
 
 // newService is what the client makes when a service is called for the first
@@ -110,6 +111,7 @@ func (c *Client) newService(name string) *service {
 }
 
 func (c *Client) forgetService(s *service) {
+	s.closeAll()
 	c.metrics.forget(s.name)
 	c.director.forget(s.name)
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -161,7 +160,7 @@ func TestWhatIsRetried(t *testing.T) {
 
 func certificateError() error {
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Config.ErrorLog = quiet()
 	server.StartTLS()
 	defer server.Close()
 	base := &http.Transport{}

@@ -119,3 +119,12 @@ func (s *service) update(found []Instance) {
 		}
 	}
 }
+
+// closeAll is for a service that is forgotten.
+func (s *service) closeAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.endpoints {
+		s.closed(e)
+	}
+}
