@@ -133,17 +133,20 @@ func TestMiddlewareLinksLittle(t *testing.T) {
 		"golang.org/x/sys",
 		"google.golang.org/protobuf",
 	}
+	withGRPC := []string{"golang.org/x/net", "golang.org/x/text", "google.golang.org/genproto/googleapis/rpc", "google.golang.org/grpc"}
 	more := map[string][]string{
-		"./middleware/grpcmw": {
-			"golang.org/x/net", "golang.org/x/text", "google.golang.org/genproto/googleapis/rpc", "google.golang.org/grpc",
-		},
+		"./middleware/grpcmw":            withGRPC,
+		"./middleware/client/grpcclient": withGRPC,
 		"./middleware/natsmw": {
 			"github.com/klauspost/compress", "github.com/nats-io/nats.go", "github.com/nats-io/nkeys", "github.com/nats-io/nuid",
 			"golang.org/x/crypto",
 		},
 		"./middleware/client": {"github.com/cenkalti/backoff/v5", "github.com/sony/gobreaker/v2"},
 	}
-	for _, root := range []string{"./middleware", "./middleware/httpmw", "./middleware/grpcmw", "./middleware/natsmw", "./middleware/client"} {
+	roots := []string{
+		"./middleware", "./middleware/httpmw", "./middleware/grpcmw", "./middleware/natsmw", "./middleware/client", "./middleware/client/grpcclient",
+	}
+	for _, root := range roots {
 		allowed := slices.Concat(base, more[root])
 		for path, p := range list(t, true, root) {
 			if p.Standard || p.Module == nil {
@@ -157,7 +160,7 @@ func TestMiddlewareLinksLittle(t *testing.T) {
 }
 
 func TestInstrumentationDoesNotLinkTheSDK(t *testing.T) {
-	for _, root := range []string{"./middleware/httpmw", "./middleware/grpcmw", "./middleware/natsmw", "./middleware/client"} {
+	for _, root := range []string{"./middleware/httpmw", "./middleware/grpcmw", "./middleware/natsmw", "./middleware/client", "./middleware/client/grpcclient"} {
 		for path := range list(t, true, root) {
 			if strings.HasPrefix(path, "go.opentelemetry.io/otel/sdk/") {
 				t.Errorf("%s links %s; an application chooses its SDK", root, path)
