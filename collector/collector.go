@@ -116,21 +116,25 @@ func (c *Collector) sources(own prometheus.Gatherer) admin.Sources {
 		listeners = append(listeners, admin.Listener{Name: l.Name, Addr: l.Addr})
 	}
 	return admin.Sources{
-		Journal:     c.journal,
-		Metrics:     own,
-		Progress:    c.progress,
-		LastRefusal: c.gate.lastRefusal,
-		Listeners:   append(listeners, admin.Listener{Name: "derived metrics", Addr: c.Scrape()}),
+		Journal:      c.journal,
+		Metrics:      own,
+		Destinations: c.destinations,
+		Redacting:    c.redact.Active,
+		LastRefusal:  c.gate.lastRefusal,
+		Listeners:    append(listeners, admin.Listener{Name: "derived metrics", Addr: c.Scrape()}),
 	}
 }
 
-// progress is what the destinations tell, by reader.
-func (c *Collector) progress() map[string]admin.Progress {
-	told := map[string]admin.Progress{}
+// destinations are how forwarding is doing.
+func (c *Collector) destinations() []admin.Destination {
+	var all []admin.Destination
 	for _, s := range c.exporters.Status() {
-		told[s.Reader] = admin.Progress{Oldest: s.Oldest, FailingSince: s.FailingSince, LastError: s.LastError, LastErrorAt: s.LastErrorAt}
+		all = append(all, admin.Destination{
+			Signal: s.Signal.String(), Name: s.Destination, Reader: s.Reader,
+			Oldest: s.Oldest, FailingSince: s.FailingSince, LastError: s.LastError, LastErrorAt: s.LastErrorAt,
+		})
 	}
-	return told
+	return all
 }
 
 // Journal is what the collector keeps. It is closed by Shutdown.

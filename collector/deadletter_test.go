@@ -34,7 +34,7 @@ func TestDeadLettersLieInTheJournalsDirectory(t *testing.T) {
 	mustPost(t, first, "traces", spanRequest(1, "bad", tracepb.Status_STATUS_CODE_OK))
 	mustPost(t, first, "traces", spanRequest(2, "good", tracepb.Status_STATUS_CODE_OK))
 	traces.Wait(t, "the good one", func() bool { return len(traces.Spans(t)) == 1 })
-	if _, page := get(t, "http://"+first.Admin().String()+"/"); !strings.Contains(page, ": 400 Bad Request") {
+	if _, page := get(t, "http://"+first.Admin().String()+"/"); !strings.Contains(page, "<td>400 Bad Request</td>") {
 		t.Errorf("the status page does not say what went wrong:\n%s", page)
 	}
 	if err := first.Shutdown(t.Context()); err != nil {

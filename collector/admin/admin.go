@@ -32,9 +32,11 @@ type Sources struct {
 	Metrics prometheus.Gatherer
 	// Listeners are named on the status page, in this order.
 	Listeners []Listener
-	// Progress is what readers tell about themselves, by name; it may be nil, and
-	// need not have them all.
-	Progress func() map[string]Progress
+	// Destinations tells how forwarding is doing; nil where nothing is forwarded.
+	Destinations func() []Destination
+	// Redacting says whether anything is redacted before the journal; nil means
+	// no.
+	Redacting func() bool
 	// LastRefusal is when and why the journal did not take a request last.
 	LastRefusal func() Refusal
 }
@@ -49,6 +51,8 @@ type Listener struct {
 type Admin struct {
 	sources  Sources
 	watch    *watch
+	rates    rates
+	own      *prometheus.Registry
 	page     *template.Template
 	began    time.Time
 	logger   *slog.Logger
@@ -71,11 +75,15 @@ func Start(ctx context.Context, cfg Config, sources Sources, logger *slog.Logger
 	a := &Admin{
 		sources:  sources,
 		watch:    newWatch(cfg.StallAfter),
+		own:      prometheus.NewRegistry(),
 		page:     newPage(),
 		began:    time.Now(),
 		logger:   logger,
 		listener: listener,
 		quit:     make(chan struct{}),
+	}
+	if err := a.own.Register(newCollector(a)); err != nil {
+		return nil, errors.Join(err, listener.Close())
 	}
 	a.server = &http.Server{
 		Handler:           a.handler(),
@@ -98,12 +106,16 @@ func Start(ctx context.Context, cfg Config, sources Sources, logger *slog.Logger
 // follow looks at the readers even when nobody asks, so that it is known since
 // when one stands still.
 func (a *Admin) follow() {
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
+	look, sample := time.NewTicker(lookEvery), time.NewTicker(sampleEvery)
+	defer look.Stop()
+	defer sample.Stop()
+	a.rates.take(time.Now(), a.sources.Metrics)
 	for {
 		a.watch.look(time.Now(), a.sources.Journal.Stats())
 		select {
-		case <-ticker.C:
+		case <-look.C:
+		case now := <-sample.C:
+			a.rates.take(now, a.sources.Metrics)
 		case <-a.quit:
 			return
 		}
@@ -115,15 +127,9 @@ func (a *Admin) handler() http.Handler {
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]any{"live": true})
 	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		status, answer := a.readiness()
-		writeJSON(w, status, answer)
-	})
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		_, answer := a.readiness()
-		writeJSON(w, http.StatusOK, answer)
-	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(a.sources.Metrics, promhttp.HandlerOpts{
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { a.serveReadiness(w) })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { a.serveHealth(w) })
+	mux.Handle("GET /metrics", promhttp.HandlerFor(prometheus.Gatherers{a.sources.Metrics, a.own}, promhttp.HandlerOpts{
 		EnableOpenMetrics:   true,
 		ErrorHandling:       promhttp.ContinueOnError,
 		ErrorLog:            slog.NewLogLogger(a.logger.Handler(), slog.LevelWarn),
@@ -131,22 +137,6 @@ func (a *Admin) handler() http.Handler {
 	}))
 	mux.HandleFunc("GET /{$}", a.servePage)
 	return mux
-}
-
-// readinessAnswer is the body of /readyz.
-type readinessAnswer struct {
-	Ready   bool     `json:"ready"`
-	Reasons []string `json:"reasons"`
-}
-
-func (a *Admin) readiness() (int, readinessAnswer) {
-	now := time.Now()
-	states := a.look(now, a.sources.Journal.Stats())
-	reasons := a.watch.reasons(now, states, a.sources.LastRefusal())
-	if len(reasons) > 0 {
-		return http.StatusServiceUnavailable, readinessAnswer{Reasons: reasons}
-	}
-	return http.StatusOK, readinessAnswer{Ready: true, Reasons: reasons}
 }
 
 func writeJSON(w http.ResponseWriter, status int, answer any) {
@@ -158,6 +148,10 @@ func writeJSON(w http.ResponseWriter, status int, answer any) {
 
 // Addr is where the listener is.
 func (a *Admin) Addr() net.Addr { return a.listener.Addr() }
+
+// Reconfigure makes cfg what counts from now on, as far as it can: not the
+// address.
+func (a *Admin) Reconfigure(cfg Config) { a.watch.setStallAfter(cfg.StallAfter) }
 
 // Stopping makes the collector not ready, so that no new senders are sent to
 // it.

@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -22,49 +21,76 @@ import (
 
 func TestWatchFollowsTheCursors(t *testing.T) {
 	w, began := newWatch(time.Minute), time.Unix(1e9, 0)
-	const stuck = "reader slow has not moved for %s, and has %d bytes to read"
 	for _, step := range []struct {
 		at           time.Duration
 		end          journal.Offset
 		slow, quick  journal.Offset
-		want         []string
+		want         []string // who is stuck
 		wantSlowLag  uint64
 		wantSlowRest time.Duration
 	}{
-		{at: 0, end: 0, want: []string{}},
-		{at: 10 * time.Minute, end: 0, want: []string{}}, // Nothing to read is no fault.
-		{at: 11 * time.Minute, end: 100, quick: 100, want: []string{}, wantSlowLag: 100, wantSlowRest: time.Minute},
-		{at: 12 * time.Minute, end: 200, quick: 150, slow: 10, want: []string{}, wantSlowLag: 190},
-		{at: 13 * time.Minute, end: 300, quick: 200, slow: 10, want: []string{}, wantSlowLag: 290, wantSlowRest: time.Minute},
-		{at: 13*time.Minute + 1, end: 300, quick: 201, slow: 10, want: []string{fmt.Sprintf(stuck, "1m0s", 290)}, wantSlowLag: 290, wantSlowRest: time.Minute + 1},
-		{at: 14 * time.Minute, end: 300, quick: 300, slow: 10, want: []string{fmt.Sprintf(stuck, "2m0s", 290)}, wantSlowLag: 290, wantSlowRest: 2 * time.Minute},
-		{at: 15 * time.Minute, end: 300, quick: 300, slow: 11, want: []string{}, wantSlowLag: 289},
-		{at: 16 * time.Minute, end: 300, quick: 300, slow: 300, want: []string{}},
+		{at: 0, end: 0, want: nil},
+		{at: 10 * time.Minute, end: 0, want: nil}, // Nothing to read is no fault.
+		{at: 11 * time.Minute, end: 100, quick: 100, want: nil, wantSlowLag: 100, wantSlowRest: time.Minute},
+		{at: 12 * time.Minute, end: 200, quick: 150, slow: 10, want: nil, wantSlowLag: 190},
+		{at: 13 * time.Minute, end: 300, quick: 200, slow: 10, want: nil, wantSlowLag: 290, wantSlowRest: time.Minute},
+		{at: 13*time.Minute + 1, end: 300, quick: 201, slow: 10, want: []string{"slow"}, wantSlowLag: 290, wantSlowRest: time.Minute + 1},
+		{at: 14 * time.Minute, end: 300, quick: 300, slow: 10, want: []string{"slow"}, wantSlowLag: 290, wantSlowRest: 2 * time.Minute},
+		{at: 15 * time.Minute, end: 300, quick: 300, slow: 11, want: nil, wantSlowLag: 289},
+		{at: 16 * time.Minute, end: 300, quick: 300, slow: 300, want: nil},
 	} {
 		now := began.Add(step.at)
 		states := w.look(now, journal.Stats{End: step.end, Cursors: map[string]journal.Offset{"slow": step.slow, "quick": step.quick}})
-		if diff := cmp.Diff(step.want, w.reasons(now, states, Refusal{})); diff != "" {
+		if diff := cmp.Diff(step.want, namesOf(w.stuck(states))); diff != "" {
 			t.Errorf("at %v: %s", step.at, diff)
 		}
-		if diff := cmp.Diff(readerState{Name: "slow", Lag: step.wantSlowLag, Still: step.wantSlowRest}, states[1]); diff != "" && step.end > 100 {
-			t.Errorf("at %v: %s", step.at, diff)
+		if got := states[1]; got.Name != "slow" || step.end > 100 && (got.Lag != step.wantSlowLag || got.Still != step.wantSlowRest || !got.Since.Equal(now.Add(-got.Still))) {
+			t.Errorf("at %v: %+v", step.at, got)
 		}
 	}
 	// A reader that is gone is forgotten.
 	now := began.Add(time.Hour)
-	if got := w.reasons(now, w.look(now, journal.Stats{End: 999}), Refusal{}); len(got) > 0 || len(w.readers) > 0 {
+	if got := w.stuck(w.look(now, journal.Stats{End: 999})); len(got) > 0 || len(w.readers) > 0 {
 		t.Errorf("%v, %v", got, w.readers)
 	}
 }
 
-func TestReadinessSaysWhatFails(t *testing.T) {
-	now := time.Date(2026, 11, 24, 12, 2, 0, 0, time.UTC)
-	stuck := readerState{Name: "export-traces", Lag: 7, Still: 2 * time.Minute}
-	stuck.Progress = Progress{FailingSince: now.Add(-2 * time.Minute), LastError: "connection refused"}
-	want := []string{"reader export-traces has not moved for 2m0s, and has 7 bytes to read; failing since 2026-11-24T12:00:00Z: connection refused"}
-	if diff := cmp.Diff(want, newWatch(time.Minute).reasons(now, []readerState{stuck}, Refusal{})); diff != "" {
+func TestReadinessSaysWhatIsStuck(t *testing.T) {
+	f := start(t)
+	began := time.Now().Add(-2 * time.Minute).UTC().Round(time.Second)
+	f.tell(
+		Destination{Signal: "traces", Name: "vendor", Reader: "export-traces-vendor", FailingSince: began, LastError: "connection refused"},
+		Destination{Signal: "logs", Name: "loki", Reader: "export-logs-loki", LastError: "that was long ago"},
+	)
+	states := []readerState{
+		{Name: "derive-red", Lag: 5, Still: time.Minute, Since: began},
+		{Name: "export-logs-loki", Lag: 6, Still: 2 * time.Minute, Since: began},
+		{Name: "export-traces-vendor", Lag: 7, Still: 2 * time.Minute, Since: began},
+		{Name: "other", Lag: 8, Still: 2 * time.Minute, Since: began},
+	}
+	at := began.Format(time.RFC3339)
+	want := readiness{
+		Reasons: []string{
+			"destination loki of logs is stuck since " + at + " (2m0s), with 6 bytes to read",
+			"destination vendor of traces is stuck since " + at + " (2m0s), with 7 bytes to read: connection refused",
+			"reader other is stuck since " + at + " (2m0s), with 8 bytes to read",
+		},
+		Stuck: []stuckReader{
+			{Reader: "export-logs-loki", Signal: "logs", Destination: "loki", Since: began, UnreadBytes: 6},
+			{Reader: "export-traces-vendor", Signal: "traces", Destination: "vendor", Since: began, UnreadBytes: 7, LastError: "connection refused"},
+			{Reader: "other", Since: began, UnreadBytes: 8},
+		},
+	}
+	if diff := cmp.Diff(want, f.admin.readiness(began.Add(2*time.Minute), states)); diff != "" {
 		t.Error(diff)
 	}
+}
+
+func namesOf(states []readerState) (names []string) {
+	for _, s := range states {
+		names = append(names, s.Name)
+	}
+	return names
 }
 
 func TestWatchWithoutStallAfter(t *testing.T) {
@@ -72,17 +98,17 @@ func TestWatchWithoutStallAfter(t *testing.T) {
 	stats := journal.Stats{End: 10, Cursors: map[string]journal.Offset{"slow": 0}}
 	w.look(now, stats)
 	now = now.Add(time.Hour)
-	if got := w.reasons(now, w.look(now, stats), Refusal{}); len(got) > 0 {
+	if got := w.stuck(w.look(now, stats)); len(got) > 0 {
 		t.Errorf("%v", got)
 	}
 }
 
 func TestWatchRefusals(t *testing.T) {
 	w, now := newWatch(time.Minute), time.Unix(1e9, 0)
-	if got := w.reasons(now, nil, Refusal{now.Add(-refusalLasts + 1), "no room"}); len(got) != 1 || !strings.Contains(got[0], "no room") {
+	if got := w.reasons(now, Refusal{now.Add(-refusalLasts + 1), "no room"}); len(got) != 1 || !strings.Contains(got[0], "no room") {
 		t.Errorf("after a refusal: %v", got)
 	}
-	if got := w.reasons(now, nil, Refusal{now.Add(-refusalLasts), "no room"}); len(got) > 0 {
+	if got := w.reasons(now, Refusal{now.Add(-refusalLasts), "no room"}); len(got) > 0 {
 		t.Errorf("a while after a refusal: %v", got)
 	}
 }
@@ -92,21 +118,21 @@ type fixture struct {
 	admin   *Admin
 	journal *memory.Journal
 
-	mu       sync.Mutex
-	refused  Refusal
-	progress map[string]Progress
+	mu      sync.Mutex
+	refused Refusal
+	told    []Destination
 }
 
-func (f *fixture) getProgress() map[string]Progress {
+func (f *fixture) destinations() []Destination {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.progress
+	return f.told
 }
 
-func (f *fixture) tell(reader string, p Progress) {
+func (f *fixture) tell(told ...Destination) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.progress = map[string]Progress{reader: p}
+	f.told = told
 }
 
 func (f *fixture) lastRefusal() Refusal {
@@ -133,7 +159,7 @@ func start(t *testing.T) *fixture {
 	cfg.Address = "127.0.0.1:0"
 	var err error
 	f.admin, err = Start(t.Context(), cfg, Sources{
-		Journal: f.journal, Metrics: own, LastRefusal: f.lastRefusal, Progress: f.getProgress,
+		Journal: f.journal, Metrics: own, LastRefusal: f.lastRefusal, Destinations: f.destinations,
 		Listeners: []Listener{{Name: "OTLP <here>", Addr: &net.TCPAddr{Port: 4318}}, {Name: "nothing"}},
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -166,10 +192,10 @@ func (f *fixture) get(t *testing.T, path string) (int, string, http.Header) {
 	return response.StatusCode, string(body), response.Header
 }
 
-func (f *fixture) wantReadiness(t *testing.T, path string, wantStatus int, want readinessAnswer) {
+func (f *fixture) wantReadiness(t *testing.T, path string, wantStatus int, want readiness) {
 	t.Helper()
 	status, body, header := f.get(t, path)
-	var got readinessAnswer
+	var got readiness
 	if err := json.Unmarshal([]byte(body), &got); err != nil {
 		t.Fatalf("%s: %q: %v", path, body, err)
 	}
@@ -180,17 +206,17 @@ func (f *fixture) wantReadiness(t *testing.T, path string, wantStatus int, want 
 
 func TestHealth(t *testing.T) {
 	f := start(t)
-	f.wantReadiness(t, "/readyz", 200, readinessAnswer{Ready: true, Reasons: []string{}})
-	f.wantReadiness(t, "/healthz", 200, readinessAnswer{Ready: true, Reasons: []string{}})
+	f.wantReadiness(t, "/readyz", 200, readiness{Ready: true, Reasons: []string{}})
+	f.wantReadiness(t, "/healthz", 200, readiness{Ready: true, Reasons: []string{}})
 
 	f.refuse(time.Now())
-	full := readinessAnswer{Reasons: []string{"receivers refuse requests: the disk is gone"}}
+	full := readiness{Reasons: []string{"receivers refuse requests: the disk is gone"}}
 	f.wantReadiness(t, "/readyz", 503, full)
 	f.wantReadiness(t, "/healthz", 200, full)
 	f.refuse(time.Time{})
 
 	f.admin.Stopping()
-	f.wantReadiness(t, "/readyz", 503, readinessAnswer{Reasons: []string{"the collector is stopping"}})
+	f.wantReadiness(t, "/readyz", 503, readiness{Reasons: []string{"the collector is stopping"}})
 	if status, body, _ := f.get(t, "/livez"); status != 200 || strings.TrimSpace(body) != `{"live":true}` {
 		t.Errorf("/livez: %d %s", status, body)
 	}
@@ -229,9 +255,14 @@ func TestStatusPage(t *testing.T) {
 		}
 	}
 	since := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	f.tell("export-traces", Progress{Oldest: time.Now().Add(-2 * time.Hour), FailingSince: since, LastError: "no <route>", LastErrorAt: since.Add(time.Minute)})
+	f.tell(Destination{
+		Signal: "traces", Name: "default", Reader: "export-traces", Oldest: time.Now().Add(-2 * time.Hour),
+		FailingSince: since, LastError: "no <route>", LastErrorAt: since.Add(time.Minute),
+	})
 	_, body, _ = f.get(t, "/")
-	for _, want := range []string{"<td class=\"n\">2h0m", "2026-11-24T12:01:00Z: no &lt;route&gt; (failing since 2026-11-24T12:00:00Z)"} {
+	for _, want := range []string{
+		`<td class="n">2h0m`, `traces → default</td><td class="t">2026-11-24T12:01:00Z</td><td>no &lt;route&gt;</td>`, `class="title" x="674" y="67">traces → default</text>`, `<rect class="box bad"`,
+	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %q in\n%s", want, body)
 		}

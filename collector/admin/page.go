@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/waybill-dev/waybill/collector/journal"
@@ -16,38 +17,85 @@ var pageText string
 
 // status is what the page shows.
 type status struct {
-	Ready     bool
-	Reasons   []string
+	readiness
+
+	Now       time.Time
 	Uptime    time.Duration
 	Journal   journal.Stats
 	Held      uint64 // bytes from the oldest record to the end
 	Fill      int    // per cent of the budget
-	Readers   []readerState
+	Readers   []reader
 	Listeners []Listener
+	Picture   picture
+	Errors    []lastError // the newest first
+}
+
+// JournalState is the journal's, as it is drawn.
+func (s status) JournalState() string { return journalState(s.Fill) }
+
+// reader is one of the journal's, with what is known of its destination.
+type reader struct {
+	readerState
+
+	To    Destination // zero for one that does not forward
+	Stuck bool
+}
+
+// Behind is the age of the oldest record that it has yet to finish.
+func (r reader) Behind(now time.Time) time.Duration {
+	if r.To.Oldest.IsZero() {
+		return 0
+	}
+	return max(now.Sub(r.To.Oldest), 0)
+}
+
+// lastError is the last of somebody's.
+type lastError struct {
+	Of   string
+	At   time.Time
+	Text string
 }
 
 func (a *Admin) status() status {
 	now := time.Now()
 	stats := a.sources.Journal.Stats()
-	readers := a.look(now, stats)
-	reasons := a.watch.reasons(now, readers, a.sources.LastRefusal())
+	states := a.watch.look(now, stats)
 	s := status{
-		Ready:     len(reasons) == 0,
-		Reasons:   reasons,
+		readiness: a.readiness(now, states),
+		Now:       now,
 		Uptime:    now.Sub(a.began).Round(time.Second),
 		Journal:   stats,
 		Held:      uint64(stats.End - stats.Oldest),
-		Readers:   readers,
 		Listeners: a.sources.Listeners,
+		Errors:    a.lastErrors(),
+	}
+	destinations := a.sources.destinations()
+	for _, state := range states {
+		stuck := slices.ContainsFunc(s.Stuck, func(r stuckReader) bool { return r.Reader == state.Name })
+		s.Readers = append(s.Readers, reader{state, destinations[state.Name], stuck})
 	}
 	if stats.MaxBytes > 0 {
 		s.Fill = int(min(stats.Bytes*100/stats.MaxBytes, 100))
 	}
+	s.Picture = a.picture(s)
 	return s
 }
 
+func (a *Admin) lastErrors() (all []lastError) {
+	if refused := a.sources.LastRefusal(); !refused.At.IsZero() {
+		all = append(all, lastError{"receivers", refused.At, refused.Reason})
+	}
+	for _, d := range a.sources.destinations() {
+		if d.LastError != "" {
+			all = append(all, lastError{d.Signal + " → " + d.Name, d.LastErrorAt, d.LastError})
+		}
+	}
+	slices.SortFunc(all, func(a, b lastError) int { return b.At.Compare(a.At) })
+	return all
+}
+
 func newPage() *template.Template {
-	return template.Must(template.New("page").Funcs(template.FuncMap{"size": size, "seconds": seconds, "clock": clock}).Parse(pageText))
+	return template.Must(template.New("page").Funcs(template.FuncMap{"size": size, "seconds": seconds, "clock": clock, "states": states}).Parse(pageText))
 }
 
 func (a *Admin) servePage(w http.ResponseWriter, _ *http.Request) {

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -22,11 +21,10 @@ type Refusal struct {
 
 // watch follows the journal's readers. It is safe for concurrent use.
 type watch struct {
+	mu         sync.Mutex
 	stallAfter time.Duration // 0: readers are not watched
-
-	mu       sync.Mutex
-	readers  map[string]place
-	stopping bool
+	readers    map[string]place
+	stopping   bool
 }
 
 // place is where a reader was seen, and since when it is there with something
@@ -38,12 +36,11 @@ type place struct {
 
 // readerState is a reader for people and for readiness.
 type readerState struct {
-	Name  string
-	Lag   uint64        // bytes to read
-	Still time.Duration // how long it has not moved although there is something to read
-
-	Behind   time.Duration // the age of the oldest record that it has yet to finish
-	Progress Progress
+	Name   string
+	Cursor journal.Offset
+	Lag    uint64        // bytes to read
+	Still  time.Duration // how long it has not moved although there is something to read
+	Since  time.Time     // when that began
 }
 
 func newWatch(stallAfter time.Duration) *watch {
@@ -67,17 +64,20 @@ func (w *watch) look(now time.Time, stats journal.Stats) []readerState {
 			w.readers[name] = seen
 		}
 		states = append(states, readerState{
-			Name:  name,
-			Lag:   uint64(stats.End - min(cursor, stats.End)),
-			Still: now.Sub(seen.since),
+			Name:   name,
+			Cursor: cursor,
+			Lag:    uint64(stats.End - min(cursor, stats.End)),
+			Still:  now.Sub(seen.since),
+			Since:  seen.since,
 		})
 	}
 	slices.SortFunc(states, func(a, b readerState) int { return cmp.Compare(a.Name, b.Name) })
 	return states
 }
 
-// reasons are why the collector is not ready; none means that it is.
-func (w *watch) reasons(now time.Time, states []readerState, refused Refusal) []string {
+// reasons are why the collector is not ready, apart from readers that are
+// stuck; none means that it is.
+func (w *watch) reasons(now time.Time, refused Refusal) []string {
 	reasons := []string{}
 	w.mu.Lock()
 	if w.stopping {
@@ -87,13 +87,25 @@ func (w *watch) reasons(now time.Time, states []readerState, refused Refusal) []
 	if now.Sub(refused.At) < refusalLasts {
 		reasons = append(reasons, "receivers refuse requests: "+refused.Reason)
 	}
+	return reasons
+}
+
+// stuck are the readers that stand still for too long.
+func (w *watch) stuck(states []readerState) (stuck []readerState) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, r := range states {
 		if w.stallAfter > 0 && r.Still > w.stallAfter {
-			reasons = append(reasons, fmt.Sprintf("reader %s has not moved for %v, and has %d bytes to read%s",
-				r.Name, r.Still.Round(time.Second), r.Lag, r.Progress.why()))
+			stuck = append(stuck, r)
 		}
 	}
-	return reasons
+	return stuck
+}
+
+func (w *watch) setStallAfter(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stallAfter = d
 }
 
 func (w *watch) stop() {

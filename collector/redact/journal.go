@@ -62,6 +62,9 @@ func (j *Journal) Reconfigure(cfg Config) error {
 	return nil
 }
 
+// Active says whether anything is redacted.
+func (j *Journal) Active() bool { return j.rules.Load() != nil }
+
 // Append implements journal.Journal. Nothing is appended that cannot be
 // redacted.
 func (j *Journal) Append(ctx context.Context, signal journal.Signal, items uint32, payload []byte) (journal.Offset, error) {
