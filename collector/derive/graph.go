@@ -25,7 +25,7 @@ type graph struct {
 	meters                           *meters
 
 	mu    sync.Mutex
-	now   time.Time // of what is being counted
+	now   time.Time // when what is at hand is counted
 	pairs *pairs
 	edges *edges
 	peers peers
@@ -59,8 +59,7 @@ func newGraph(cfg Config, m *meters, texts interned) *graph {
 }
 
 // observe takes in one span, which stands for weight spans. The view is not kept.
-func (g *graph) observe(now time.Time, service string, span *wire.Span, weight float64) {
-	g.now = now
+func (g *graph) observe(service string, span *wire.Span, weight float64) {
 	if !span.HasIDs() {
 		return
 	}
@@ -71,13 +70,13 @@ func (g *graph) observe(now time.Time, service string, span *wire.Span, weight f
 	}
 	switch span.Kind {
 	case wire.KindClient, wire.KindProducer:
-		h.span = exemplarOf(span, now)
+		h.span = exemplarOf(span, g.now)
 		g.caller(h, span)
 	case wire.KindServer:
-		h.span = exemplarOf(span, now)
+		h.span = exemplarOf(span, g.now)
 		g.called(h, span)
 	case wire.KindConsumer:
-		h.span = exemplarOf(span, now)
+		h.span = exemplarOf(span, g.now)
 		g.consumer(h, span)
 	}
 }

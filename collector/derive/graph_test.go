@@ -24,7 +24,7 @@ const (
 )
 
 // noon is when the tests' collector receives.
-var noon = time.Unix(1_800_000_000, 0)
+var noon = time.Unix(1_700_000_000, 0)
 
 func spanID(n int) []byte {
 	if n == 0 {

@@ -51,6 +51,7 @@ func (s *scan) count(now time.Time, records []journal.Record) {
 	if s.graph != nil {
 		s.graph.mu.Lock()
 		defer s.graph.mu.Unlock()
+		s.graph.now = now
 	}
 	spans := 0
 	visit := func(resource *wire.Resource, _ *wire.Scope, span *wire.Span) error {
@@ -64,7 +65,7 @@ func (s *scan) count(now time.Time, records []journal.Record) {
 		}
 		s.red.observe(now, s.service, span, w)
 		if s.graph != nil {
-			s.graph.observe(now, s.service, span, w)
+			s.graph.observe(s.service, span, w)
 		}
 		return nil
 	}
