@@ -36,3 +36,27 @@ func newCompressor(kind Compression) (compressor, error) {
 	}
 	return nil, fmt.Errorf("compression %q is unknown", kind)
 }
+
+// decompress reads a small text, as far as it goes.
+func decompress(r io.Reader, kind Compression) []byte {
+	var unzipped io.Reader
+	switch kind {
+	default:
+		unzipped = r
+	case Gzip:
+		z, err := gzip.NewReader(r)
+		if err != nil {
+			return nil
+		}
+		unzipped = z
+	case Zstd:
+		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(zstdWindow), zstd.WithDecoderLowmem(true))
+		if err != nil {
+			return nil
+		}
+		defer z.Close()
+		unzipped = z
+	}
+	data, _ := io.ReadAll(io.LimitReader(unzipped, maxAnswer))
+	return data
+}

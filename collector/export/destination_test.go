@@ -70,7 +70,7 @@ func TestHost(t *testing.T) {
 // also adds a destination of traces.
 func (r *rig) also(name string, protocol Protocol, backend *exporttest.Backend) {
 	d := DefaultDestination()
-	d.Name, d.Protocol, d.Endpoint = name, protocol, backend.URL()
+	d.Name, d.Protocol, d.Endpoint, d.Compression = name, protocol, backend.URL(), NoCompression
 	r.cfg.Traces = append(r.cfg.Traces, d)
 }
 

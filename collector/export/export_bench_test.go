@@ -101,7 +101,7 @@ func BenchmarkForward(b *testing.B) {
 		for _, latency := range []time.Duration{0, 20 * time.Millisecond} {
 			for _, compression := range []Compression{NoCompression, Gzip} {
 				b.Run(fmt.Sprintf("%s %s %v", protocol, compression, latency), func(b *testing.B) {
-					backend := newBackend(b)
+					backend := newBackend(b, compression)
 					backend.Decide(func(exporttest.Request) exporttest.Answer {
 						time.Sleep(latency)
 						return exporttest.Answer{}

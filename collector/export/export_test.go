@@ -21,16 +21,21 @@ import (
 )
 
 // protocols has a backend for each.
-var protocols = map[Protocol]func(testing.TB) *exporttest.Backend{
-	HTTP: exporttest.New,
-	GRPC: func(t testing.TB) *exporttest.Backend { return exporttest.NewGRPC(t) },
+var protocols = map[Protocol]func(testing.TB, Compression) *exporttest.Backend{
+	HTTP: func(t testing.TB, _ Compression) *exporttest.Backend { return exporttest.New(t) },
+	GRPC: func(t testing.TB, c Compression) *exporttest.Backend {
+		if c == NoCompression {
+			return exporttest.NewGRPC(t)
+		}
+		return exporttest.NewGRPC(t, exporttest.Encoding(string(c))...)
+	},
 }
 
 func TestForward(t *testing.T) {
 	for protocol, newBackend := range protocols {
 		for _, compression := range []Compression{Gzip, Zstd, NoCompression} {
 			t.Run(string(protocol)+" "+string(compression), func(t *testing.T) {
-				r := newRigWith(t, protocol, newBackend(t))
+				r := newRigWith(t, protocol, newBackend(t, compression))
 				r.cfg.Traces[0].Compression = compression
 				r.forward()
 				content, encoding, agent := "application/x-protobuf", "Content-Encoding", "waybill-collector"

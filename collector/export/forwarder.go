@@ -189,11 +189,12 @@ func (f *forwarder) setAside(send context.Context, record journal.Record, reason
 	return nil
 }
 
-// shrink keeps further batches below what the backend found too large.
+// shrink keeps further batches below what the backend found too large. Halves
+// of a batch that was read before may be larger than that already.
 func (f *forwarder) shrink(records []journal.Record, a answer) {
 	_, size := weigh(records)
 	half := max(int(size/2), minBatch)
-	if a.tooLarge && half < f.maxBatch {
+	if a.tooLarge && int(size) <= f.maxBatch && half < f.maxBatch {
 		f.maxBatch = half
 		f.notices.smaller(half, a.reason)
 	}

@@ -54,15 +54,19 @@ func newGRPCClient(d Destination, signal journal.Signal) (*grpcClient, error) {
 			MinConnectTimeout: pingAfter,
 		}),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingAfter, Timeout: pingTimeout}),
-		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(codec{}), grpc.MaxCallRecvMsgSize(maxAnswer)),
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(codec{})),
 	}
 	zip, err := newCompressor(d.Compression)
 	if err != nil {
 		return nil, err
 	}
 	if zip != nil {
-		//nolint:staticcheck // What replaces it is a table of the whole process, to be written in init only.
-		options = append(options, grpc.WithCompressor(compression{zip, d.Compression}))
+		options = append(options,
+			//nolint:staticcheck // What replaces it is a table of the whole process, to be written in init only.
+			grpc.WithCompressor(compression{zip, d.Compression}),
+			//nolint:staticcheck // The same. Servers answer with the compression that they were sent.
+			grpc.WithDecompressor(decompression{d.Compression}),
+		)
 	}
 	conn, err := grpc.NewClient(d.host(), options...)
 	if err != nil {
@@ -151,3 +155,14 @@ func (c compression) Do(w io.Writer, p []byte) error {
 	}
 	return c.zip.Close()
 }
+
+// decompression implements grpc.Decompressor. It has no errors: what is wrong
+// with an answer must not be taken for what is wrong with the request, which
+// the backend has accepted.
+type decompression struct{ kind Compression }
+
+// Type implements grpc.Decompressor.
+func (d decompression) Type() string { return string(d.kind) }
+
+// Do implements grpc.Decompressor.
+func (d decompression) Do(r io.Reader) ([]byte, error) { return decompress(r, d.kind), nil }

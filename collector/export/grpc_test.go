@@ -111,7 +111,19 @@ func TestRetryInfoIsObeyed(t *testing.T) {
 }
 
 func TestGRPCPartialSuccess(t *testing.T) {
-	r := newRigWith(t, GRPC, exporttest.NewGRPC(t))
+	for _, compression := range []Compression{NoCompression, Gzip, Zstd} {
+		t.Run(string(compression), func(t *testing.T) {
+			r := newRigWith(t, GRPC, protocols[GRPC](t, compression))
+			r.cfg.Traces[0].Compression = compression
+			r.partialSuccess()
+		})
+	}
+}
+
+// partialSuccess has an answer that is compressed as the request was.
+func (r *rig) partialSuccess() {
+	t := r.t
+	t.Helper()
 	partial, err := proto.Marshal(&coltracepb.ExportTraceServiceResponse{
 		PartialSuccess: &coltracepb.ExportTracePartialSuccess{RejectedSpans: 2, ErrorMessage: "too old"},
 	})
@@ -127,6 +139,29 @@ func TestGRPCPartialSuccess(t *testing.T) {
 	}
 	if got := r.running.Status()[0]; got.LastError != "too old" || got.LastErrorAt.IsZero() || !got.FailingSince.IsZero() {
 		t.Errorf("status %+v", got)
+	}
+}
+
+// TestAnswerThatCannotBeRead is of a request that was accepted all the same: to
+// send it again would make a second one of it.
+func TestAnswerThatCannotBeRead(t *testing.T) {
+	for _, compression := range []Compression{Gzip, Zstd} {
+		for _, answer := range []string{"\x1f\x8b", "garbage", ""} {
+			if got := decompress(strings.NewReader(answer), compression); len(got) > 0 {
+				t.Errorf("%s: %q is %q", compression, answer, got)
+			}
+			if _, err := (decompression{compression}).Do(strings.NewReader(answer)); err != nil {
+				t.Errorf("%s: %q: %v", compression, answer, err)
+			}
+		}
+	}
+	r := newRigWith(t, GRPC, exporttest.NewGRPC(t))
+	r.backend.Decide(func(exporttest.Request) exporttest.Answer { return exporttest.Answer{Body: []byte("\xff\xff")} })
+	r.append("a")
+	r.start()
+	r.waitCommitted()
+	if got := len(r.backend.Taken("")); got != 1 {
+		t.Errorf("sent %d times", got)
 	}
 }
 

@@ -41,7 +41,7 @@ func TestReload(t *testing.T) {
 	successor := exporttest.NewGRPC(t)
 	cfg := r.cfg
 	cfg.Traces = slices.Clone(cfg.Traces)
-	cfg.Traces[1].Protocol, cfg.Traces[1].Endpoint = GRPC, successor.URL()
+	cfg.Traces[1].Protocol, cfg.Traces[1].Endpoint, cfg.Traces[1].Compression = GRPC, successor.URL(), NoCompression
 	cfg.Traces[2].Name, cfg.Traces[2].Endpoint = "added", added.URL()
 	if err := r.running.Reload(cfg); err != nil {
 		t.Fatal(err)

@@ -41,6 +41,9 @@ func newRigWith(t *testing.T, protocol Protocol, backend *exporttest.Backend) *r
 	r := &rig{t: t, journal: memory.New(memory.Config{}), backend: backend, log: &logBuffer{}, cfg: DefaultConfig()}
 	r.cfg.Traces[0].Protocol = protocol
 	r.cfg.Traces[0].Endpoint = r.backend.URL()
+	if protocol == GRPC {
+		r.cfg.Traces[0].Compression = NoCompression // Its servers must be told what they are to know.
+	}
 	r.cfg.DeadLetters.Dir = t.TempDir()
 	t.Cleanup(r.stop)
 	return r

@@ -45,8 +45,8 @@ func (v verdict) String() string {
 
 // judge follows the OTLP specification, which has 429, 502, 503 and 504 sent
 // again and nothing else, with two exceptions, because what is given up here
-// is lost. A status that speaks of the address or the credentials, not of the
-// data, is a configuration to correct, so it waits. A 500, which Prometheus
+// is lost. A status that speaks of the address, the credentials or the encoding,
+// not of the data, is a configuration to correct, so it waits. A 500, which Prometheus
 // also answers when its disk is full, is given some time.
 func judge(status int) verdict {
 	switch {
@@ -60,7 +60,8 @@ func judge(status int) verdict {
 		return later
 	case http.StatusRequestTimeout, http.StatusTooEarly:
 		return later
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired, http.StatusNotFound, http.StatusMethodNotAllowed:
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired, http.StatusNotFound, http.StatusMethodNotAllowed,
+		http.StatusUnsupportedMediaType:
 		return later
 	}
 	if status >= 500 {

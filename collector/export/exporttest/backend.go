@@ -100,7 +100,7 @@ func (b *Backend) Up() { b.Decide(func(Request) Answer { return Answer{} }) }
 
 // ServeHTTP implements http.Handler.
 func (b *Backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := read(r)
+	body, err := decompress(r.Body, r.Header.Get("Content-Encoding"))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -120,23 +120,23 @@ func (b *Backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(a.Body)
 }
 
-func read(r *http.Request) ([]byte, error) {
-	switch r.Header.Get("Content-Encoding") {
+func decompress(r io.Reader, encoding string) ([]byte, error) {
+	switch encoding {
 	case "gzip":
-		unzipped, err := gzip.NewReader(r.Body)
+		unzipped, err := gzip.NewReader(r)
 		if err != nil {
 			return nil, err
 		}
 		return io.ReadAll(unzipped)
 	case "zstd":
-		unzipped, err := zstd.NewReader(r.Body)
+		unzipped, err := zstd.NewReader(r)
 		if err != nil {
 			return nil, err
 		}
 		defer unzipped.Close()
 		return io.ReadAll(unzipped)
 	}
-	return io.ReadAll(r.Body)
+	return io.ReadAll(r)
 }
 
 func (b *Backend) answer(r Request) Answer {

@@ -8,10 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	_ "google.golang.org/grpc/encoding/gzip" // Servers of grpc-go know it by being linked with it.
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/stats"
@@ -30,7 +30,6 @@ func NewGRPC(t testing.TB, options ...grpc.ServerOption) *Backend {
 	b.url = listener.Addr().String()
 	server := grpc.NewServer(append(options,
 		grpc.ForceServerCodecV2(codec{}),
-		grpc.RPCDecompressor(unzstd{}), //nolint:staticcheck // What replaces it is a table of the whole process.
 		grpc.StatsHandler(encodings{}),
 		grpc.UnknownServiceHandler(b.serveCall))...)
 	served := make(chan error, 1)
@@ -118,16 +117,38 @@ func (codec) Unmarshal(data mem.BufferSlice, v any) error {
 	return nil
 }
 
-// unzstd implements grpc.Decompressor.
-type unzstd struct{}
-
-func (unzstd) Type() string { return "zstd" }
-
-func (unzstd) Do(r io.Reader) ([]byte, error) {
-	d, err := zstd.NewReader(r)
-	if err != nil {
-		return nil, err
+// Encoding has a server take that compression, "gzip" or "zstd", and no other,
+// and compress its answers likewise. A table of grpc-go would do it for the
+// whole process, and so for those who are tested, too.
+func Encoding(name string) []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.RPCDecompressor(decompressor(name)), //nolint:staticcheck // See above.
+		grpc.RPCCompressor(compressor(name)),     //nolint:staticcheck // See above.
 	}
-	defer d.Close()
-	return io.ReadAll(d)
 }
+
+// compressor implements grpc.Compressor.
+type compressor string
+
+func (c compressor) Type() string { return string(c) }
+
+func (c compressor) Do(w io.Writer, p []byte) error {
+	var z io.WriteCloser = gzip.NewWriter(w)
+	if c == "zstd" {
+		var err error
+		if z, err = zstd.NewWriter(w); err != nil {
+			return err
+		}
+	}
+	if _, err := z.Write(p); err != nil {
+		return err
+	}
+	return z.Close()
+}
+
+// decompressor implements grpc.Decompressor.
+type decompressor string
+
+func (d decompressor) Type() string { return string(d) }
+
+func (d decompressor) Do(r io.Reader) ([]byte, error) { return decompress(r, string(d)) }
