@@ -2,14 +2,14 @@ package tracegen
 
 import (
 	"bytes"
-	"slices"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/waybill-dev/waybill/tracegen/topology"
 )
 
 // placed is a span as its receiver sees it.
@@ -41,20 +41,33 @@ func decode(t *testing.T, request []byte) map[string][]placed {
 	return traces
 }
 
+func shop(t testing.TB) *program {
+	t.Helper()
+	shop, err := topology.Builtin("shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newProgram(shop)
+}
+
 func TestTracesAreWhole(t *testing.T) {
 	now := time.Now()
-	request, spans := newEncoder(newShop()).request(1, order{n: 500}, now)
-	traces := decode(t, request)
-	if len(traces) != 500 {
-		t.Fatalf("got %d traces, want 500", len(traces))
-	}
-	total := 0
-	for _, trace := range traces {
-		total += len(trace)
-		checkTrace(t, trace, now)
-	}
-	if total != spans {
-		t.Errorf("the request holds %d spans, and says %d", total, spans)
+	e := newEncoder(shop(t))
+	for o := (order{n: 500}); o.n > 0; {
+		b := e.encode(1, o, now)
+		traces := decode(t, b.request)
+		if len(traces) != b.traces || b.traces == 0 || len(b.request) > maxRequest*11/10 {
+			t.Fatalf("%d bytes hold %d traces, and say %d", len(b.request), len(traces), b.traces)
+		}
+		total := 0
+		for _, trace := range traces {
+			total += len(trace)
+			checkTrace(t, trace, now)
+		}
+		if total != b.spans {
+			t.Errorf("the request holds %d spans, and says %d", total, b.spans)
+		}
+		o.first, o.n = o.first+uint64(b.traces), o.n-b.traces
 	}
 }
 
@@ -99,72 +112,15 @@ func checkTrace(t *testing.T, trace []placed, now time.Time) {
 	}
 }
 
-// An order that is confirmed passes all services, and its declined card is an
-// error where the shop has one.
-func TestScenarios(t *testing.T) {
-	s := newShop()
-	for _, test := range []struct {
-		scenario string
-		services []string
-		failed   []string
-	}{
-		{"confirmed", []string{"gateway", "inventory", "notification", "order", "payment", "psp", "user"}, nil},
-		{
-			"declined",
-			[]string{"gateway", "inventory", "notification", "order", "payment", "psp", "user"},
-			[]string{
-				"gateway shop.order.v1.OrderService/CreateOrder", "order place order",
-				"order shop.payment.v1.PaymentService/Charge", "payment POST",
-			},
-		},
-		{
-			"out of stock",
-			[]string{"gateway", "inventory", "notification", "order", "user"},
-			[]string{
-				"gateway shop.order.v1.OrderService/CreateOrder", "order place order",
-				"order shop.inventory.v1.InventoryService/Reserve",
-			},
-		},
-		{"looked at", []string{"gateway", "order"}, nil},
-	} {
-		t.Run(test.scenario, func(t *testing.T) {
-			i := slices.IndexFunc(s.scenarios, func(c scenario) bool { return c.name == test.scenario })
-			e := newEncoder(&shop{scenarios: s.scenarios[i : i+1], services: s.services, weights: s.scenarios[i].weight})
-			request, _ := e.request(1, order{n: 1}, time.Now())
-			services, failed := map[string]bool{}, []string(nil)
-			for _, trace := range decode(t, request) {
-				for _, s := range trace {
-					services[s.service] = true
-					if s.GetStatus().GetCode() == tracepb.Status_STATUS_CODE_ERROR {
-						failed = append(failed, s.service+" "+s.GetName())
-					}
-				}
-			}
-			slices.Sort(failed)
-			if diff := cmp.Diff(test.failed, failed); diff != "" {
-				t.Errorf("failed spans (-want +got):\n%s", diff)
-			}
-			for _, service := range test.services {
-				if !services[service] {
-					t.Errorf("%s has no span", service)
-				}
-			}
-			if len(services) != len(test.services) {
-				t.Errorf("services = %v, want %v", services, test.services)
-			}
-		})
-	}
-}
-
 func TestTheSameSeedMakesTheSameTraces(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
-	whole, _ := newEncoder(newShop()).request(7, order{first: 0, n: 20}, now)
+	whole := newEncoder(shop(t)).encode(7, order{first: 0, n: 20}, now)
 	// Whoever makes a trace, and beside which others, it is the same.
-	e := newEncoder(newShop())
-	_, _ = e.request(99, order{first: 3, n: 5}, now)
-	part, _ := e.request(7, order{first: 11, n: 1}, now)
-	all := decode(t, whole)
-	for id, got := range decode(t, part) {
+	e := newEncoder(shop(t))
+	_ = e.encode(99, order{first: 3, n: 5}, now)
+	part := e.encode(7, order{first: 11, n: 1}, now)
+	all := decode(t, whole.request)
+	for id, got := range decode(t, part.request) {
 		want := all[id]
 		if len(want) != len(got) {
 			t.Fatalf("trace %x has %d spans, then %d", id, len(want), len(got))
@@ -175,35 +131,33 @@ func TestTheSameSeedMakesTheSameTraces(t *testing.T) {
 			}
 		}
 	}
-	other, _ := newEncoder(newShop()).request(8, order{first: 11, n: 1}, now)
-	if bytes.Equal(part, other) {
+	other := newEncoder(shop(t)).encode(8, order{first: 11, n: 1}, now)
+	if bytes.Equal(part.request, other.request) {
 		t.Error("another seed makes the same trace")
 	}
 }
 
 func TestEncodingUsesItsMemoryAgain(t *testing.T) {
-	e := newEncoder(newShop())
+	e := newEncoder(shop(t))
 	now := time.Now()
 	o := order{n: 25}
 	for range 5 {
-		e.request(1, o, now)
+		e.encode(1, o, now)
 	}
-	// What is drawn for each trace, its spans and their event times: nothing
-	// for an attribute.
-	if perTrace := testing.AllocsPerRun(20, func() { e.request(1, o, now) }) / 25; perTrace > 30 {
-		t.Errorf("%.0f allocations a trace, want 30 at most", perTrace)
+	if allocs := testing.AllocsPerRun(20, func() { e.encode(1, o, now) }); allocs > 0 {
+		t.Errorf("%.0f allocations a request, want none", allocs)
 	}
 }
 
 func BenchmarkEncode(b *testing.B) {
-	e := newEncoder(newShop())
+	e := newEncoder(shop(b))
 	now := time.Now()
 	b.ReportAllocs()
 	spans := 0
 	for b.Loop() {
-		request, n := e.request(1, order{n: 25}, now)
-		spans += n
-		b.SetBytes(int64(len(request)))
+		made := e.encode(1, order{n: 25}, now)
+		spans += made.spans
+		b.SetBytes(int64(len(made.request)))
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(spans), "ns/span")
 }

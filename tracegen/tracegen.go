@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/waybill-dev/waybill/tracegen/topology"
 )
 
 // Config says what to make and where to send it.
@@ -39,6 +41,8 @@ type Config struct {
 	Timeout time.Duration
 	// Seed makes the same traces again, but for their times.
 	Seed uint64
+	// Topology is what the traces are of; nil is the built-in shop.
+	Topology *topology.Topology
 }
 
 // Protocol is a way to send OTLP.
@@ -99,14 +103,19 @@ func Run(ctx context.Context, cfg Config, progress func(Report)) (Report, error)
 	if err != nil {
 		return Report{}, err
 	}
-	shop := newShop()
+	if cfg.Topology == nil {
+		if cfg.Topology, err = topology.Builtin("shop"); err != nil {
+			return Report{}, err
+		}
+	}
+	program := newProgram(cfg.Topology)
 	account := newAccount(time.Now())
 	plan := &plan{schedule: schedule{rate: cfg.Rate, traces: cfg.Traces, duration: cfg.Duration}, batch: cfg.Batch, began: account.began}
 
 	var workers sync.WaitGroup
 	for range cfg.Workers {
 		workers.Go(func() {
-			w := worker{cfg: cfg, plan: plan, sender: out, account: account, encoder: newEncoder(shop)}
+			w := worker{cfg: cfg, plan: plan, sender: out, account: account, encoder: newEncoder(program)}
 			w.run(ctx)
 		})
 	}

@@ -29,14 +29,22 @@ func (w *worker) run(ctx context.Context) {
 		if !ok {
 			return
 		}
-		request, spans := w.encoder.request(w.cfg.Seed, o, time.Now())
-		amount := Amount{Requests: 1, Traces: uint64(o.n), Spans: uint64(spans), Bytes: uint64(len(request))}
-		w.account.made(amount)
-		answer, err := w.send(ctx, request)
-		w.account.settled(amount, time.Since(o.due), answer, err)
-		if err != nil {
-			w.encoder.forget() // The transport may still hold the bytes.
+		for o.n > 0 {
+			b := w.encoder.encode(w.cfg.Seed, o, time.Now())
+			w.deliver(ctx, o, b)
+			o.first, o.n = o.first+uint64(b.traces), o.n-b.traces
 		}
+	}
+}
+
+// deliver sends a request and accounts for it.
+func (w *worker) deliver(ctx context.Context, o order, b batch) {
+	amount := Amount{Requests: 1, Traces: uint64(b.traces), Spans: uint64(b.spans), Bytes: uint64(len(b.request))}
+	w.account.made(amount)
+	answer, err := w.send(ctx, b.request)
+	w.account.settled(amount, time.Since(o.due), answer, err)
+	if err != nil {
+		w.encoder.forget() // The transport may still hold the bytes.
 	}
 }
 

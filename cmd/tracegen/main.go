@@ -1,8 +1,9 @@
-// Command tracegen sends the traces of an order shop to a collector, at a rate
-// or as fast as it acknowledges them, and accounts for each of them.
+// Command tracegen makes the traces of a topology and sends them to a
+// collector, at a rate or as fast as it acknowledges them, and accounts for
+// each of them.
 //
-// It exits with 0 when all was acknowledged, with 1 when something was not,
-// and with 2 when it could not begin.
+// It exits with 0 when all is as it should be, with 1 when it is not, and with
+// 2 when it could not begin.
 package main
 
 import (
@@ -13,9 +14,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
-
-	"github.com/waybill-dev/waybill/tracegen"
 )
 
 func main() {
@@ -25,67 +25,75 @@ func main() {
 	os.Exit(status)
 }
 
-// run is the whole command; the table goes to out, progress to errs.
+// The exit statuses.
+const (
+	statusGood  = 0
+	statusBad   = 1
+	statusWrong = 2 // it could not begin
+)
+
+// errBad ends a command that has said already what is not as it should be.
+var errBad = errors.New("not as it should be")
+
+// subcommand is what one word behind tracegen does: what it finds goes to out, all else to
+// errs.
+type subcommand func(ctx context.Context, args []string, out, errs io.Writer) error
+
+const synopsis = `tracegen [run] [flags]                  send traces and account for each
+tracegen topology list                  the topologies that are built in
+tracegen topology show NAME|FILE        a topology as YAML
+tracegen topology check NAME|FILE       what its traces are like, and a drawing
+tracegen topology schema                a JSON schema of topologies, for editors
+`
+
+// run is the whole command. Flags without a subcommand are those of run.
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
-	cfg, quiet, err := parse(args, errs)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
+	do := subcommand(send)
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		known := map[string]subcommand{"run": send, "topology": showTopology}
+		if do = known[args[0]]; do == nil {
+			fmt.Fprintf(errs, "tracegen: %q is no command; there are:\n%s", args[0], synopsis)
+			return statusWrong
+		}
+		args = args[1:]
 	}
-	if err != nil {
+	err := do(ctx, args, out, errs)
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return statusGood
+	case errors.Is(err, errBad):
+		return statusBad
+	default:
 		fmt.Fprintln(errs, "tracegen:", err)
-		return 2
+		return statusWrong
 	}
-	progress := func(r tracegen.Report) { fmt.Fprintln(errs, r.Line()) }
-	if quiet {
-		progress = nil
-	}
-	report, err := tracegen.Run(ctx, cfg, progress)
-	if err != nil {
-		fmt.Fprintln(errs, "tracegen:", err)
-		return 2
-	}
-	if err := report.WriteTable(out); err != nil {
-		fmt.Fprintln(errs, "tracegen: write report:", err)
-		return 2
-	}
-	if !report.Complete() {
-		return 1
-	}
-	return 0
 }
 
-func parse(args []string, errs io.Writer) (tracegen.Config, bool, error) {
-	cfg := tracegen.DefaultConfig()
-	flags := flag.NewFlagSet("tracegen", flag.ContinueOnError)
+// newFlags are the flags of a subcommand.
+func newFlags(name string, errs io.Writer) *flag.FlagSet {
+	flags := flag.NewFlagSet("tracegen "+name, flag.ContinueOnError)
 	flags.SetOutput(errs)
-	endpoint := flags.String("endpoint", "", "where to send: a URL for http (default http://127.0.0.1:4318), host:port for grpc (default 127.0.0.1:4317)")
-	protocol := flags.String("protocol", string(cfg.Protocol), "http or grpc")
-	flags.Float64Var(&cfg.Rate, "rate", cfg.Rate, "traces a second; 0 is as fast as they are acknowledged")
-	flags.Uint64Var(&cfg.Traces, "traces", cfg.Traces, "end after so many traces; 0 is no limit")
-	flags.DurationVar(&cfg.Duration, "duration", cfg.Duration, "end after so long; 0 is no limit")
-	flags.IntVar(&cfg.Workers, "workers", cfg.Workers, "requests under way at once")
-	flags.IntVar(&cfg.Batch, "batch", cfg.Batch, "traces in one request, at most")
-	flags.DurationVar(&cfg.Timeout, "timeout", cfg.Timeout, "how long one request may take, with all its repetitions")
-	flags.Uint64Var(&cfg.Seed, "seed", cfg.Seed, "the same seed makes the same traces, but for their times")
-	quiet := flags.Bool("quiet", false, "print no progress")
+	flags.Usage = func() {
+		fmt.Fprintf(errs, "%s\nflags of tracegen %s:\n", synopsis, name)
+		flags.PrintDefaults()
+	}
+	return flags
+}
+
+// parseFlags parses arguments that are all flags.
+func parseFlags(flags *flag.FlagSet, args []string) error {
 	if err := flags.Parse(args); err != nil {
-		return cfg, false, err
+		return err
 	}
 	if flags.NArg() > 0 {
-		return cfg, false, fmt.Errorf("%q is no flag", flags.Arg(0))
+		return fmt.Errorf("%q is no flag", flags.Arg(0))
 	}
+	return nil
+}
+
+// givenFlags are those that the arguments have.
+func givenFlags(flags *flag.FlagSet) map[string]bool {
 	given := map[string]bool{}
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	if given["traces"] && !given["duration"] {
-		cfg.Duration = 0 // who counts traces does not mean ten seconds
-	}
-	cfg.Protocol = tracegen.Protocol(*protocol)
-	cfg.Endpoint = *endpoint
-	if cfg.Endpoint == "" {
-		cfg.Endpoint = map[tracegen.Protocol]string{tracegen.GRPC: "127.0.0.1:4317"}[cfg.Protocol]
-	}
-	if cfg.Endpoint == "" {
-		cfg.Endpoint = tracegen.DefaultConfig().Endpoint
-	}
-	return cfg, *quiet, cfg.Validate()
+	return given
 }

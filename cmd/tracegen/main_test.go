@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"encoding/xml"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -48,7 +51,12 @@ func TestExitStatus(t *testing.T) {
 	}{
 		{"not acknowledged", []string{"--endpoint", "http://127.0.0.1:1", "--traces", "1", "--timeout", "50ms"}, 1, ""},
 		{"unknown flag", []string{"--nope"}, 2, "not defined: -nope"},
-		{"stray word", []string{"here"}, 2, `"here" is no flag`},
+		{"stray word", []string{"here"}, 2, `"here" is no command`},
+		{"stray word behind run", []string{"run", "here"}, 2, `"here" is no flag`},
+		{"unknown topology", []string{"--topology", "nowhere.yaml"}, 2, "shop"},
+		{"topology without a verb", []string{"topology"}, 2, "want list, show, check"},
+		{"topology with another", []string{"topology", "paint", "shop"}, 2, "topology paint"},
+		{"nothing to show", []string{"topology", "show"}, 2, "topology show"},
 		{"bad protocol", []string{"--protocol", "kafka"}, 2, "kafka"},
 		{"bad endpoint", []string{"--endpoint", "localhost:4318"}, 2, "want a URL"},
 		{"help", []string{"--help"}, 0, "-endpoint"},
@@ -59,5 +67,49 @@ func TestExitStatus(t *testing.T) {
 				t.Errorf("exit status %d, want %d; printed:\n%s", status, test.want, errs)
 			}
 		})
+	}
+}
+
+func TestTopologyCommands(t *testing.T) {
+	svg := filepath.Join(t.TempDir(), "shop.svg")
+	for _, test := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"list"}, []string{"shop", "7 services"}},
+		{[]string{"show", "shop"}, []string{"services:", "traces:"}},
+		{[]string{"schema"}, []string{"json-schema.org"}},
+		{[]string{"check", "--svg", svg, "--rate", "100", "shop"}, []string{"psp: POST /charges (server) [up to 4 attempts]", "spans", "at 100 traces a second"}},
+	} {
+		status, out, errs := command(t, append([]string{"topology"}, test.args...)...)
+		if status != 0 || errs != "" {
+			t.Errorf("%v: exit status %d\n%s", test.args, status, errs)
+		}
+		for _, want := range test.want {
+			if !strings.Contains(out, want) {
+				t.Errorf("%v: no %q in\n%s", test.args, want, out)
+			}
+		}
+	}
+	drawn, err := os.ReadFile(svg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var picture struct {
+		Boxes []struct{} `xml:"rect"`
+		Lines []struct{} `xml:"path"`
+	}
+	if err := xml.Unmarshal(drawn, &picture); err != nil || len(picture.Boxes) != 7 || len(picture.Lines) != 6 {
+		t.Errorf("%d boxes, %d lines, %v:\n%s", len(picture.Boxes), len(picture.Lines), err, drawn)
+	}
+}
+
+func TestABadTopologyIsNotSent(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "bad.yaml")
+	if err := os.WriteFile(file, []byte("services: {a: {operations: {x: {calls: [x]}}}}\ntraces: [{start: a/x}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, errs := command(t, "--topology", file); status != 2 || !strings.Contains(errs, file+":1: a cycle: a/x calls a/x") {
+		t.Errorf("exit status %d\n%s", status, errs)
 	}
 }

@@ -1,0 +1,112 @@
+package tracegen
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+)
+
+// tree writes a trace down, each span below its parent, in the order of time:
+// "service: name (kind)", and ERROR where there was one.
+func tree(spans []placed) string {
+	slices.SortStableFunc(spans, func(a, b placed) int { return int(a.GetStartTimeUnixNano()) - int(b.GetStartTimeUnixNano()) })
+	var out strings.Builder
+	var below func(parent string, depth int)
+	below = func(parent string, depth int) {
+		for _, s := range spans {
+			if string(s.GetParentSpanId()) != parent {
+				continue
+			}
+			kind := strings.ToLower(strings.TrimPrefix(s.GetKind().String(), "SPAN_KIND_"))
+			fmt.Fprintf(&out, "%s%s: %s (%s)", strings.Repeat("  ", depth), s.service, s.GetName(), kind)
+			if s.GetStatus().GetCode() == tracepb.Status_STATUS_CODE_ERROR {
+				out.WriteString(" ERROR")
+			}
+			out.WriteByte('\n')
+			below(string(s.GetSpanId()), depth+1)
+		}
+	}
+	below("", 0)
+	return out.String()
+}
+
+// one makes a trace of one kind.
+func one(t *testing.T, p *program, kind string) []placed {
+	t.Helper()
+	at := slices.IndexFunc(p.scenarios, func(s scenario) bool { return s.name == kind })
+	if at < 0 {
+		t.Fatalf("there is no trace %q", kind)
+	}
+	only := *p
+	only.scenarios = []scenario{{kind, 1, p.scenarios[at].root}}
+	for _, spans := range decode(t, newEncoder(&only).encode(1, order{n: 1}, time.Now()).request) {
+		return spans
+	}
+	t.Fatal("no trace was made")
+	return nil
+}
+
+// The built-in shop sends what the demo's services send: testdata/shop.txt has
+// the trees that the test of cmd/demo expects of them.
+func TestShopIsTheDemos(t *testing.T) {
+	data, err := os.ReadFile("testdata/shop.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, trees := shop(t), strings.Split(string(data), "== ")[1:]
+	if len(trees) != 3 {
+		t.Errorf("testdata has %d trees, want 3", len(trees))
+	}
+	for _, want := range trees {
+		kind, want, _ := strings.Cut(want, "\n")
+		if diff := cmp.Diff(want, tree(one(t, p, kind))); diff != "" {
+			t.Errorf("%s (-demo +tracegen):\n%s", kind, diff)
+		}
+	}
+}
+
+// What goes wrong in the shop looks like it.
+func TestWhatGoesWrong(t *testing.T) {
+	p := shop(t)
+	count := func(spans []placed, service, name string) (n, failed int, took time.Duration) {
+		for _, s := range spans {
+			if s.service == service && s.GetName() == name {
+				n++
+				took += time.Duration(s.GetEndTimeUnixNano() - s.GetStartTimeUnixNano())
+				if s.GetStatus().GetCode() == tracepb.Status_STATUS_CODE_ERROR {
+					failed++
+				}
+			}
+		}
+		return n, failed, took
+	}
+	for _, want := range []struct {
+		kind, service, name string
+		n, failed           int
+	}{
+		{"retry storm", "payment", "POST", 5, 4}, // and the refund
+		{"retry storm", "psp", "POST /charges", 4, 4},
+		{"provider outage", "psp", "POST /charges", 1, 1},
+		{"provider outage", "gateway", "POST /api/v1/orders", 1, 1},
+		{"open breaker", "psp", "POST /charges", 0, 0},
+		{"open breaker", "payment", "shop.payment.v1.PaymentService/Charge", 1, 1},
+		{"lost message", "order", "publish orders.confirmed", 1, 0},
+		{"lost message", "notification", "process orders.confirmed", 0, 0},
+		{"looked at", "order", "shop.order.v1.OrderService/GetOrder", 1, 0},
+	} {
+		if n, failed, _ := count(one(t, p, want.kind), want.service, want.name); n != want.n || failed != want.failed {
+			t.Errorf("%s: %d spans %s of %s, %d failed; want %d, %d failed", want.kind, n, want.name, want.service, failed, want.n, want.failed)
+		}
+	}
+	_, _, slow := count(one(t, p, "slow database"), "order", "INSERT orders")
+	_, _, usual := count(one(t, p, "confirmed"), "order", "INSERT orders")
+	if slow < 100*usual {
+		t.Errorf("a slow database takes %v, a usual one %v", slow, usual)
+	}
+}
