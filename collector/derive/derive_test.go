@@ -152,6 +152,37 @@ func TestRestartGoesOnFromTheCursor(t *testing.T) {
 	}
 }
 
+// TestGraphIsScraped has the two spans of a request come, and one whose other
+// end never comes, though nothing else does either.
+func TestGraphIsScraped(t *testing.T) {
+	j := memory.New(memory.Config{})
+	cfg := DefaultConfig()
+	cfg.Address, cfg.Graph.Wait = "127.0.0.1:0", 10*time.Millisecond
+	own := prometheus.NewRegistry()
+	d, err := Start(t.Context(), cfg, j, own, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shutdown(t, d)
+	r := record(t, "shop", make1(clientKind, at(1, 0)), make1(serverKind, at(2, 1)), make1(clientKind, at(3, 0), attr("server.address", "api.bank")))
+	if _, err := j.Append(t.Context(), r.Signal, r.Items, r.Payload); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		body, _ := scrape(t, d, text)
+		edges := 0
+		for _, labels := range []string{`client="shop",connection_type="",server="shop"`, `client="shop",connection_type="virtual_node",server="api.bank"`} {
+			edges += strings.Count(body, "traces_service_graph_request_total{"+labels+"} 1.0\n")
+		}
+		if edges == 2 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of two edges:\n%s", edges, body)
+		}
+	}
+}
+
 func TestStartFails(t *testing.T) {
 	j := memory.New(memory.Config{})
 	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -276,6 +276,18 @@ func TestGraphDurations(t *testing.T) {
 	}
 }
 
+// TestGraphSeesTimeByOtherSignals has nothing but logs come.
+func TestGraphSeesTimeByOtherSignals(t *testing.T) {
+	s := newTestGraph(func(*Config) {})
+	s.count(noon, []journal.Record{
+		arrived(t, 0, "a", make1(clientKind, at(1, 0), attr("server.address", "x"))),
+		{Signal: journal.Logs, Time: noon.Add(10 * time.Second)},
+	})
+	if diff := cmp.Diff(map[string]string{"a>x:virtual_node": "1"}, drawn(s)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestGraphIdle has nothing come any more.
 func TestGraphIdle(t *testing.T) {
 	s := newTestGraph(func(*Config) {})

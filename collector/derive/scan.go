@@ -70,11 +70,11 @@ func (s *scan) count(now time.Time, records []journal.Record) {
 		return nil
 	}
 	for i := range records {
-		if records[i].Signal != journal.Traces {
-			continue
-		}
 		if s.graph != nil {
 			s.graph.pairs.advance(records[i].Time)
+		}
+		if records[i].Signal != journal.Traces {
+			continue
 		}
 		s.resource = nil
 		if wire.WalkSpans(records[i].Payload, visit) != nil {
