@@ -68,7 +68,12 @@ func (h *grpcHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if called.translate != nil {
 		done = receipt{} // only OTLP's response says what was rejected
 	}
-	answerCall(w, done)
+	body, err := proto.MarshalOptions{}.MarshalAppend(newFrame(), done.response())
+	if err != nil {
+		refuseCall(w, protocolError("the response cannot be encoded"))
+		return
+	}
+	answerCall(w, body)
 }
 
 // accept reads the head of the call and of its message, and hands the message
@@ -102,13 +107,11 @@ func (h *grpcHandler) accept(r *http.Request, called method) (receipt, error) {
 	return h.intake.accept(ctx, req, &message{body: r.Body, left: req.length})
 }
 
-// answerCall sends the response and the status OK.
-func answerCall(w http.ResponseWriter, done receipt) {
-	body, err := proto.MarshalOptions{}.MarshalAppend(make([]byte, frameHeader, 256), done.response())
-	if err != nil {
-		refuseCall(w, protocolError("the response cannot be encoded"))
-		return
-	}
+// newFrame has room for the header, and for what is appended as the message.
+func newFrame() []byte { return make([]byte, frameHeader, 256) }
+
+// answerCall sends the frame and the status OK.
+func answerCall(w http.ResponseWriter, body []byte) {
 	binary.BigEndian.PutUint32(body[1:], uint32(len(body)-frameHeader))
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(body)

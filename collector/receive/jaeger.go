@@ -1,12 +1,16 @@
 package receive
 
 import (
+	"io"
 	"net/http"
 	"strconv"
 
 	"github.com/waybill-dev/waybill/collector/journal"
 	"github.com/waybill-dev/waybill/collector/receive/jaeger"
 )
+
+// maxQuestion is more than a call for a strategy has, in bytes: a service's name.
+const maxQuestion = 64 << 10
 
 // newJaegerHTTP takes what Jaeger's clients post to its collector, and answers
 // those that ask there for their sampling strategy.
@@ -31,11 +35,30 @@ func jaegerFormat(r *http.Request) (format, error) {
 	return format{jaeger.FromBinaryBatch, compressed}, err
 }
 
-// newJaegerGRPC takes what Jaeger's agents and clients send to its collector.
-func newJaegerGRPC(in *intake) *grpcHandler {
-	return &grpcHandler{intake: in, via: overJaegerGRPC, methods: map[string]method{
+// newJaegerGRPC takes what Jaeger's agents and clients send to its collector,
+// and answers agents that ask on behalf of their clients what to sample.
+func newJaegerGRPC(in *intake, probability float64) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/jaeger.api_v2.SamplingManager/GetSamplingStrategy", &samplingCall{probability})
+	mux.Handle("/", &grpcHandler{intake: in, via: overJaegerGRPC, methods: map[string]method{
 		"/jaeger.api_v2.CollectorService/PostSpans": {signal: journal.Traces, translate: jaeger.FromPostSpans},
-	}}
+	}})
+	return mux
+}
+
+// samplingCall tells the same strategy over gRPC, whichever service asks.
+type samplingCall struct{ probability float64 }
+
+// ServeHTTP implements http.Handler.
+func (h *samplingCall) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !isGRPC(r) {
+		w.Header().Set("Accept", "application/grpc")
+		w.WriteHeader(http.StatusUnsupportedMediaType)
+		return
+	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, maxQuestion))
+	w.Header().Set("Content-Type", "application/grpc")
+	answerCall(w, jaeger.AppendStrategy(newFrame(), h.probability))
 }
 
 // newSampling answers as Jaeger's agent does on port 5778: at / in the form

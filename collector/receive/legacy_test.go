@@ -355,6 +355,28 @@ func TestSamplingStrategy(t *testing.T) {
 			t.Errorf("%s is answered %d %s %q, want %q", test.path, code, header.Get("Content-Type"), body, test.want)
 		}
 	}
+	conn, err := grpc.NewClient(r.at(nameJaegerGRPC).String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	for range 2 {
+		got, err := api_v2.NewSamplingManagerClient(conn).GetSamplingStrategy(t.Context(), &api_v2.SamplingStrategyParameters{ServiceName: "shop"})
+		if err != nil || got.StrategyType != api_v2.SamplingStrategyType_PROBABILISTIC || got.GetProbabilisticSampling().GetSamplingRate() != 0.25 {
+			t.Errorf("over gRPC the strategy is %v, %v", got, err)
+		}
+	}
+}
+
+func TestWhatIsNoCallIsRefusedByMediaType(t *testing.T) {
+	h := newJaegerGRPC(testIntake(t, testConfig(), &fixedJournal{}), 1)
+	for _, path := range []string{"/jaeger.api_v2.SamplingManager/GetSamplingStrategy", "/jaeger.api_v2.CollectorService/PostSpans"} {
+		resp := httptest.NewRecorder()
+		h.ServeHTTP(resp, httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader("{}")))
+		if resp.Code != http.StatusUnsupportedMediaType {
+			t.Errorf("%s: answer %d, want 415", path, resp.Code)
+		}
+	}
 }
 
 // TestPanicsInTranslatorsAreRefusals, logged once.

@@ -107,7 +107,7 @@ func plans(cfg Config, in *intake) []plan {
 		{nameJaegerCompact, udp(cfg.Jaeger.ThriftCompact, overJaegerCompact, jaeger.FromCompactMessage)},
 		{nameJaegerBinary, udp(cfg.Jaeger.ThriftBinary, overJaegerBinary, jaeger.FromBinaryMessage)},
 		{nameJaegerHTTP, tcp(cfg.Jaeger.ThriftHTTP, newHTTPServer(newJaegerHTTP(in, sampling.Probability), in.logger))},
-		{nameJaegerGRPC, tcp(cfg.Jaeger.GRPC, newGRPCServer(newJaegerGRPC(in), in.logger))},
+		{nameJaegerGRPC, tcp(cfg.Jaeger.GRPC, newGRPCServer(newJaegerGRPC(in, sampling.Probability), in.logger))},
 		{nameSampling, tcp(sampling.listener(), newHTTPServer(newSampling(sampling.Probability), in.logger))},
 		{nameZipkin, tcp(cfg.Zipkin, newHTTPServer(newZipkin(in), in.logger))},
 		{nameLoki, tcp(cfg.Loki, newHTTPServer(newLoki(in), in.logger))},
