@@ -68,7 +68,7 @@ func newGRPCClient(d Destination, signal journal.Signal) (*grpcClient, error) {
 			grpc.WithDecompressor(decompression{d.Compression}),
 		)
 	}
-	conn, err := grpc.NewClient(d.host(), options...)
+	conn, err := grpc.NewClient("dns:///"+d.host(), options...)
 	if err != nil {
 		return nil, err
 	}
