@@ -28,6 +28,8 @@ type Telemetry struct {
 	propagator     propagation.TextMapPropagator
 	registry       *prometheus.Registry
 	logger         *slog.Logger
+	// early says that a sampler or span processor is the service's own.
+	early bool
 
 	senders  []sender
 	outlets  []*outlet
@@ -46,6 +48,11 @@ func (t *Telemetry) TracerProvider() trace.TracerProvider { return t.tracerProvi
 
 // Propagator carries trace context and baggage from service to service.
 func (t *Telemetry) Propagator() propagation.TextMapPropagator { return t.propagator }
+
+// AttributesAtStart says whether a sampler or a span processor of the service's
+// own may look at the attributes that a span is started with; those of Setup do
+// not. It is for instrumentation, which can save the work of making them.
+func (t *Telemetry) AttributesAtStart() bool { return t.early }
 
 // Registerer takes the service's own metrics, which are served and sent with
 // those of the middleware.

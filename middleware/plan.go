@@ -91,6 +91,7 @@ func (p plan) startTraces(t *Telemetry, cfg config, o *outlet) {
 		t.tracerProvider = noop.NewTracerProvider()
 		return
 	}
+	t.early = cfg.sampler != nil || len(cfg.processors) > 0
 	options := []sdktrace.TracerProviderOption{sdktrace.WithResource(p.resource), sdktrace.WithSampler(debugSampler{p.sampler})}
 	for _, processor := range cfg.processors {
 		options = append(options, sdktrace.WithSpanProcessor(processor))

@@ -41,6 +41,7 @@ type telemetry struct {
 	registry *prometheus.Registry
 	meters   metric.MeterProvider
 	reader   *sdkmetric.ManualReader // nil without an SDK
+	early    bool
 }
 
 // newTelemetry has spans go to the processor.
@@ -56,6 +57,11 @@ func newTelemetry(mode string, processor sdktrace.SpanProcessor) telemetry {
 
 func (t telemetry) TracerProvider() trace.TracerProvider { return t.traces }
 func (t telemetry) Registerer() prometheus.Registerer    { return t.registry }
+
+// AttributesAtStart tells our middleware, as middleware.Setup does, that the
+// SDK's own sampler and the processor do not look at the attributes that a span
+// starts with. OpenTelemetry's instrumentation has no such question to ask.
+func (t telemetry) AttributesAtStart() bool { return t.early }
 
 func (telemetry) Propagator() propagation.TextMapPropagator {
 	return propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})

@@ -120,6 +120,9 @@ func (c *call) end(err error, took time.Duration, abandoned bool) {
 func (c *call) describe(status string, failed bool, message string) {
 	scratch := instrument.Borrow()
 	defer scratch.Return()
+	if !c.methods.early {
+		scratch.Add(semconv.RPCSystemName.String(system), semconv.RPCMethod.String(c.method))
+	}
 	scratch.Add(semconv.RPCResponseStatusCode.String(status))
 	if failed {
 		scratch.Add(semconv.ErrorType.String(status))

@@ -81,7 +81,7 @@ func newObserver(
 	}
 	o.tracer = o.source.TracerProvider().Tracer(scopeName, trace.WithSchemaURL(semconv.SchemaURL))
 	o.wire = propagator.NewWire(o.source.Propagator())
-	o.methods = methods{kind: kind}
+	o.methods = methods{kind: kind, early: instrument.AttributesAtStart(o.source)}
 	var err error
 	o.duration, err = instrument.NewDuration(o.source.Registerer(), metric, series.labels,
 		semconv.RPCSystemName, semconv.RPCMethod, semconv.RPCResponseStatusCode, semconv.ErrorType)

@@ -156,7 +156,7 @@ func newRig() *rig {
 func (r *rig) start(t testing.TB) testpb.TestServiceClient {
 	t.Helper()
 	if r.server != nil {
-		handler, err := grpcmw.NewServerHandler(append(r.serverOptions, grpcmw.WithTelemetry(r.server))...)
+		handler, err := grpcmw.NewServerHandler(append([]grpcmw.Option{grpcmw.WithTelemetry(r.server)}, r.serverOptions...)...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -182,7 +182,7 @@ func (r *rig) start(t testing.TB) testpb.TestServiceClient {
 func (r *rig) dial(t testing.TB, dialer func(context.Context, string) (net.Conn, error)) {
 	t.Helper()
 	if r.client != nil {
-		handler, err := grpcmw.NewClientHandler(append(r.clientOptions, grpcmw.WithTelemetry(r.client))...)
+		handler, err := grpcmw.NewClientHandler(append([]grpcmw.Option{grpcmw.WithTelemetry(r.client)}, r.clientOptions...)...)
 		if err != nil {
 			t.Fatal(err)
 		}

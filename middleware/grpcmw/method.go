@@ -24,6 +24,7 @@ const maxMethods = 1000
 // so that it is made once. It is safe for concurrent use; reading takes no lock.
 type methods struct {
 	kind   trace.SpanKind
+	early  bool // somebody may look at the attributes of a span that starts
 	adding sync.Mutex
 	called atomic.Pointer[map[string][]trace.SpanStartOption]
 }
@@ -39,6 +40,9 @@ func (m *methods) startOptions(method string) []trace.SpanStartOption {
 }
 
 func (m *methods) newStartOptions(method string) []trace.SpanStartOption {
+	if !m.early {
+		return []trace.SpanStartOption{trace.WithSpanKind(m.kind)}
+	}
 	return []trace.SpanStartOption{
 		trace.WithSpanKind(m.kind),
 		trace.WithAttributes(semconv.RPCSystemName.String(system), semconv.RPCMethod.String(method)),

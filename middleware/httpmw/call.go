@@ -44,9 +44,8 @@ type call struct {
 	watched        bool
 	previous, next *call
 
-	request *http.Request
-	header  outgoingHeader
-	text    propagator.Traceparent
+	header outgoingHeader
+	text   propagator.Traceparent
 }
 
 // outgoingHeader has room for the header that nearly every request gets.
@@ -149,17 +148,18 @@ func (c *call) errorType(err error) string {
 	return ""
 }
 
+// describeTarget adds what a sampler may ask for.
+func (c *call) describeTarget(scratch *instrument.Scratch) {
+	scratch.Add(semconv.HTTPRequestMethod.String(c.series.method), semconv.ServerAddress.String(c.series.address))
+	if c.series.port > 0 {
+		scratch.Add(semconv.ServerPort.Int(c.series.port))
+	}
+}
+
 // describe completes the span.
 func (c *call) describe(err error) {
 	scratch := instrument.Borrow()
 	defer scratch.Return()
-	scratch.Add(semconv.URLFull.String(c.transport.redactor.full(c.request.URL)))
-	if c.series.method == otherMethod {
-		scratch.Add(semconv.HTTPRequestMethodOriginal.String(c.request.Method))
-	}
-	if n := resends(c.request); n > 0 {
-		scratch.Add(semconv.HTTPRequestResendCount.Int(n))
-	}
 	if c.series.status != 0 {
 		scratch.Add(semconv.HTTPResponseStatusCode.Int(c.series.status))
 	}

@@ -67,7 +67,7 @@ func (t *transport) CloseIdleConnections() {
 
 // RoundTrip is as in http.RoundTripper.
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	c := &call{transport: t, request: r, span: noSpan, caller: r.Context(), began: time.Now()}
+	c := &call{transport: t, span: noSpan, caller: r.Context(), began: time.Now()}
 	host, port := splitHostPort(r.URL.Host)
 	if port == 0 {
 		port = defaultPort(r.URL.Scheme)
@@ -75,7 +75,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	c.series = clientSeries{method: t.methods.name(r.Method), address: host, port: port}
 	ctx := r.Context()
 	if t.traced(r) {
-		ctx = t.startSpan(ctx, c)
+		ctx = t.startSpan(ctx, c, r)
 	}
 	response, err := t.base.RoundTrip(t.outgoing(ctx, c, r))
 	if err != nil || response == nil {
@@ -86,16 +86,32 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// startSpan gives a sampler what the conventions want it to know, except for
-// the URL, which costs the most: it waits for the end of a span that records.
-func (t *transport) startSpan(ctx context.Context, c *call) context.Context {
+// startSpan gives a sampler what the conventions want it to know, if it may
+// want to, except for the URL, which costs the most.
+func (t *transport) startSpan(ctx context.Context, c *call, r *http.Request) context.Context {
 	scratch := instrument.Borrow()
 	defer scratch.Return()
-	scratch.Add(semconv.HTTPRequestMethod.String(c.series.method), semconv.ServerAddress.String(c.series.address))
-	if c.series.port > 0 {
-		scratch.Add(semconv.ServerPort.Int(c.series.port))
+	if t.early {
+		c.describeTarget(scratch)
 	}
 	ctx, c.span = t.tracer.Start(ctx, inSpanName(c.series.method), scratch.SpanOptions(clientKind)...)
+	if !c.span.IsRecording() {
+		return ctx
+	}
+	// In two parts, as the server's.
+	if !t.early {
+		c.describeTarget(scratch)
+		c.span.SetAttributes(scratch.Attributes...)
+	}
+	scratch.Clear()
+	scratch.Add(semconv.URLFull.String(t.redactor.full(r.URL)))
+	if c.series.method == otherMethod {
+		scratch.Add(semconv.HTTPRequestMethodOriginal.String(r.Method))
+	}
+	if n := resends(r); n > 0 {
+		scratch.Add(semconv.HTTPRequestResendCount.Int(n))
+	}
+	c.span.SetAttributes(scratch.Attributes...)
 	return ctx
 }
 

@@ -16,6 +16,7 @@ type config struct {
 	bodySizes     bool
 	redacted      []string
 	methods       []string
+	early         bool // somebody may look at the attributes of a span that starts
 }
 
 func newConfig(opts []Option) config {
@@ -23,6 +24,7 @@ func newConfig(opts []Option) config {
 	for _, opt := range opts {
 		opt.apply(&cfg)
 	}
+	cfg.early = instrument.AttributesAtStart(cfg.source)
 	return cfg
 }
 

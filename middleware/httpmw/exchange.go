@@ -34,7 +34,6 @@ type exchange struct {
 	w       http.ResponseWriter
 	server  *server
 	span    trace.Span
-	arrived *http.Request // nobody changes it
 	request *http.Request // the one that the handler has got
 	caller  propagator.Remote
 	ctx     requestContext
@@ -46,9 +45,6 @@ type exchange struct {
 	client         context.Context
 	method, scheme string
 	route          atomic.Pointer[string]
-
-	// These are for a span that records.
-	userAgent, clientAddress string
 
 	status   int   // of the response; 0 as long as none is written
 	written  int64 // bytes of the response's body
@@ -143,7 +139,6 @@ func (x *exchange) outcome(cause any) (status int, errorType string) {
 func (x *exchange) describe(series serverSeries, cause any) {
 	scratch := instrument.Borrow()
 	defer scratch.Return()
-	x.describeRequest(scratch, series)
 	if series.status != 0 {
 		scratch.Add(semconv.HTTPResponseStatusCode.Int(series.status))
 	}
@@ -177,21 +172,4 @@ func (x *exchange) requestSize() int64 {
 		return x.request.ContentLength
 	}
 	return x.body.size.Load()
-}
-
-// describeRequest adds what no sampler asks for.
-func (x *exchange) describeRequest(scratch *instrument.Scratch, series serverSeries) {
-	if x.method == otherMethod {
-		scratch.Add(semconv.HTTPRequestMethodOriginal.String(x.arrived.Method))
-	}
-	if series.version != "" {
-		scratch.Add(semconv.NetworkProtocolVersion.String(series.version))
-	}
-	if x.userAgent != "" {
-		scratch.Add(semconv.UserAgentOriginal.String(x.userAgent))
-	}
-	scratch.Attributes = appendHostPort(scratch.Attributes, x.arrived.RemoteAddr, semconv.NetworkPeerAddress, semconv.NetworkPeerPort)
-	if x.clientAddress != "" {
-		scratch.Add(semconv.ClientAddress.String(x.clientAddress))
-	}
 }

@@ -77,7 +77,7 @@ func (s *server) serve(next http.Handler, w http.ResponseWriter, r *http.Request
 
 // begin starts the span and counts the request as active.
 func (s *server) begin(w http.ResponseWriter, r *http.Request) *exchange {
-	x := &exchange{w: w, arrived: r, server: s, span: noSpan, client: r.Context(), began: time.Now(), method: s.methods.name(r.Method), scheme: schemeOf(r)}
+	x := &exchange{w: w, server: s, span: noSpan, client: r.Context(), began: time.Now(), method: s.methods.name(r.Method), scheme: schemeOf(r)}
 	ctx := s.wire.Extract(r.Context(), headers(r.Header), &x.caller)
 	if s.traced(r) {
 		ctx = s.startSpan(ctx, x, r)
@@ -94,23 +94,22 @@ func (s *server) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	return x
 }
 
-// startSpan gives a sampler what the conventions want it to know. What else
-// describes the request waits for the end of the span, but for what the handler
-// may change.
+// startSpan gives a sampler what the conventions want it to know, if it may
+// want to, and the rest to those who record.
 func (s *server) startSpan(ctx context.Context, x *exchange, r *http.Request) context.Context {
 	scratch := instrument.Borrow()
 	defer scratch.Return()
-	scratch.Add(semconv.HTTPRequestMethod.String(x.method), semconv.URLScheme.String(x.scheme), semconv.URLPath.String(r.URL.Path))
-	if r.URL.RawQuery != "" {
-		scratch.Add(semconv.URLQuery.String(s.redactor.query(r.URL.RawQuery)))
-	}
-	scratch.Attributes = appendHostPort(scratch.Attributes, r.Host, semconv.ServerAddress, semconv.ServerPort)
-	name := inSpanName(x.method)
+	name, route := inSpanName(x.method), routeOf(r.Pattern)
 	// A mux outside knows the route already, unless its pattern is a prefix,
 	// beneath which there may be another mux.
-	if route := routeOf(r.Pattern); !strings.HasSuffix(route, "/") && route != "" {
+	if strings.HasSuffix(route, "/") {
+		route = ""
+	}
+	if route != "" {
 		name = s.names.Of(operation{x.method, route})
-		scratch.Add(semconv.HTTPRoute.String(route))
+	}
+	if s.early {
+		s.describe(scratch, x, r, route)
 	}
 	options := scratch.SpanOptions(serverKind)
 	if s.public != nil && s.public(r) {
@@ -122,13 +121,50 @@ func (s *server) startSpan(ctx context.Context, x *exchange, r *http.Request) co
 		}
 	}
 	ctx, x.span = s.tracer.Start(ctx, name, options...)
-	if x.span.IsRecording() {
-		x.userAgent = r.UserAgent()
-		if s.clientAddress != nil {
-			x.clientAddress = s.clientAddress(r)
+	if !x.span.IsRecording() {
+		return ctx
+	}
+	// In two parts, because the span's list, which starts as large as the first
+	// of them, doubles with the second, and then has room for the response.
+	if !s.early {
+		s.describe(scratch, x, r, route)
+		x.span.SetAttributes(scratch.Attributes...)
+	}
+	scratch.Clear()
+	s.detail(scratch, x, r)
+	x.span.SetAttributes(scratch.Attributes...)
+	return ctx
+}
+
+// describe adds what a sampler may ask for.
+func (s *server) describe(scratch *instrument.Scratch, x *exchange, r *http.Request, route string) {
+	scratch.Add(semconv.HTTPRequestMethod.String(x.method), semconv.URLScheme.String(x.scheme), semconv.URLPath.String(r.URL.Path))
+	if r.URL.RawQuery != "" {
+		scratch.Add(semconv.URLQuery.String(s.redactor.query(r.URL.RawQuery)))
+	}
+	scratch.Attributes = appendHostPort(scratch.Attributes, r.Host, semconv.ServerAddress, semconv.ServerPort)
+	if route != "" {
+		scratch.Add(semconv.HTTPRoute.String(route))
+	}
+}
+
+// detail adds what no sampler asks for.
+func (s *server) detail(scratch *instrument.Scratch, x *exchange, r *http.Request) {
+	if x.method == otherMethod {
+		scratch.Add(semconv.HTTPRequestMethodOriginal.String(r.Method))
+	}
+	if version := protocolVersion(r.ProtoMajor, r.ProtoMinor); version != "" {
+		scratch.Add(semconv.NetworkProtocolVersion.String(version))
+	}
+	if agent := r.UserAgent(); agent != "" {
+		scratch.Add(semconv.UserAgentOriginal.String(agent))
+	}
+	scratch.Attributes = appendHostPort(scratch.Attributes, r.RemoteAddr, semconv.NetworkPeerAddress, semconv.NetworkPeerPort)
+	if s.clientAddress != nil {
+		if address := s.clientAddress(r); address != "" {
+			scratch.Add(semconv.ClientAddress.String(address))
 		}
 	}
-	return ctx
 }
 
 func appendHostPort(attrs []attribute.KeyValue, hostPort string, address, port attribute.Key) []attribute.KeyValue {

@@ -21,6 +21,15 @@ type Source interface {
 	Registerer() prometheus.Registerer
 }
 
+// AttributesAtStart says whether somebody may look at the attributes that a
+// span is started with, a sampler or a span processor. Only the source can know
+// that nobody does, and tells by a method of this name. Then they are made for
+// spans that record alone, and all at once.
+func AttributesAtStart(source Source) bool {
+	knowing, knows := source.(interface{ AttributesAtStart() bool })
+	return !knows || knowing.AttributesAtStart()
+}
+
 // Globals is the Source of those who set OpenTelemetry's globals and use
 // client_golang's default registry.
 type Globals struct{}

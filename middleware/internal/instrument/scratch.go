@@ -26,16 +26,21 @@ var scratches = sync.Pool{New: func() any { return &Scratch{options: make([]trac
 // Borrow gives room that is empty.
 func Borrow() *Scratch {
 	s := scratches.Get().(*Scratch)
-	s.Attributes = s.room[:0]
+	s.Attributes = s.room[:0] // which is not where they lie when they were many
 	return s
 }
 
 // Return gives it back; nobody may hold on to what is in it.
 func (s *Scratch) Return() {
-	clear(s.room[:min(len(s.Attributes), scratchSize)])
+	s.Clear()
 	clear(s.options)
-	s.Attributes = nil
 	scratches.Put(s)
+}
+
+// Clear empties it.
+func (s *Scratch) Clear() {
+	clear(s.room[:min(len(s.Attributes), scratchSize)])
+	s.Attributes = s.room[:0]
 }
 
 // Add adds attributes.
