@@ -47,7 +47,9 @@ func (p *peers) of(span *wire.Span) peer {
 	found := peer{kind: virtual}
 	var databaseName, oldName, queueName []byte
 	if p.oldDatabase.mayBeIn(span) {
-		databaseName, oldName = p.database.text(span), p.oldDatabase.text(span)
+		if databaseName = p.database.text(span); len(databaseName) == 0 {
+			oldName = p.oldDatabase.text(span)
+		}
 	}
 	if len(databaseName) > 0 || len(oldName) > 0 {
 		found.kind = database
@@ -55,12 +57,12 @@ func (p *peers) of(span *wire.Span) peer {
 		found.kind = message
 	}
 	for i := range p.keys {
-		switch key := &p.keys[i]; key.key {
-		case p.database.key:
+		switch key := &p.keys[i]; {
+		case key.key == p.database.key:
 			found.name = databaseName
-		case p.oldDatabase.key:
+		case key.key == p.oldDatabase.key && len(databaseName) == 0:
 			found.name = oldName
-		case p.queue.key:
+		case key.key == p.queue.key && found.kind != database:
 			found.name = queueName
 		default:
 			found.name = key.text(span)

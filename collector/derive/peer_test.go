@@ -1,0 +1,65 @@
+package derive
+
+import (
+	"strings"
+	"testing"
+
+	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/waybill-dev/waybill/collector/wire"
+)
+
+func TestPeer(t *testing.T) {
+	number := &commonpb.AnyValue{Value: &commonpb.AnyValue_IntValue{IntValue: 5}}
+	for name, test := range map[string]struct {
+		keys  string // empty: the default
+		attrs []option
+		want  string
+		kind  connection
+	}{
+		"nothing":                            {"", nil, "", virtual},
+		"an address":                         {"", []option{attr("server.address", "b")}, "b", virtual},
+		"an old name of the address":         {"", []option{attr("net.peer.name", "b")}, "b", virtual},
+		"a service is better than that":      {"", []option{attr("server.address", "b"), attr("peer.service", "c")}, "c", virtual},
+		"a database":                         {"", []option{attr("server.address", "b"), attr("db.system.name", "redis")}, "redis", database},
+		"an old database":                    {"", []option{attr("db.system", "redis")}, "redis", database},
+		"a database between two conventions": {"", []option{attr("db.system", "postgresql"), attr("db.system.name", "postgres")}, "postgres", database},
+		"the older of them is asked for":     {"db.system", []option{attr("db.system", "postgresql"), attr("db.system.name", "postgres")}, "postgresql", database},
+		"a database by its name space":       {"db.namespace db.system.name", []option{attr("db.system.name", "redis"), attr("db.namespace", "cart")}, "cart", database},
+		"a database that nobody names":       {"peer.service", []option{attr("db.system.name", "redis")}, "", database},
+		"a queue":                            {"", []option{attr("server.address", "b"), attr("messaging.system", "kafka")}, "kafka", message},
+		"a database that is a queue":         {"messaging.system", []option{attr("messaging.system", "redis"), attr("db.system", "redis")}, "redis", database},
+		"no text": {"", []option{func(s *tracepb.Span) {
+			s.Attributes = append(s.Attributes, &commonpb.KeyValue{Key: "peer.service", Value: number}, &commonpb.KeyValue{Key: "db.system", Value: number})
+		}, attr("server.address", "b")}, "b", virtual},
+		"empty":                  {"", []option{attr("peer.service", ""), attr("db.system.name", ""), attr("server.address", "b")}, "b", virtual},
+		"a key in another place": {"", []option{attr("x", "db.system.name"), attr("peer.services", "y")}, "", virtual},
+		"a long one":             {"", []option{attr("peer.service", strings.Repeat("z", 999))}, strings.Repeat("z", maxLabel), virtual},
+	} {
+		t.Run(name, func(t *testing.T) {
+			keys := DefaultConfig().Graph.PeerAttributes
+			if test.keys != "" {
+				keys = strings.Fields(test.keys)
+			}
+			payload, err := proto.Marshal(&coltracepb.ExportTraceServiceRequest{ResourceSpans: []*tracepb.ResourceSpans{{
+				ScopeSpans: []*tracepb.ScopeSpans{{Spans: []*tracepb.Span{make1(clientKind, test.attrs...)}}},
+			}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := newPeers(keys)
+			err = wire.WalkSpans(payload, func(_ *wire.Resource, _ *wire.Scope, s *wire.Span) error {
+				if got := p.of(s); string(got.name) != test.want || got.kind != test.kind {
+					t.Errorf("%q, %q; want %q, %q", got.name, got.kind.label(), test.want, test.kind.label())
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
