@@ -25,6 +25,9 @@ import (
 
 // Collector is a running collector. Its methods are safe for concurrent use.
 type Collector struct {
+	configured configured
+	logger     *slog.Logger
+
 	journal   *file.Journal
 	redact    *redact.Journal
 	gate      *gate
@@ -40,7 +43,7 @@ func Start(ctx context.Context, cfg Config, logger *slog.Logger) (*Collector, er
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	c := &Collector{}
+	c := &Collector{logger: logger}
 	if err := c.start(ctx, cfg, logger); err != nil {
 		return nil, errors.Join(err, c.Shutdown(context.WithoutCancel(ctx)))
 	}
@@ -52,9 +55,10 @@ func (c *Collector) start(ctx context.Context, cfg Config, logger *slog.Logger) 
 	if c.journal, err = file.Open(cfg.Journal, logger); err != nil {
 		return err
 	}
-	if err = register(own, c.journal.Collector()); err != nil {
+	if err = errors.Join(register(own, c.journal.Collector()), c.configured.register(own)); err != nil {
 		return err
 	}
+	c.configured.take(cfg, "")
 	if err = c.forgetUnused(cfg, logger); err != nil {
 		return err
 	}
@@ -121,6 +125,7 @@ func (c *Collector) sources(own prometheus.Gatherer) admin.Sources {
 		Destinations: c.destinations,
 		Redacting:    c.redact.Active,
 		LastRefusal:  c.gate.lastRefusal,
+		LastReload:   c.configured.lastRefusal,
 		Listeners:    append(listeners, admin.Listener{Name: "derived metrics", Addr: c.Scrape()}),
 	}
 }
@@ -163,17 +168,22 @@ func (c *Collector) Admin() net.Addr {
 	return c.admin.Addr()
 }
 
-// Shutdown stops the receivers, the readers and the journal, in this order.
-// When ctx ends first it is done less gently, but it is done: nothing of the
-// collector runs when it has returned, and no acknowledged record is lost.
-// It is called once.
+// Shutdown makes the collector not ready, stops the receivers, gives the readers
+// the configured time to come up to date, and stops them and the journal. When
+// ctx ends first it is done less gently, but it is done: nothing of the
+// collector runs when it has returned, and no acknowledged record is lost: what
+// a reader has not finished waits in the journal. It is called once.
 func (c *Collector) Shutdown(ctx context.Context) error {
+	c.configured.changing.Lock()
+	defer c.configured.changing.Unlock()
+	c.configured.stopped = true
 	var errs []error
 	if c.admin != nil {
 		c.admin.Stopping()
 	}
 	if c.receivers != nil {
 		errs = append(errs, c.receivers.Shutdown(ctx))
+		c.drain(ctx)
 	}
 	if c.exporters != nil {
 		errs = append(errs, c.exporters.Shutdown(ctx))

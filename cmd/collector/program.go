@@ -13,8 +13,8 @@ import (
 	"github.com/waybill-dev/waybill/collector"
 )
 
-// stopTime bounds a graceful stop. What is not done by then is cut off; the
-// journal loses nothing by it.
+// stopTime bounds a graceful stop, beside the time that readers get to come up
+// to date. What is not done by then is cut off; the journal loses nothing by it.
 const stopTime = 10 * time.Second
 
 // errConfiguration marks what a person has to correct in the configuration.
@@ -26,15 +26,19 @@ type program struct {
 	getenv         func(string) (string, bool)
 	// started is told when everything runs.
 	started func(*collector.Collector)
+	// lookEvery is how often the configuration file is looked at.
+	lookEvery time.Duration
 
 	configFile string
 	command    string // "": run; "validate", "version"
 	logFormat  string
-	logLevel   slog.Level
+	// flagLevel, where it is set, counts for more than the configuration's.
+	flagLevel *slog.Level
+	logLevel  slog.LevelVar
 }
 
 func newProgram(stdout, stderr io.Writer, getenv func(string) (string, bool)) *program {
-	return &program{stdout: stdout, stderr: stderr, getenv: getenv, started: func(*collector.Collector) {}}
+	return &program{stdout: stdout, stderr: stderr, getenv: getenv, started: func(*collector.Collector) {}, lookEvery: time.Second}
 }
 
 // ParseFlags reads the command line. Flags may stand before the subcommand and
@@ -48,7 +52,10 @@ func (p *program) ParseFlags(args []string) error {
 	}
 	flags.StringVar(&p.configFile, "config", "", "YAML file; without it everything is at its default")
 	flags.StringVar(&p.logFormat, "log-format", "text", "text or json")
-	flags.TextVar(&p.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
+	flags.Func("log-level", "debug, info, warn or error; without it admin.log_level of the configuration counts", func(text string) error {
+		p.flagLevel = new(slog.Level)
+		return p.flagLevel.UnmarshalText([]byte(text))
+	})
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -72,7 +79,9 @@ func (p *program) Run(ctx context.Context) error {
 	if p.command == "version" {
 		return writeVersion(p.stdout, buildInfo())
 	}
-	cfg, err := collector.Load(p.configFile, p.getenv, nil)
+	follow := p.follow()
+	defer follow.stop()
+	cfg, err := p.load()
 	if err != nil {
 		return fmt.Errorf("%w:\n%w", errConfiguration, err)
 	}
@@ -80,6 +89,7 @@ func (p *program) Run(ctx context.Context) error {
 		_, err := fmt.Fprintln(p.stdout, "configuration is valid")
 		return err
 	}
+	p.logLevel.Set(cfg.Admin.LogLevel)
 	logger := p.logger()
 	c, err := collector.Start(ctx, cfg, logger)
 	if err != nil {
@@ -88,10 +98,11 @@ func (p *program) Run(ctx context.Context) error {
 	logger.Info("collector is running", "journal", cfg.Journal.Dir, "otlp_grpc", text(c.OTLPGRPC()), "otlp_http", text(c.OTLPHTTP()),
 		"derived_metrics", text(c.Scrape()), "admin", text(c.Admin()))
 	p.started(c)
-
-	<-ctx.Done()
+	for follow.next(ctx) {
+		p.reload(c, logger)
+	}
 	logger.Info("collector is stopping")
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime+2*cfg.Admin.Drain)
 	defer cancel()
 	if err := c.Shutdown(stopping); err != nil {
 		return fmt.Errorf("stop: %w", err)
@@ -100,8 +111,17 @@ func (p *program) Run(ctx context.Context) error {
 	return nil
 }
 
+// load reads the configuration as it is now.
+func (p *program) load() (collector.Config, error) {
+	cfg, err := collector.Load(p.configFile, p.getenv, nil)
+	if p.flagLevel != nil {
+		cfg.Admin.LogLevel = *p.flagLevel
+	}
+	return cfg, err
+}
+
 func (p *program) logger() *slog.Logger {
-	options := &slog.HandlerOptions{Level: p.logLevel}
+	options := &slog.HandlerOptions{Level: &p.logLevel}
 	if p.logFormat == "json" {
 		return slog.New(slog.NewJSONHandler(p.stderr, options))
 	}

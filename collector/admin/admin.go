@@ -39,6 +39,9 @@ type Sources struct {
 	Redacting func() bool
 	// LastRefusal is when and why the journal did not take a request last.
 	LastRefusal func() Refusal
+	// LastReload is when and why a new configuration was not taken last; nil
+	// means never.
+	LastReload func() Refusal
 }
 
 // Listener is an address at which the collector can be reached.

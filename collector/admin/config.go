@@ -3,6 +3,7 @@ package admin
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"time"
 )
@@ -16,11 +17,19 @@ type Config struct {
 	// to read before the collector says that it is not ready. Zero means that
 	// readers are not watched.
 	StallAfter time.Duration `yaml:"stall_after"`
+	// LogLevel is debug, info, warn or error: what is below it is not logged. The
+	// commands that embed a collector have log levels of their own.
+	LogLevel slog.Level `yaml:"log_level"`
+	// Drain is how long a collector that is being stopped goes on for readers to
+	// come up to date. It does not wait for destinations that fail; what is left
+	// is delivered after the next start.
+	Drain time.Duration `yaml:"drain"`
 }
 
-// DefaultConfig serves on the loopback address and gives readers a minute.
+// DefaultConfig serves on the loopback address and gives readers a minute,
+// and five seconds at the end.
 func DefaultConfig() Config {
-	return Config{Address: "127.0.0.1:13133", StallAfter: time.Minute}
+	return Config{Address: "127.0.0.1:13133", StallAfter: time.Minute, Drain: 5 * time.Second}
 }
 
 // Enabled says whether there is to be a listener.
@@ -34,6 +43,9 @@ func (c Config) Validate() error {
 	}
 	if c.StallAfter < 0 {
 		errs = append(errs, fmt.Errorf("stall_after: %v is negative", c.StallAfter))
+	}
+	if c.Drain < 0 {
+		errs = append(errs, fmt.Errorf("drain: %v is negative", c.Drain))
 	}
 	return errors.Join(errs...)
 }

@@ -85,6 +85,11 @@ func (a *Admin) lastErrors() (all []lastError) {
 	if refused := a.sources.LastRefusal(); !refused.At.IsZero() {
 		all = append(all, lastError{"receivers", refused.At, refused.Reason})
 	}
+	if a.sources.LastReload != nil {
+		if refused := a.sources.LastReload(); !refused.At.IsZero() {
+			all = append(all, lastError{"configuration", refused.At, refused.Reason})
+		}
+	}
 	for _, d := range a.sources.destinations() {
 		if d.LastError != "" {
 			all = append(all, lastError{d.Signal + " → " + d.Name, d.LastErrorAt, d.LastError})

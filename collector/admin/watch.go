@@ -13,7 +13,8 @@ import (
 // come again within it.
 const refusalLasts = 15 * time.Second
 
-// Refusal is that the journal did not take a request.
+// Refusal is that something was not taken: a request by the journal, or a new
+// configuration.
 type Refusal struct {
 	At     time.Time // zero: never
 	Reason string

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/waybill-dev/waybill/collector"
+)
+
+// logs runs a program and gives its log's messages, a JSON object each.
+type logs struct {
+	lines chan map[string]any
+}
+
+func newLogs() *logs { return &logs{lines: make(chan map[string]any, 1000)} }
+
+func (l *logs) Write(line []byte) (int, error) {
+	var fields map[string]any
+	if err := json.Unmarshal(line, &fields); err != nil {
+		return 0, err
+	}
+	l.lines <- fields
+	return len(line), nil
+}
+
+// wait skips to the first line with that message.
+func (l *logs) wait(t *testing.T, message string) map[string]any {
+	t.Helper()
+	timeout := time.After(30 * time.Second)
+	for {
+		select {
+		case line := <-l.lines:
+			if line["msg"] == message {
+				return line
+			}
+		case <-timeout:
+			t.Fatalf("nothing was logged of %q", message)
+		}
+	}
+}
+
+// TestTheFileIsFollowed changes it in the ways in which editors and
+// orchestrators do, and breaks it once.
+func TestTheFileIsFollowed(t *testing.T) {
+	log := newLogs()
+	path := config(t, "admin: {address: '127.0.0.1:0', log_level: info}\n")
+	trim(t, path)
+	p := newProgram(io.Discard, log, noEnv)
+	p.lookEvery = 5 * time.Millisecond
+	if err := p.ParseFlags([]string{"--config", path, "--log-format", "json"}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	started, ended := make(chan struct{}), make(chan error, 1)
+	p.started = func(*collector.Collector) { close(started) }
+	go func() { ended <- p.Run(ctx) }()
+	<-started
+
+	was, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(text string) {
+		t.Helper()
+		next := path + ".next"
+		if err := os.WriteFile(next, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(next, path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(string(was) + "redact: {enabled: true}\n")
+	if line := log.wait(t, "configuration is taken over"); len(line["changed"].([]any)) != 1 {
+		t.Errorf("%v", line)
+	}
+	write(string(was) + "redact: {enabeld: true}\n")
+	if line := log.wait(t, "configuration is not taken over"); !strings.Contains(line["error"].(string), "did you mean enabled?") {
+		t.Errorf("%v", line)
+	}
+	write(strings.Replace(string(was), "derive: {", "derive: {names: grafana, ", 1))
+	if line := log.wait(t, "configuration is not taken over: restart the collector for it, or take these changes back"); !strings.Contains(line["error"].(string), "derive.names") {
+		t.Errorf("%v", line)
+	}
+	// In place, with the level below which its own message is not logged.
+	if err := os.WriteFile(path, []byte(strings.Replace(string(was), "log_level: info", "log_level: debug", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log.wait(t, "configuration is taken over")
+	if got := p.logLevel.Level().String(); got != "DEBUG" {
+		t.Errorf("the level is %s", got)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// trim takes away the admin section of config, where a test has its own.
+func trim(t *testing.T, path string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(strings.Replace(string(text), "admin: {address: '127.0.0.1:0'}\n", "", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTheFlagCountsMore(t *testing.T) {
+	p := newProgram(io.Discard, io.Discard, noEnv)
+	path := config(t, "admin: {address: '127.0.0.1:0', log_level: error}\n")
+	trim(t, path)
+	if err := p.ParseFlags([]string{"--config", path, "--log-level", "debug"}); err != nil {
+		t.Fatal(err)
+	}
+	if cfg, err := p.load(); err != nil || cfg.Admin.LogLevel.String() != "DEBUG" {
+		t.Errorf("%v, %v", cfg.Admin.LogLevel, err)
+	}
+}
+
+// TestFollowerWaitsForTheWhole does not read what is being written, nor miss
+// what follows something broken.
+func TestFollowerWaitsForTheWhole(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "collector.yaml")
+	put := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("a")
+	p := newProgram(io.Discard, io.Discard, noEnv)
+	p.configFile = path
+	f := p.follow()
+	defer f.stop()
+	check := func(step string, want bool) {
+		t.Helper()
+		if got := f.changed(); got != want {
+			t.Errorf("%s: changed is %v", step, got)
+		}
+	}
+	check("at first", false)
+	put("ab")
+	check("written in part", false)
+	put("abc")
+	check("written", false)
+	check("settled", true)
+	check("later", false)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	check("gone", false)
+	put("abc")
+	check("back as it was", false)
+	check("still as it was", false)
+	put("d")
+	check("written", false)
+	put("abc")
+	check("written back", false)
+	check("settled as it was", false)
+}
+
+// TestHangup runs the command as a process, and sends it SIGHUP.
+func TestHangup(t *testing.T) {
+	path := config(t, "")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0], "--config", path, "--log-format", "json")
+	cmd.Env = append(os.Environ(), runMain+"=1")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var messages []string
+	for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		var line struct{ Msg string }
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			t.Fatal(err)
+		}
+		messages = append(messages, line.Msg)
+		signal := map[string]os.Signal{"collector is running": syscall.SIGHUP, "configuration has not changed": syscall.SIGTERM}[line.Msg]
+		if signal == nil {
+			continue
+		}
+		if err := cmd.Process.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	want := "collector is running; configuration has not changed; collector is stopping; collector has stopped"
+	if got := strings.Join(messages, "; "); got != want {
+		t.Errorf("it logged %s", got)
+	}
+}
