@@ -26,8 +26,8 @@ var traces = map[string]string{
       user client SELECT users
   gateway client shop.order.v1.OrderService/CreateOrder
     order server shop.order.v1.OrderService/CreateOrder
-      order client INSERT orders
-      order client INSERT order_lines
+      order client INSERT events
+      order client INSERT sagas
       order internal place order
         order client shop.inventory.v1.InventoryService/Reserve
           inventory server shop.inventory.v1.InventoryService/Reserve
@@ -35,8 +35,7 @@ var traces = map[string]string{
             inventory client INSERT reservations
             inventory client UPDATE items
             inventory client INSERT reservation_lines
-        order client UPDATE orders
-        order client UPDATE order_lines
+        order client INSERT events
         order client shop.payment.v1.PaymentService/Charge
           payment server shop.payment.v1.PaymentService/Charge
             payment client SELECT charges
@@ -48,8 +47,9 @@ var traces = map[string]string{
                 psp client SELECT charges
             payment client UPDATE charges
             payment client SELECT charges
-        order client UPDATE orders
-        order client UPDATE orders
+        order client INSERT events
+        order client INSERT events
+        order client DELETE sagas
         order client INSERT outbox
         order producer publish orders.confirmed
           notification consumer process orders.confirmed
@@ -64,8 +64,8 @@ var traces = map[string]string{
       user client SELECT users
   gateway client shop.order.v1.OrderService/CreateOrder ERROR
     order server shop.order.v1.OrderService/CreateOrder
-      order client INSERT orders
-      order client INSERT order_lines
+      order client INSERT events
+      order client INSERT sagas
       order internal place order ERROR
         order client shop.inventory.v1.InventoryService/Reserve
           inventory server shop.inventory.v1.InventoryService/Reserve
@@ -73,8 +73,7 @@ var traces = map[string]string{
             inventory client INSERT reservations
             inventory client UPDATE items
             inventory client INSERT reservation_lines
-        order client UPDATE orders
-        order client UPDATE order_lines
+        order client INSERT events
         order client shop.payment.v1.PaymentService/Charge ERROR
           payment server shop.payment.v1.PaymentService/Charge
             payment client SELECT charges
@@ -86,14 +85,15 @@ var traces = map[string]string{
                 psp client SELECT charges
             payment client UPDATE charges
             payment client SELECT charges
-        order client UPDATE orders
+        order client INSERT events
         order client shop.inventory.v1.InventoryService/Release
           inventory server shop.inventory.v1.InventoryService/Release
             inventory client SELECT reservations
             inventory client UPDATE items
             inventory client UPDATE reservations
-        order client UPDATE orders
-        order client UPDATE orders
+        order client INSERT events
+        order client INSERT events
+        order client DELETE sagas
         order client INSERT outbox
         order producer publish orders.cancelled
           notification consumer process orders.cancelled
@@ -106,8 +106,8 @@ var traces = map[string]string{
       user client SELECT users
   gateway client shop.order.v1.OrderService/CreateOrder ERROR
     order server shop.order.v1.OrderService/CreateOrder
-      order client INSERT orders
-      order client INSERT order_lines
+      order client INSERT events
+      order client INSERT sagas
       order internal place order ERROR
         order client shop.inventory.v1.InventoryService/Reserve ERROR
           inventory server shop.inventory.v1.InventoryService/Reserve
@@ -115,8 +115,9 @@ var traces = map[string]string{
             inventory client INSERT reservations
             inventory client UPDATE items
             inventory client SELECT items
-        order client UPDATE orders
-        order client UPDATE orders
+        order client INSERT events
+        order client INSERT events
+        order client DELETE sagas
         order client INSERT outbox
         order producer publish orders.cancelled
           notification consumer process orders.cancelled

@@ -27,6 +27,10 @@ import (
 // backend is the user and order services. Each call gives what the test has
 // put there.
 type backend struct {
+	// What these tests do not call is missing.
+	userv1.UserServiceClient
+	orderv1.OrderServiceClient
+
 	userErr, orderErr error
 	created           *orderv1.CreateOrderRequest
 	deadline          time.Time

@@ -28,6 +28,9 @@ func reasons() map[string]platform.Problem {
 		platform.ReasonPSPUnavailable:       {Status: http.StatusServiceUnavailable, Code: "payment-unavailable", Title: "Payment unavailable"},
 		platform.ReasonPaymentUnavailable:   {Status: http.StatusServiceUnavailable, Code: "payment-unavailable", Title: "Payment unavailable"},
 		platform.ReasonInventoryUnavailable: {Status: http.StatusServiceUnavailable, Code: "inventory-unavailable", Title: "Inventory unavailable"},
+		platform.ReasonCancelledByCustomer:  {Status: http.StatusConflict, Code: "cancelled-by-customer", Title: "Cancelled by the customer"},
+		platform.ReasonStatusConflict:       {Status: http.StatusConflict, Code: "status-conflict", Title: "Order has another status"},
+		platform.ReasonVersionConflict:      {Status: http.StatusConflict, Code: "version-conflict", Title: "Order has moved on"},
 		platform.ReasonTimedOut:             {Status: http.StatusGatewayTimeout, Code: "timed-out", Title: "Timed out"},
 	}
 }

@@ -47,6 +47,9 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 			return err
 		}
 		store := NewStore(db)
+		projector := NewProjector(db, h.Logger())
+		store.appended = projector.Wake
+		h.Go(projector.Run)
 		relay, err := newRelay(h, store, cfg.NATSURL)
 		if err != nil {
 			return err
@@ -57,7 +60,7 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 		}
 		h.Go(func(ctx context.Context) { recoverSagas(ctx, saga, cfg.RecoverInterval, h.Logger()) })
 		if err := h.ServeGRPC(ctx, cfg.Listen, func(r grpc.ServiceRegistrar) {
-			orderv1.RegisterOrderServiceServer(r, NewServer(store, saga))
+			orderv1.RegisterOrderServiceServer(r, NewServer(store, saga, NewViews(db), projector))
 		}); err != nil {
 			return err
 		}

@@ -72,6 +72,8 @@ func rpcError(o Order) error {
 		code = codes.InvalidArgument
 	case platform.ReasonTimedOut:
 		code = codes.DeadlineExceeded
+	case platform.ReasonCancelledByCustomer:
+		code = codes.Aborted
 	}
 	if message == "" {
 		message = "the order could not be completed"

@@ -9,7 +9,8 @@ import (
 )
 
 // Step is how far an order's saga has come. It moves forward along
-// Created, Reserved, Paid, Confirmed, or leaves to Cancelling and Cancelled.
+// Created, Reserved, Paid, Confirmed, or leaves to Cancelling and Cancelled. A
+// confirmed order may go on to Shipped and Delivered.
 type Step string
 
 // The steps of the saga. Each is durable before the next begins.
@@ -26,18 +27,30 @@ const (
 	Cancelling Step = "CANCELLING"
 	// Cancelled is the other end.
 	Cancelled Step = "CANCELLED"
+	// Shipped: it is on its way to the customer.
+	Shipped Step = "SHIPPED"
+	// Delivered: the customer has it.
+	Delivered Step = "DELIVERED"
 )
 
-// Ended says whether nothing is left to do.
-func (s Step) Ended() bool { return s == Confirmed || s == Cancelled }
+// Ended says whether the saga has nothing left to do.
+func (s Step) Ended() bool {
+	switch s {
+	case Confirmed, Cancelled, Shipped, Delivered:
+		return true
+	default:
+		return false
+	}
+}
 
-// Order is one customer's order and the state of its saga.
+// Order is one customer's order, as its events have made it.
 type Order struct {
-	ID             string
+	ID string
+	// Version is how many events the order has.
+	Version        int64
 	UserID         string
 	Email          string
 	Currency       string
-	CardToken      string
 	ExpectedAmount int64
 	Amount         int64
 	Lines          []Line
@@ -49,21 +62,24 @@ type Order struct {
 	UndoPayment bool
 	UndoStock   bool
 
-	// Headers carry the trace context that the order was placed in.
-	Headers  map[string]string
-	DueAt    time.Time
-	Attempts int
-
 	CreatedAt time.Time
 	UpdatedAt time.Time
+
+	// What follows is known while the saga is under way, and only to who
+	// drives it.
+	CardToken string
+	// Headers carry the trace context that the order was placed in.
+	Headers  map[string]string
+	Attempts int
 }
 
 // Line is one item of an order.
 type Line struct {
-	ItemID    string
-	Name      string
-	Quantity  int64
-	UnitPrice int64
+	ItemID string `json:"item_id"`
+	// Name and UnitPrice are known once stock is reserved.
+	Name      string `json:"name,omitempty"`
+	Quantity  int64  `json:"quantity"`
+	UnitPrice int64  `json:"unit_price,omitempty"`
 }
 
 // Total is what the lines cost together, in minor units.
@@ -78,7 +94,7 @@ func Total(lines []Line) int64 {
 // message is the order as the API shows it.
 func (o Order) message() *orderv1.Order {
 	m := &orderv1.Order{
-		Id: o.ID, UserId: o.UserID, Status: o.status(), Reason: o.Reason,
+		Id: o.ID, Version: o.Version, UserId: o.UserID, Status: o.Step.status(), Reason: o.Reason,
 		Currency: o.Currency, Amount: o.Amount,
 		CreatedAt: timestamppb.New(o.CreatedAt), UpdatedAt: timestamppb.New(o.UpdatedAt),
 	}
@@ -90,14 +106,18 @@ func (o Order) message() *orderv1.Order {
 	return m
 }
 
-func (o Order) status() orderv1.Status {
-	switch o.Step {
+func (s Step) status() orderv1.Status {
+	switch s {
 	case Confirmed:
 		return orderv1.Status_STATUS_CONFIRMED
 	case Cancelling:
 		return orderv1.Status_STATUS_CANCELLING
 	case Cancelled:
 		return orderv1.Status_STATUS_CANCELLED
+	case Shipped:
+		return orderv1.Status_STATUS_SHIPPED
+	case Delivered:
+		return orderv1.Status_STATUS_DELIVERED
 	default:
 		return orderv1.Status_STATUS_PENDING
 	}

@@ -38,6 +38,7 @@ func outgoing(o Order, subject, eventType string, headers map[string]string, now
 	return Outgoing{Subject: subject, Event: event, Headers: headers}, err
 }
 
+// addOutgoing puts an event into the outbox.
 func addOutgoing(ctx context.Context, tx *platform.Conn, e Outgoing, now time.Time) error {
 	payload, err := json.Marshal(e.Event)
 	if err != nil {

@@ -73,8 +73,11 @@ func (s *Saga) Run(ctx context.Context, o Order, spanName string) (Order, error)
 		return o, err
 	}
 	if o.Step != Confirmed {
-		span.SetAttributes(attribute.String("shop.order.reason", o.Reason), attribute.String("error.type", o.Reason))
-		span.SetStatus(codes.Error, o.Reason)
+		span.SetAttributes(attribute.String("shop.order.reason", o.Reason))
+		if o.Step != Cancelled || o.Reason != platform.ReasonCancelledByCustomer {
+			span.SetAttributes(attribute.String("error.type", o.Reason))
+			span.SetStatus(codes.Error, o.Reason)
+		}
 	}
 	return o, nil
 }
@@ -113,30 +116,22 @@ func (s *Saga) reserve(ctx context.Context, o Order) (Order, error) {
 	if err != nil {
 		f := failureOf(ctx, err, platform.ReasonInventoryUnavailable)
 		// A refusal sets nothing aside; silence may have.
-		o.UndoStock = !f.final
-		return s.fail(ctx, Created, o, f)
+		return s.advance(ctx, o, Failed{Reason: f.reason, Details: f.details, UndoStock: !f.final})
 	}
-	o.Lines = o.Lines[:0]
+	reserved := make([]Line, 0, len(answer.GetLines()))
 	for _, line := range answer.GetLines() {
-		o.Lines = append(o.Lines, Line{
+		reserved = append(reserved, Line{
 			ItemID: line.GetItemId(), Name: line.GetName(), Quantity: line.GetQuantity(), UnitPrice: line.GetUnitPrice(),
 		})
 	}
-	o.Amount = Total(o.Lines)
-	bg, cancel := s.detached(ctx)
-	defer cancel()
-	if err := s.store.Reserved(bg, &o); err != nil {
-		return o, err
-	}
-	o.Step = Reserved
-	return o, nil
+	return s.advance(ctx, o, StockReserved{Lines: reserved})
 }
 
 // charge takes an order from Reserved to Paid or Cancelling.
 func (s *Saga) charge(ctx context.Context, o Order) (Order, error) {
 	if o.ExpectedAmount != 0 && o.ExpectedAmount != o.Amount {
-		o.UndoStock = true
-		return s.fail(ctx, Reserved, o, mismatch(o))
+		f := mismatch(o)
+		return s.advance(ctx, o, Failed{Reason: f.reason, Details: f.details, UndoStock: true})
 	}
 	_, err := s.payment.Charge(ctx, &paymentv1.ChargeRequest{
 		OrderId:   o.ID,
@@ -145,16 +140,18 @@ func (s *Saga) charge(ctx context.Context, o Order) (Order, error) {
 	})
 	if err != nil {
 		f := failureOf(ctx, err, platform.ReasonPaymentUnavailable)
-		o.UndoStock, o.UndoPayment = true, !f.final
-		return s.fail(ctx, Reserved, o, f)
+		return s.advance(ctx, o, Failed{Reason: f.reason, Details: f.details, UndoStock: true, UndoPayment: !f.final})
 	}
-	bg, cancel := s.detached(ctx)
+	return s.advance(ctx, o, PaymentTaken{})
+}
+
+// advance writes down what has come of a step, although the client may have
+// gone meanwhile.
+func (s *Saga) advance(ctx context.Context, o Order, fact Fact) (Order, error) {
+	ctx, cancel := s.detached(ctx)
 	defer cancel()
-	if err := s.store.Paid(bg, &o); err != nil {
-		return o, err
-	}
-	o.Step = Paid
-	return o, nil
+	err := s.store.Append(ctx, &o, fact)
+	return o, err
 }
 
 // confirm takes an order from Paid to Confirmed. Nothing but the database can
@@ -162,29 +159,24 @@ func (s *Saga) charge(ctx context.Context, o Order) (Order, error) {
 func (s *Saga) confirm(ctx context.Context, o Order) (Order, error) {
 	ctx, cancel := s.detached(ctx)
 	defer cancel()
-	event, err := outgoing(o, platform.SubjectConfirmed, "order.confirmed", s.headers(ctx), time.Now())
-	if err != nil {
+	if err := s.end(ctx, &o, Completed{}, platform.SubjectConfirmed, "order.confirmed"); err != nil {
 		return o, err
 	}
-	if err := s.store.Confirm(ctx, &o, event); err != nil {
-		return o, err
-	}
-	o.Step, o.CardToken = Confirmed, ""
-	s.published()
 	s.logger.InfoContext(ctx, "order confirmed", "order_id", o.ID, "user_id", o.UserID, "amount", o.Amount, "currency", o.Currency)
 	return o, nil
 }
 
-// fail takes an order from a step to Cancelling.
-func (s *Saga) fail(ctx context.Context, from Step, o Order, f failure) (Order, error) {
-	ctx, cancel := s.detached(ctx)
-	defer cancel()
-	o.Reason, o.Details = f.reason, f.details
-	if err := s.store.Fail(ctx, from, &o); err != nil {
-		return o, err
+// end writes down how the saga has ended, and has the bus told.
+func (s *Saga) end(ctx context.Context, o *Order, fact Fact, subject, eventType string) error {
+	err := s.store.End(ctx, o, fact, func(ended Order, now time.Time) (Outgoing, error) {
+		return outgoing(ended, subject, eventType, s.headers(ctx), now)
+	})
+	if err != nil {
+		return err
 	}
-	o.Step = Cancelling
-	return o, nil
+	o.CardToken = ""
+	s.published()
+	return nil
 }
 
 // compensate gives back what the order holds, the last first, and ends it. If
@@ -192,7 +184,11 @@ func (s *Saga) fail(ctx context.Context, from Step, o Order, f failure) (Order, 
 func (s *Saga) compensate(ctx context.Context, o Order) (Order, error) {
 	ctx, cancel := s.detached(ctx)
 	defer cancel()
-	if err := s.undo(ctx, &o); err != nil {
+	err := s.undo(ctx, &o)
+	if errors.Is(err, ErrMoved) {
+		return o, err
+	}
+	if err != nil {
 		wait := min(s.config.RetryBase<<min(o.Attempts, 16), s.config.RetryMax)
 		s.logger.WarnContext(ctx, "compensation failed", "order_id", o.ID, "error", err, "retry_in", wait.String())
 		// The attempt may have used up its time; this needs a little more.
@@ -200,28 +196,21 @@ func (s *Saga) compensate(ctx context.Context, o Order) (Order, error) {
 		defer cancel()
 		return o, s.store.Postpone(ctx, o.ID, wait)
 	}
-	event, err := outgoing(o, platform.SubjectCancelled, "order.cancelled", s.headers(ctx), time.Now())
-	if err != nil {
+	if err := s.end(ctx, &o, Undone{}, platform.SubjectCancelled, "order.cancelled"); err != nil {
 		return o, err
 	}
-	if err := s.store.Cancelled(ctx, &o, event); err != nil {
-		return o, err
-	}
-	o.Step, o.CardToken = Cancelled, ""
-	s.published()
 	s.logger.InfoContext(ctx, "order cancelled", "order_id", o.ID, "user_id", o.UserID, "reason", o.Reason)
 	return o, nil
 }
 
-// undo calls the opposite of each step that is to be undone, and notes each in
-// the store.
+// undo calls the opposite of each step that is to be undone, and writes each
+// down.
 func (s *Saga) undo(ctx context.Context, o *Order) error {
 	if o.UndoPayment {
 		if _, err := s.payment.Refund(ctx, &paymentv1.RefundRequest{OrderId: o.ID}); err != nil {
 			return err
 		}
-		o.UndoPayment = false
-		if err := s.store.Undone(ctx, o); err != nil {
+		if err := s.store.Append(ctx, o, PaymentRefunded{}); err != nil {
 			return err
 		}
 	}
@@ -229,8 +218,7 @@ func (s *Saga) undo(ctx context.Context, o *Order) error {
 		if _, err := s.inventory.Release(ctx, &inventoryv1.ReleaseRequest{OrderId: o.ID}); err != nil {
 			return err
 		}
-		o.UndoStock = false
-		return s.store.Undone(ctx, o)
+		return s.store.Append(ctx, o, StockReleased{})
 	}
 	return nil
 }

@@ -1,6 +1,10 @@
 // Package order takes orders and brings each to its end by a saga: reserve
 // stock, take payment, confirm; or give everything back. What became of an
 // order goes to the bus through an outbox.
+//
+// An order is the sum of its events. Commands append to them, and find out when
+// somebody else was quicker; a projector makes views of them, which answer
+// queries.
 package order
 
 import (
@@ -19,24 +23,33 @@ const maxQuantity = 1_000_000
 // Server implements OrderService. Safe for concurrent use.
 type Server struct {
 	orderv1.UnimplementedOrderServiceServer
-	store *Store
-	saga  *Saga
+	store     *Store
+	saga      *Saga
+	views     *Views
+	projector *Projector
 }
 
-// NewServer returns a server on the store and the saga.
-func NewServer(store *Store, saga *Saga) *Server { return &Server{store: store, saga: saga} }
+// NewServer returns a server whose commands go to the store and the saga, and
+// whose queries are answered by the views that the projector makes.
+func NewServer(store *Store, saga *Saga, views *Views, projector *Projector) *Server {
+	return &Server{store: store, saga: saga, views: views, projector: projector}
+}
 
 // CreateOrder implements OrderService.
 func (s *Server) CreateOrder(ctx context.Context, r *orderv1.CreateOrderRequest) (*orderv1.CreateOrderResponse, error) {
-	o, err := ordered(r)
+	placed, err := ordered(r)
 	if err != nil {
 		return nil, err
 	}
-	o.Headers = s.saga.headers(ctx)
-	if err := s.store.Create(ctx, &o, s.saga.config.Lease); err != nil {
+	o := Order{ID: platform.NewID("ord"), CardToken: r.GetCardToken(), Headers: s.saga.headers(ctx)}
+	if err := s.store.Place(ctx, &o, placed, s.saga.config.Lease); err != nil {
 		return nil, err
 	}
-	if o, err = s.saga.Run(ctx, o, "place order"); err != nil {
+	o, err = s.saga.Run(ctx, o, "place order")
+	if errors.Is(err, ErrMoved) { // The customer has cancelled it meanwhile, or somebody else drives it.
+		o, err = s.store.Find(context.WithoutCancel(ctx), o.ID)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if o.Step != Confirmed {
@@ -45,34 +58,21 @@ func (s *Server) CreateOrder(ctx context.Context, r *orderv1.CreateOrderRequest)
 	return &orderv1.CreateOrderResponse{Order: o.message()}, nil
 }
 
-// ordered reads the request into a new order.
-func ordered(r *orderv1.CreateOrderRequest) (Order, error) {
+// ordered reads what the customer wants.
+func ordered(r *orderv1.CreateOrderRequest) (Placed, error) {
 	if r.GetUserId() == "" || r.GetCurrency() == "" || r.GetCardToken() == "" || len(r.GetLines()) == 0 || r.GetExpectedAmount() < 0 {
-		return Order{}, platform.RPCError(codes.InvalidArgument, platform.ReasonInvalid,
+		return Placed{}, platform.RPCError(codes.InvalidArgument, platform.ReasonInvalid,
 			"user_id, currency, card_token and lines are required, and expected_amount must not be negative", nil)
 	}
-	o := Order{
-		ID: platform.NewID("ord"), UserID: r.GetUserId(), Email: r.GetEmail(), Currency: r.GetCurrency(),
-		CardToken: r.GetCardToken(), ExpectedAmount: r.GetExpectedAmount(),
+	placed := Placed{
+		UserID: r.GetUserId(), Email: r.GetEmail(), Currency: r.GetCurrency(), ExpectedAmount: r.GetExpectedAmount(),
 	}
 	for _, line := range r.GetLines() {
 		if line.GetItemId() == "" || line.GetQuantity() <= 0 || line.GetQuantity() > maxQuantity {
-			return Order{}, platform.RPCError(codes.InvalidArgument, platform.ReasonInvalid,
+			return Placed{}, platform.RPCError(codes.InvalidArgument, platform.ReasonInvalid,
 				"each line needs an item and a positive quantity of at most a million", nil)
 		}
-		o.Lines = append(o.Lines, Line{ItemID: line.GetItemId(), Quantity: line.GetQuantity()})
+		placed.Lines = append(placed.Lines, Line{ItemID: line.GetItemId(), Quantity: line.GetQuantity()})
 	}
-	return o, nil
-}
-
-// GetOrder implements OrderService.
-func (s *Server) GetOrder(ctx context.Context, r *orderv1.GetOrderRequest) (*orderv1.GetOrderResponse, error) {
-	o, err := s.store.Find(ctx, r.GetOrderId())
-	if errors.Is(err, ErrUnknown) {
-		return nil, platform.RPCError(codes.NotFound, platform.ReasonUnknownOrder, "unknown order", nil)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &orderv1.GetOrderResponse{Order: o.message()}, nil
+	return placed, nil
 }

@@ -25,6 +25,9 @@ const (
 	ReasonPaymentUnavailable   = "PAYMENT_UNAVAILABLE"
 	ReasonInventoryUnavailable = "INVENTORY_UNAVAILABLE"
 	ReasonTimedOut             = "TIMED_OUT"
+	ReasonCancelledByCustomer  = "CANCELLED_BY_CUSTOMER"
+	ReasonStatusConflict       = "STATUS_CONFLICT"
+	ReasonVersionConflict      = "VERSION_CONFLICT"
 	ReasonInvalid              = "INVALID"
 )
 

@@ -1,42 +1,32 @@
-CREATE TABLE orders (
-    id              TEXT PRIMARY KEY,
-    user_id         TEXT NOT NULL,
-    email           TEXT NOT NULL,
-    currency        TEXT NOT NULL,
-    -- Emptied when the order has ended.
-    card_token      TEXT NOT NULL,
-    expected_amount INTEGER NOT NULL,
-    amount          INTEGER NOT NULL DEFAULT 0,
-    -- How far the saga has come; see order.go.
-    step            TEXT NOT NULL CHECK (step IN ('CREATED', 'RESERVED', 'PAID', 'CONFIRMED', 'CANCELLING', 'CANCELLED')),
-    -- Why it is cancelled, and what belongs to the reason, as a JSON object.
-    reason          TEXT NOT NULL DEFAULT '',
-    details         TEXT NOT NULL DEFAULT '{}',
-    -- What a compensation has to give back.
-    undo_payment    INTEGER NOT NULL DEFAULT 0,
-    undo_stock      INTEGER NOT NULL DEFAULT 0,
-    -- The trace context of the order, as a JSON object of headers.
-    headers         TEXT NOT NULL,
-    -- When a saga that has not ended may be taken over, and how often it was.
-    due_at          INTEGER NOT NULL,
-    attempts        INTEGER NOT NULL DEFAULT 0,
-    created_at      INTEGER NOT NULL,
-    updated_at      INTEGER NOT NULL
+-- What has happened to orders. It is only ever added to; an order is what its
+-- events come to, in the order of their versions.
+CREATE TABLE events (
+    -- The order of all events; readers keep how far they have come.
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    order_id TEXT NOT NULL,
+    -- 1 is the order's first. Of two writers that have seen the same order,
+    -- the second finds its version taken.
+    version  INTEGER NOT NULL CHECK (version > 0),
+    type     TEXT NOT NULL,
+    -- A JSON object; see fact.go.
+    data     TEXT NOT NULL,
+    at       INTEGER NOT NULL,
+    UNIQUE (order_id, version)
 ) STRICT;
 
--- Sagas that have not ended: a handful, however many orders there are.
-CREATE INDEX orders_unfinished ON orders (due_at) WHERE step NOT IN ('CONFIRMED', 'CANCELLED');
+-- Orders whose saga has not ended: a handful, however many orders there are.
+CREATE TABLE sagas (
+    order_id   TEXT PRIMARY KEY,
+    -- It is here and in no event, because events stay for ever.
+    card_token TEXT NOT NULL,
+    -- The trace context of the order, as a JSON object of headers.
+    headers    TEXT NOT NULL,
+    -- When it may be taken over, and how often it was.
+    due_at     INTEGER NOT NULL,
+    attempts   INTEGER NOT NULL DEFAULT 0
+) STRICT;
 
-CREATE TABLE order_lines (
-    order_id   TEXT NOT NULL REFERENCES orders (id),
-    position   INTEGER NOT NULL,
-    item_id    TEXT NOT NULL,
-    quantity   INTEGER NOT NULL CHECK (quantity > 0),
-    -- Known once stock is reserved.
-    name       TEXT NOT NULL DEFAULT '',
-    unit_price INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (order_id, position)
-) STRICT, WITHOUT ROWID;
+CREATE INDEX sagas_due ON sagas (due_at);
 
 -- Events that are not on the bus yet. A row is written in the transaction of
 -- what it tells of, and deleted when the bus has acknowledged it.
@@ -48,3 +38,31 @@ CREATE TABLE outbox (
     headers    TEXT NOT NULL,
     created_at INTEGER NOT NULL
 ) STRICT;
+
+-- The read model: orders as queries want them. It holds nothing that the
+-- events do not, and may be thrown away.
+CREATE TABLE order_views (
+    id         TEXT PRIMARY KEY,
+    version    INTEGER NOT NULL,
+    user_id    TEXT NOT NULL,
+    step       TEXT NOT NULL,
+    reason     TEXT NOT NULL,
+    currency   TEXT NOT NULL,
+    amount     INTEGER NOT NULL,
+    -- A JSON array of the order's lines.
+    lines      TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX order_views_of_user ON order_views (user_id, created_at);
+CREATE INDEX order_views_newest ON order_views (created_at);
+CREATE INDEX order_views_statistics ON order_views (step, currency, amount);
+
+-- The position of the last event that is in the read model.
+CREATE TABLE projection (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    position INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO projection (only_row, position) VALUES (1, 0);

@@ -36,6 +36,10 @@ const (
 	Status_STATUS_CANCELLING Status = 3
 	// Nothing is set aside or taken.
 	Status_STATUS_CANCELLED Status = 4
+	// It is on its way to the customer.
+	Status_STATUS_SHIPPED Status = 5
+	// The customer has it.
+	Status_STATUS_DELIVERED Status = 6
 )
 
 // Enum value maps for Status.
@@ -46,6 +50,8 @@ var (
 		2: "STATUS_CONFIRMED",
 		3: "STATUS_CANCELLING",
 		4: "STATUS_CANCELLED",
+		5: "STATUS_SHIPPED",
+		6: "STATUS_DELIVERED",
 	}
 	Status_value = map[string]int32{
 		"STATUS_UNSPECIFIED": 0,
@@ -53,6 +59,8 @@ var (
 		"STATUS_CONFIRMED":   2,
 		"STATUS_CANCELLING":  3,
 		"STATUS_CANCELLED":   4,
+		"STATUS_SHIPPED":     5,
+		"STATUS_DELIVERED":   6,
 	}
 )
 
@@ -161,10 +169,12 @@ type Order struct {
 	Reason   string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	Currency string `protobuf:"bytes,5,opt,name=currency,proto3" json:"currency,omitempty"`
 	// In the currency's minor unit; zero until stock is reserved.
-	Amount        int64                  `protobuf:"varint,6,opt,name=amount,proto3" json:"amount,omitempty"`
-	Lines         []*Line                `protobuf:"bytes,7,rep,name=lines,proto3" json:"lines,omitempty"`
-	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
-	UpdatedAt     *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	Amount    int64                  `protobuf:"varint,6,opt,name=amount,proto3" json:"amount,omitempty"`
+	Lines     []*Line                `protobuf:"bytes,7,rep,name=lines,proto3" json:"lines,omitempty"`
+	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	UpdatedAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	// How many events the order has; each change adds to it.
+	Version       int64 `protobuf:"varint,10,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -260,6 +270,13 @@ func (x *Order) GetUpdatedAt() *timestamppb.Timestamp {
 		return x.UpdatedAt
 	}
 	return nil
+}
+
+func (x *Order) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
 }
 
 type CreateOrderRequest struct {
@@ -481,6 +498,563 @@ func (x *GetOrderResponse) GetOrder() *Order {
 	return nil
 }
 
+type CancelOrderRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	OrderId string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// The version that the caller has seen; zero: whatever it is.
+	ExpectedVersion int64 `protobuf:"varint,2,opt,name=expected_version,json=expectedVersion,proto3" json:"expected_version,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *CancelOrderRequest) Reset() {
+	*x = CancelOrderRequest{}
+	mi := &file_order_v1_order_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelOrderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelOrderRequest) ProtoMessage() {}
+
+func (x *CancelOrderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelOrderRequest.ProtoReflect.Descriptor instead.
+func (*CancelOrderRequest) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *CancelOrderRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *CancelOrderRequest) GetExpectedVersion() int64 {
+	if x != nil {
+		return x.ExpectedVersion
+	}
+	return 0
+}
+
+type CancelOrderResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Order         *Order                 `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelOrderResponse) Reset() {
+	*x = CancelOrderResponse{}
+	mi := &file_order_v1_order_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelOrderResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelOrderResponse) ProtoMessage() {}
+
+func (x *CancelOrderResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelOrderResponse.ProtoReflect.Descriptor instead.
+func (*CancelOrderResponse) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CancelOrderResponse) GetOrder() *Order {
+	if x != nil {
+		return x.Order
+	}
+	return nil
+}
+
+type ChangeStatusRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	OrderId string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// STATUS_SHIPPED or STATUS_DELIVERED.
+	Status Status `protobuf:"varint,2,opt,name=status,proto3,enum=shop.order.v1.Status" json:"status,omitempty"`
+	// The version that the caller has seen; zero: whatever it is.
+	ExpectedVersion int64 `protobuf:"varint,3,opt,name=expected_version,json=expectedVersion,proto3" json:"expected_version,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *ChangeStatusRequest) Reset() {
+	*x = ChangeStatusRequest{}
+	mi := &file_order_v1_order_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeStatusRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeStatusRequest) ProtoMessage() {}
+
+func (x *ChangeStatusRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeStatusRequest.ProtoReflect.Descriptor instead.
+func (*ChangeStatusRequest) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ChangeStatusRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *ChangeStatusRequest) GetStatus() Status {
+	if x != nil {
+		return x.Status
+	}
+	return Status_STATUS_UNSPECIFIED
+}
+
+func (x *ChangeStatusRequest) GetExpectedVersion() int64 {
+	if x != nil {
+		return x.ExpectedVersion
+	}
+	return 0
+}
+
+type ChangeStatusResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Order         *Order                 `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeStatusResponse) Reset() {
+	*x = ChangeStatusResponse{}
+	mi := &file_order_v1_order_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeStatusResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeStatusResponse) ProtoMessage() {}
+
+func (x *ChangeStatusResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeStatusResponse.ProtoReflect.Descriptor instead.
+func (*ChangeStatusResponse) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ChangeStatusResponse) GetOrder() *Order {
+	if x != nil {
+		return x.Order
+	}
+	return nil
+}
+
+type ListOrdersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty: of every customer.
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// Unspecified: every status.
+	Status Status `protobuf:"varint,2,opt,name=status,proto3,enum=shop.order.v1.Status" json:"status,omitempty"`
+	// Placed at this time or later, and before that; either may be missing.
+	From *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
+	To   *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`
+	// At most 200; zero: 50.
+	Limit         int32 `protobuf:"varint,5,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListOrdersRequest) Reset() {
+	*x = ListOrdersRequest{}
+	mi := &file_order_v1_order_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListOrdersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListOrdersRequest) ProtoMessage() {}
+
+func (x *ListOrdersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListOrdersRequest.ProtoReflect.Descriptor instead.
+func (*ListOrdersRequest) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ListOrdersRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *ListOrdersRequest) GetStatus() Status {
+	if x != nil {
+		return x.Status
+	}
+	return Status_STATUS_UNSPECIFIED
+}
+
+func (x *ListOrdersRequest) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *ListOrdersRequest) GetTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *ListOrdersRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type ListOrdersResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Orders        []*Order               `protobuf:"bytes,1,rep,name=orders,proto3" json:"orders,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListOrdersResponse) Reset() {
+	*x = ListOrdersResponse{}
+	mi := &file_order_v1_order_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListOrdersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListOrdersResponse) ProtoMessage() {}
+
+func (x *ListOrdersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListOrdersResponse.ProtoReflect.Descriptor instead.
+func (*ListOrdersResponse) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListOrdersResponse) GetOrders() []*Order {
+	if x != nil {
+		return x.Orders
+	}
+	return nil
+}
+
+type GetStatisticsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetStatisticsRequest) Reset() {
+	*x = GetStatisticsRequest{}
+	mi := &file_order_v1_order_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetStatisticsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetStatisticsRequest) ProtoMessage() {}
+
+func (x *GetStatisticsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetStatisticsRequest.ProtoReflect.Descriptor instead.
+func (*GetStatisticsRequest) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{12}
+}
+
+type GetStatisticsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Statistics    []*Statistic           `protobuf:"bytes,1,rep,name=statistics,proto3" json:"statistics,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetStatisticsResponse) Reset() {
+	*x = GetStatisticsResponse{}
+	mi := &file_order_v1_order_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetStatisticsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetStatisticsResponse) ProtoMessage() {}
+
+func (x *GetStatisticsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetStatisticsResponse.ProtoReflect.Descriptor instead.
+func (*GetStatisticsResponse) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *GetStatisticsResponse) GetStatistics() []*Statistic {
+	if x != nil {
+		return x.Statistics
+	}
+	return nil
+}
+
+type Statistic struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Status   Status                 `protobuf:"varint,1,opt,name=status,proto3,enum=shop.order.v1.Status" json:"status,omitempty"`
+	Currency string                 `protobuf:"bytes,2,opt,name=currency,proto3" json:"currency,omitempty"`
+	Orders   int64                  `protobuf:"varint,3,opt,name=orders,proto3" json:"orders,omitempty"`
+	// What they cost together, in the currency's minor unit.
+	Amount        int64 `protobuf:"varint,4,opt,name=amount,proto3" json:"amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Statistic) Reset() {
+	*x = Statistic{}
+	mi := &file_order_v1_order_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Statistic) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Statistic) ProtoMessage() {}
+
+func (x *Statistic) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Statistic.ProtoReflect.Descriptor instead.
+func (*Statistic) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Statistic) GetStatus() Status {
+	if x != nil {
+		return x.Status
+	}
+	return Status_STATUS_UNSPECIFIED
+}
+
+func (x *Statistic) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *Statistic) GetOrders() int64 {
+	if x != nil {
+		return x.Orders
+	}
+	return 0
+}
+
+func (x *Statistic) GetAmount() int64 {
+	if x != nil {
+		return x.Amount
+	}
+	return 0
+}
+
+type RebuildReadModelRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RebuildReadModelRequest) Reset() {
+	*x = RebuildReadModelRequest{}
+	mi := &file_order_v1_order_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RebuildReadModelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RebuildReadModelRequest) ProtoMessage() {}
+
+func (x *RebuildReadModelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RebuildReadModelRequest.ProtoReflect.Descriptor instead.
+func (*RebuildReadModelRequest) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{15}
+}
+
+type RebuildReadModelResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many orders the read model has now.
+	Orders        int64 `protobuf:"varint,1,opt,name=orders,proto3" json:"orders,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RebuildReadModelResponse) Reset() {
+	*x = RebuildReadModelResponse{}
+	mi := &file_order_v1_order_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RebuildReadModelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RebuildReadModelResponse) ProtoMessage() {}
+
+func (x *RebuildReadModelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RebuildReadModelResponse.ProtoReflect.Descriptor instead.
+func (*RebuildReadModelResponse) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *RebuildReadModelResponse) GetOrders() int64 {
+	if x != nil {
+		return x.Orders
+	}
+	return 0
+}
+
 var File_order_v1_order_proto protoreflect.FileDescriptor
 
 const file_order_v1_order_proto_rawDesc = "" +
@@ -491,7 +1065,7 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
 	"\bquantity\x18\x03 \x01(\x03R\bquantity\x12\x1d\n" +
 	"\n" +
-	"unit_price\x18\x04 \x01(\x03R\tunitPrice\"\xcc\x02\n" +
+	"unit_price\x18\x04 \x01(\x03R\tunitPrice\"\xe6\x02\n" +
 	"\x05Order\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12-\n" +
@@ -503,7 +1077,9 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\n" +
 	"created_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +
 	"\n" +
-	"updated_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\"\xd2\x01\n" +
+	"updated_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x18\n" +
+	"\aversion\x18\n" +
+	" \x01(\x03R\aversion\"\xd2\x01\n" +
 	"\x12CreateOrderRequest\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1a\n" +
@@ -517,16 +1093,56 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\x0fGetOrderRequest\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\">\n" +
 	"\x10GetOrderResponse\x12*\n" +
-	"\x05order\x18\x01 \x01(\v2\x14.shop.order.v1.OrderR\x05order*w\n" +
+	"\x05order\x18\x01 \x01(\v2\x14.shop.order.v1.OrderR\x05order\"Z\n" +
+	"\x12CancelOrderRequest\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12)\n" +
+	"\x10expected_version\x18\x02 \x01(\x03R\x0fexpectedVersion\"A\n" +
+	"\x13CancelOrderResponse\x12*\n" +
+	"\x05order\x18\x01 \x01(\v2\x14.shop.order.v1.OrderR\x05order\"\x8a\x01\n" +
+	"\x13ChangeStatusRequest\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12-\n" +
+	"\x06status\x18\x02 \x01(\x0e2\x15.shop.order.v1.StatusR\x06status\x12)\n" +
+	"\x10expected_version\x18\x03 \x01(\x03R\x0fexpectedVersion\"B\n" +
+	"\x14ChangeStatusResponse\x12*\n" +
+	"\x05order\x18\x01 \x01(\v2\x14.shop.order.v1.OrderR\x05order\"\xcd\x01\n" +
+	"\x11ListOrdersRequest\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\x12-\n" +
+	"\x06status\x18\x02 \x01(\x0e2\x15.shop.order.v1.StatusR\x06status\x12.\n" +
+	"\x04from\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
+	"\x02to\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12\x14\n" +
+	"\x05limit\x18\x05 \x01(\x05R\x05limit\"B\n" +
+	"\x12ListOrdersResponse\x12,\n" +
+	"\x06orders\x18\x01 \x03(\v2\x14.shop.order.v1.OrderR\x06orders\"\x16\n" +
+	"\x14GetStatisticsRequest\"Q\n" +
+	"\x15GetStatisticsResponse\x128\n" +
+	"\n" +
+	"statistics\x18\x01 \x03(\v2\x18.shop.order.v1.StatisticR\n" +
+	"statistics\"\x86\x01\n" +
+	"\tStatistic\x12-\n" +
+	"\x06status\x18\x01 \x01(\x0e2\x15.shop.order.v1.StatusR\x06status\x12\x1a\n" +
+	"\bcurrency\x18\x02 \x01(\tR\bcurrency\x12\x16\n" +
+	"\x06orders\x18\x03 \x01(\x03R\x06orders\x12\x16\n" +
+	"\x06amount\x18\x04 \x01(\x03R\x06amount\"\x19\n" +
+	"\x17RebuildReadModelRequest\"2\n" +
+	"\x18RebuildReadModelResponse\x12\x16\n" +
+	"\x06orders\x18\x01 \x01(\x03R\x06orders*\xa1\x01\n" +
 	"\x06Status\x12\x16\n" +
 	"\x12STATUS_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eSTATUS_PENDING\x10\x01\x12\x14\n" +
 	"\x10STATUS_CONFIRMED\x10\x02\x12\x15\n" +
 	"\x11STATUS_CANCELLING\x10\x03\x12\x14\n" +
-	"\x10STATUS_CANCELLED\x10\x042\xb1\x01\n" +
+	"\x10STATUS_CANCELLED\x10\x04\x12\x12\n" +
+	"\x0eSTATUS_SHIPPED\x10\x05\x12\x14\n" +
+	"\x10STATUS_DELIVERED\x10\x062\xf4\x04\n" +
 	"\fOrderService\x12T\n" +
-	"\vCreateOrder\x12!.shop.order.v1.CreateOrderRequest\x1a\".shop.order.v1.CreateOrderResponse\x12K\n" +
-	"\bGetOrder\x12\x1e.shop.order.v1.GetOrderRequest\x1a\x1f.shop.order.v1.GetOrderResponseBCZAgithub.com/waybill-dev/waybill/demo-services/api/order/v1;orderv1b\x06proto3"
+	"\vCreateOrder\x12!.shop.order.v1.CreateOrderRequest\x1a\".shop.order.v1.CreateOrderResponse\x12T\n" +
+	"\vCancelOrder\x12!.shop.order.v1.CancelOrderRequest\x1a\".shop.order.v1.CancelOrderResponse\x12W\n" +
+	"\fChangeStatus\x12\".shop.order.v1.ChangeStatusRequest\x1a#.shop.order.v1.ChangeStatusResponse\x12K\n" +
+	"\bGetOrder\x12\x1e.shop.order.v1.GetOrderRequest\x1a\x1f.shop.order.v1.GetOrderResponse\x12Q\n" +
+	"\n" +
+	"ListOrders\x12 .shop.order.v1.ListOrdersRequest\x1a!.shop.order.v1.ListOrdersResponse\x12Z\n" +
+	"\rGetStatistics\x12#.shop.order.v1.GetStatisticsRequest\x1a$.shop.order.v1.GetStatisticsResponse\x12c\n" +
+	"\x10RebuildReadModel\x12&.shop.order.v1.RebuildReadModelRequest\x1a'.shop.order.v1.RebuildReadModelResponseBCZAgithub.com/waybill-dev/waybill/demo-services/api/order/v1;orderv1b\x06proto3"
 
 var (
 	file_order_v1_order_proto_rawDescOnce sync.Once
@@ -541,34 +1157,64 @@ func file_order_v1_order_proto_rawDescGZIP() []byte {
 }
 
 var file_order_v1_order_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_order_v1_order_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_order_v1_order_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_order_v1_order_proto_goTypes = []any{
-	(Status)(0),                   // 0: shop.order.v1.Status
-	(*Line)(nil),                  // 1: shop.order.v1.Line
-	(*Order)(nil),                 // 2: shop.order.v1.Order
-	(*CreateOrderRequest)(nil),    // 3: shop.order.v1.CreateOrderRequest
-	(*CreateOrderResponse)(nil),   // 4: shop.order.v1.CreateOrderResponse
-	(*GetOrderRequest)(nil),       // 5: shop.order.v1.GetOrderRequest
-	(*GetOrderResponse)(nil),      // 6: shop.order.v1.GetOrderResponse
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(Status)(0),                      // 0: shop.order.v1.Status
+	(*Line)(nil),                     // 1: shop.order.v1.Line
+	(*Order)(nil),                    // 2: shop.order.v1.Order
+	(*CreateOrderRequest)(nil),       // 3: shop.order.v1.CreateOrderRequest
+	(*CreateOrderResponse)(nil),      // 4: shop.order.v1.CreateOrderResponse
+	(*GetOrderRequest)(nil),          // 5: shop.order.v1.GetOrderRequest
+	(*GetOrderResponse)(nil),         // 6: shop.order.v1.GetOrderResponse
+	(*CancelOrderRequest)(nil),       // 7: shop.order.v1.CancelOrderRequest
+	(*CancelOrderResponse)(nil),      // 8: shop.order.v1.CancelOrderResponse
+	(*ChangeStatusRequest)(nil),      // 9: shop.order.v1.ChangeStatusRequest
+	(*ChangeStatusResponse)(nil),     // 10: shop.order.v1.ChangeStatusResponse
+	(*ListOrdersRequest)(nil),        // 11: shop.order.v1.ListOrdersRequest
+	(*ListOrdersResponse)(nil),       // 12: shop.order.v1.ListOrdersResponse
+	(*GetStatisticsRequest)(nil),     // 13: shop.order.v1.GetStatisticsRequest
+	(*GetStatisticsResponse)(nil),    // 14: shop.order.v1.GetStatisticsResponse
+	(*Statistic)(nil),                // 15: shop.order.v1.Statistic
+	(*RebuildReadModelRequest)(nil),  // 16: shop.order.v1.RebuildReadModelRequest
+	(*RebuildReadModelResponse)(nil), // 17: shop.order.v1.RebuildReadModelResponse
+	(*timestamppb.Timestamp)(nil),    // 18: google.protobuf.Timestamp
 }
 var file_order_v1_order_proto_depIdxs = []int32{
-	0, // 0: shop.order.v1.Order.status:type_name -> shop.order.v1.Status
-	1, // 1: shop.order.v1.Order.lines:type_name -> shop.order.v1.Line
-	7, // 2: shop.order.v1.Order.created_at:type_name -> google.protobuf.Timestamp
-	7, // 3: shop.order.v1.Order.updated_at:type_name -> google.protobuf.Timestamp
-	1, // 4: shop.order.v1.CreateOrderRequest.lines:type_name -> shop.order.v1.Line
-	2, // 5: shop.order.v1.CreateOrderResponse.order:type_name -> shop.order.v1.Order
-	2, // 6: shop.order.v1.GetOrderResponse.order:type_name -> shop.order.v1.Order
-	3, // 7: shop.order.v1.OrderService.CreateOrder:input_type -> shop.order.v1.CreateOrderRequest
-	5, // 8: shop.order.v1.OrderService.GetOrder:input_type -> shop.order.v1.GetOrderRequest
-	4, // 9: shop.order.v1.OrderService.CreateOrder:output_type -> shop.order.v1.CreateOrderResponse
-	6, // 10: shop.order.v1.OrderService.GetOrder:output_type -> shop.order.v1.GetOrderResponse
-	9, // [9:11] is the sub-list for method output_type
-	7, // [7:9] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	0,  // 0: shop.order.v1.Order.status:type_name -> shop.order.v1.Status
+	1,  // 1: shop.order.v1.Order.lines:type_name -> shop.order.v1.Line
+	18, // 2: shop.order.v1.Order.created_at:type_name -> google.protobuf.Timestamp
+	18, // 3: shop.order.v1.Order.updated_at:type_name -> google.protobuf.Timestamp
+	1,  // 4: shop.order.v1.CreateOrderRequest.lines:type_name -> shop.order.v1.Line
+	2,  // 5: shop.order.v1.CreateOrderResponse.order:type_name -> shop.order.v1.Order
+	2,  // 6: shop.order.v1.GetOrderResponse.order:type_name -> shop.order.v1.Order
+	2,  // 7: shop.order.v1.CancelOrderResponse.order:type_name -> shop.order.v1.Order
+	0,  // 8: shop.order.v1.ChangeStatusRequest.status:type_name -> shop.order.v1.Status
+	2,  // 9: shop.order.v1.ChangeStatusResponse.order:type_name -> shop.order.v1.Order
+	0,  // 10: shop.order.v1.ListOrdersRequest.status:type_name -> shop.order.v1.Status
+	18, // 11: shop.order.v1.ListOrdersRequest.from:type_name -> google.protobuf.Timestamp
+	18, // 12: shop.order.v1.ListOrdersRequest.to:type_name -> google.protobuf.Timestamp
+	2,  // 13: shop.order.v1.ListOrdersResponse.orders:type_name -> shop.order.v1.Order
+	15, // 14: shop.order.v1.GetStatisticsResponse.statistics:type_name -> shop.order.v1.Statistic
+	0,  // 15: shop.order.v1.Statistic.status:type_name -> shop.order.v1.Status
+	3,  // 16: shop.order.v1.OrderService.CreateOrder:input_type -> shop.order.v1.CreateOrderRequest
+	7,  // 17: shop.order.v1.OrderService.CancelOrder:input_type -> shop.order.v1.CancelOrderRequest
+	9,  // 18: shop.order.v1.OrderService.ChangeStatus:input_type -> shop.order.v1.ChangeStatusRequest
+	5,  // 19: shop.order.v1.OrderService.GetOrder:input_type -> shop.order.v1.GetOrderRequest
+	11, // 20: shop.order.v1.OrderService.ListOrders:input_type -> shop.order.v1.ListOrdersRequest
+	13, // 21: shop.order.v1.OrderService.GetStatistics:input_type -> shop.order.v1.GetStatisticsRequest
+	16, // 22: shop.order.v1.OrderService.RebuildReadModel:input_type -> shop.order.v1.RebuildReadModelRequest
+	4,  // 23: shop.order.v1.OrderService.CreateOrder:output_type -> shop.order.v1.CreateOrderResponse
+	8,  // 24: shop.order.v1.OrderService.CancelOrder:output_type -> shop.order.v1.CancelOrderResponse
+	10, // 25: shop.order.v1.OrderService.ChangeStatus:output_type -> shop.order.v1.ChangeStatusResponse
+	6,  // 26: shop.order.v1.OrderService.GetOrder:output_type -> shop.order.v1.GetOrderResponse
+	12, // 27: shop.order.v1.OrderService.ListOrders:output_type -> shop.order.v1.ListOrdersResponse
+	14, // 28: shop.order.v1.OrderService.GetStatistics:output_type -> shop.order.v1.GetStatisticsResponse
+	17, // 29: shop.order.v1.OrderService.RebuildReadModel:output_type -> shop.order.v1.RebuildReadModelResponse
+	23, // [23:30] is the sub-list for method output_type
+	16, // [16:23] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_order_v1_order_proto_init() }
@@ -582,7 +1228,7 @@ func file_order_v1_order_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_order_v1_order_proto_rawDesc), len(file_order_v1_order_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   6,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
