@@ -50,3 +50,7 @@ func latencyBound(bucket int) time.Duration {
 	shift := bucket/32 - 1
 	return time.Duration(uint64(bucket%32+33)<<shift) * time.Microsecond
 }
+
+func (l *latencies) quantiles() Quantiles {
+	return Quantiles{l.quantile(0.5), l.quantile(0.9), l.quantile(0.99), l.max}
+}

@@ -18,10 +18,18 @@ type Report struct {
 	Retries uint64
 	Elapsed time.Duration
 	// Latency is from when a request's first trace was due to its final
-	// answer.
+	// answer: P50 to Max.
 	P50, P90, P99, Max time.Duration
+	// Late is how long after it was due a request was first sent. Where it
+	// grows, this program, and not the receiver, may be what is measured.
+	Late Quantiles
 	// Errors are the last few different reasons for refusal or failure.
 	Errors []string
+}
+
+// Quantiles are of durations.
+type Quantiles struct {
+	P50, P90, P99, Max time.Duration
 }
 
 // Amount counts something in three units. A request that was taken in part is
@@ -66,6 +74,8 @@ func (r Report) WriteTable(w io.Writer) error {
 		r.Elapsed.Round(time.Millisecond), r.rate(r.Acknowledged.Traces), r.rate(r.Acknowledged.Spans), r.Retries)
 	fmt.Fprintf(&text, "latency since due: p50 %v, p90 %v, p99 %v, max %v\n",
 		rounded(r.P50), rounded(r.P90), rounded(r.P99), rounded(r.Max))
+	fmt.Fprintf(&text, "sent late by: p50 %v, p90 %v, p99 %v, max %v\n",
+		rounded(r.Late.P50), rounded(r.Late.P90), rounded(r.Late.P99), rounded(r.Late.Max))
 	for _, reason := range r.Errors {
 		fmt.Fprintf(&text, "not taken: %s\n", reason)
 	}
@@ -92,14 +102,16 @@ type account struct {
 	mu        sync.Mutex
 	totals    Report
 	latencies latencies
+	lateness  latencies
 }
 
 func newAccount(now time.Time) *account { return &account{began: now} }
 
-// made counts a request before it is sent.
-func (a *account) made(amount Amount) {
+// made counts a request before it is sent, so long after it was due.
+func (a *account) made(amount Amount, late time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.lateness.add(late)
 	a.totals.Made.add(amount)
 }
 
@@ -146,7 +158,8 @@ func (a *account) report(now time.Time) Report {
 	r := a.totals
 	r.Errors = append([]string(nil), a.totals.Errors...)
 	r.Elapsed = now.Sub(a.began)
-	r.P50, r.P90, r.P99 = a.latencies.quantile(0.5), a.latencies.quantile(0.9), a.latencies.quantile(0.99)
-	r.Max = a.latencies.max
+	latency := a.latencies.quantiles()
+	r.P50, r.P90, r.P99, r.Max = latency.P50, latency.P90, latency.P99, latency.Max
+	r.Late = a.lateness.quantiles()
 	return r
 }

@@ -1,6 +1,7 @@
 package tracegen
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net"
@@ -224,12 +225,107 @@ func TestConfigurationIsChecked(t *testing.T) {
 		"workers":         func(c *Config) { c.Workers = 0 },
 		"batch":           func(c *Config) { c.Batch = 0 },
 		"timeout":         func(c *Config) { c.Timeout = 0 },
+		"unit":            func(c *Config) { c.Unit = "ounces" },
+		"zigzag":          func(c *Config) { c.Rate, c.Pace = 1, "zigzag" },
+		"Poisson":         func(c *Config) { c.Poisson = true },
+		"in flight":       func(c *Config) { c.InFlight = 5000 },
+		"open or closed":  func(c *Config) { c.InFlight, c.Rate = 5, 5 },
 		"endpoint \"no\"": func(c *Config) { c.Endpoint = "no" },
 	} {
 		cfg := config(HTTP, "http://127.0.0.1:1")
 		change(&cfg)
 		if _, err := Run(t.Context(), cfg, nil); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: error = %v", name, err)
+		}
+	}
+}
+
+// A seed makes the same bytes again; without an epoch, all but the times.
+func TestASeedMakesTheSameBytes(t *testing.T) {
+	capture := func(seed uint64) []byte {
+		var sent bytes.Buffer
+		server := httptest.NewServer(nethttp.HandlerFunc(func(_ nethttp.ResponseWriter, req *nethttp.Request) {
+			_, _ = io.Copy(&sent, req.Body)
+		}))
+		defer server.Close()
+		cfg := config(HTTP, server.URL)
+		cfg.Workers, cfg.Seed, cfg.Epoch = 1, seed, time.Unix(1_800_000_000, 0)
+		if report, err := Run(t.Context(), cfg, nil); err != nil || !report.Complete() {
+			t.Fatalf("report = %+v, %v", report, err)
+		}
+		return sent.Bytes()
+	}
+	first, again, other := capture(3), capture(3), capture(4)
+	if len(first) == 0 || !bytes.Equal(first, again) {
+		t.Errorf("%d bytes, then %d others", len(first), len(again))
+	}
+	if bytes.Equal(first, other) {
+		t.Error("another seed makes the same bytes")
+	}
+}
+
+// A closed loop has as many requests under way as it is told, and no more.
+func TestClosedLoop(t *testing.T) {
+	const inFlight = 6
+	var now, most atomic.Int64
+	full := make(chan struct{})
+	r := &receiver{refuse: func(int64) error {
+		if n := now.Add(1); n > most.Load() {
+			most.Store(n)
+			if n == inFlight {
+				close(full)
+			}
+		}
+		defer now.Add(-1)
+		select {
+		case <-full:
+		case <-time.After(20 * time.Second):
+		}
+		return nil
+	}}
+	cfg := config(GRPC, overGRPC(t, r))
+	cfg.InFlight, cfg.Batch = inFlight, 1
+	report, err := Run(t.Context(), cfg, nil)
+	if err != nil || !report.Complete() || report.Acknowledged.Traces != 300 {
+		t.Fatalf("report = %+v, %v", report, err)
+	}
+	if most.Load() != inFlight {
+		t.Errorf("%d requests were under way at once, want %d", most.Load(), inFlight)
+	}
+}
+
+// A receiver that stalls is not waited for: what came due meanwhile is late,
+// and the report says by how much.
+func TestLatenessIsTold(t *testing.T) {
+	const stall = 300 * time.Millisecond
+	r := &receiver{refuse: func(n int64) error {
+		if n == 1 {
+			time.Sleep(stall)
+		}
+		return nil
+	}}
+	cfg := config(GRPC, overGRPC(t, r))
+	cfg.Rate, cfg.Workers, cfg.Traces = 200, 1, 80
+	report, err := Run(t.Context(), cfg, nil)
+	if err != nil || !report.Complete() {
+		t.Fatalf("report = %+v, %v", report, err)
+	}
+	if report.Late.Max < stall/2 || report.Max < stall || report.Elapsed < 79*5*time.Millisecond {
+		t.Errorf("late = %+v, max = %v after %v", report.Late, report.Max, report.Elapsed)
+	}
+}
+
+func TestUnits(t *testing.T) {
+	for unit, of := range map[Unit]func(Amount) uint64{Spans: func(a Amount) uint64 { return a.Spans }, Bytes: func(a Amount) uint64 { return a.Bytes }} {
+		cfg := config(GRPC, overGRPC(t, &receiver{}))
+		cfg.Unit, cfg.Traces, cfg.Duration = unit, 0, time.Second
+		cfg.Rate = map[Unit]float64{Spans: 20_000, Bytes: 8e6}[unit]
+		report, err := Run(t.Context(), cfg, nil)
+		if err != nil || !report.Complete() {
+			t.Fatalf("report = %+v, %v", report, err)
+		}
+		if got := float64(of(report.Made)); got < 0.98*cfg.Rate || got > 1.02*cfg.Rate {
+			t.Errorf("%v %s were made in a second, want %v", got, unit, cfg.Rate)
 		}
 	}
 }

@@ -1,100 +1,73 @@
 package tracegen
 
 import (
-	"context"
-	"math"
-	"sync"
+	"math/rand/v2"
 	"time"
+
+	"github.com/waybill-dev/waybill/tracegen/pace"
 )
 
 // schedule says which traces are due when. It is a pure function of the time
-// that has passed.
+// that has passed and of what has been handed out; only what a trace weighs is
+// learnt as traces are made.
 type schedule struct {
-	rate     float64 // traces a second; 0 has all of them due at once
-	traces   uint64  // 0 is no limit
+	pacer    pace.Pacer // nil has all of them due at once
+	traces   uint64     // 0 is no limit
 	duration time.Duration
+	// weight is how many units a trace is, on average: 1, or its spans or
+	// bytes.
+	weight float64
+	// arrivals draws the distance of Poisson arrivals; nil is regular.
+	arrivals *rand.Rand
 }
 
-// due is how many traces are due once so much time has passed, and whether
-// that is all there will ever be.
-func (s schedule) due(elapsed time.Duration) (n uint64, all bool) {
-	all = s.duration > 0 && elapsed >= s.duration
-	n = math.MaxUint64
-	if s.rate > 0 {
-		n = uint64(elapsed.Seconds()*s.rate) + 1 // the first is due at once
-		if s.duration > 0 {
-			n = min(n, uint64(math.Ceil(s.duration.Seconds()*s.rate-1e-9)))
-		}
+func newSchedule(cfg Config, weight float64) (schedule, error) {
+	s := schedule{traces: cfg.Traces, duration: cfg.Duration, weight: weight}
+	if cfg.Rate == 0 {
+		return s, nil
 	}
-	if s.traces > 0 && n >= s.traces {
-		return s.traces, true
+	var err error
+	if s.pacer, err = pace.Parse(cfg.Pace, cfg.Rate); err != nil {
+		return s, err
 	}
-	return n, all
+	if cfg.Poisson {
+		s.arrivals = rand.New(rand.NewPCG(cfg.Seed, 0)) //nolint:gosec // the arrivals are to be the same each time
+	}
+	return s, nil
 }
 
-// at is when trace i (from 0) is due.
-func (s schedule) at(i uint64) time.Duration {
-	if s.rate <= 0 {
+// first is where the first trace is due, in units.
+func (s *schedule) first() float64 {
+	if s.arrivals == nil {
 		return 0
 	}
-	return time.Duration(float64(i) / s.rate * float64(time.Second))
+	return s.gap()
 }
 
-// plan hands out the traces that are due, in order, each once. It is safe for
-// concurrent use.
-type plan struct {
-	schedule schedule
-	batch    int
-	began    time.Time
-
-	mu   sync.Mutex
-	next uint64
+// gap is how far the next trace is from this one, in units.
+func (s *schedule) gap() float64 {
+	if s.arrivals == nil {
+		return s.weight
+	}
+	return s.weight * s.arrivals.ExpFloat64()
 }
 
-// order is a row of traces that one request is to carry.
-type order struct {
-	first uint64
-	n     int
-	// due is when the first of them was.
-	due time.Time
+// end is where nothing is due any more, in units: the first trace that would
+// be due when the duration is over. Traces that weigh more than one unit are
+// rounded, rather than all counted in.
+func (s *schedule) end() float64 {
+	total := s.pacer.Due(s.duration)
+	if s.weight != 1 && s.arrivals == nil {
+		return total - s.weight/2
+	}
+	return total - 1e-9
 }
 
-// claim waits until traces are due and takes some; it returns false when there
-// will be no more, or ctx ends.
-func (p *plan) claim(ctx context.Context) (order, bool) {
-	for ctx.Err() == nil {
-		now := time.Now()
-		o, wait, ok := p.take(now)
-		if o.n > 0 || !ok {
-			return o, ok
-		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-		}
+// due is how many units are due once so much time has passed, and whether
+// that is all that there will ever be.
+func (s *schedule) due(elapsed time.Duration) (units float64, all bool) {
+	if s.duration > 0 && elapsed >= s.duration {
+		return s.pacer.Due(s.duration), true
 	}
-	return order{}, false
-}
-
-// take takes what is due now, or says how long it is until something is.
-func (p *plan) take(now time.Time) (o order, wait time.Duration, ok bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	elapsed := now.Sub(p.began)
-	due, all := p.schedule.due(elapsed)
-	expired := p.schedule.duration > 0 && elapsed >= p.schedule.duration
-	if p.schedule.rate == 0 && expired || p.next >= due && all {
-		return order{}, 0, false
-	}
-	if p.next >= due {
-		return order{}, max(p.schedule.at(p.next)-elapsed, 50*time.Microsecond), true
-	}
-	o = order{first: p.next, n: int(min(due-p.next, uint64(p.batch))), due: now}
-	if p.schedule.rate > 0 {
-		o.due = p.began.Add(p.schedule.at(p.next))
-	}
-	p.next += uint64(o.n)
-	return o, 0, true
+	return s.pacer.Due(elapsed), false
 }

@@ -2,33 +2,62 @@ package tracegen
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/waybill-dev/waybill/tracegen/pace"
 )
 
-func TestScheduleIsAFunctionOfTime(t *testing.T) {
-	tests := []struct {
-		name     string
-		schedule schedule
-		elapsed  time.Duration
-		want     uint64
-		all      bool
-	}{
-		{"the first is due at once", schedule{rate: 0.1, duration: time.Minute}, 0, 1, false},
-		{"and the second after ten seconds", schedule{rate: 0.1, duration: time.Minute}, 10 * time.Second, 2, false},
-		{"half way", schedule{rate: 100, duration: 10 * time.Second}, 5*time.Second - 1, 500, false},
-		{"a duration holds rate times as many", schedule{rate: 100, duration: 10 * time.Second}, 10 * time.Second, 1000, true},
-		{"and no more when the clock is late", schedule{rate: 100, duration: 10 * time.Second}, time.Hour, 1000, true},
-		{"a count ends it", schedule{rate: 100, traces: 7}, time.Second, 7, true},
-		{"before the duration does", schedule{rate: 100, traces: 7, duration: time.Hour}, time.Second, 7, true},
-		{"without a rate all are due", schedule{traces: 7}, 0, 7, true},
-		{"for as long as the duration", schedule{duration: time.Second}, 0, math.MaxUint64, false},
+func planOf(t *testing.T, change func(*Config), weight float64) *plan {
+	t.Helper()
+	cfg := DefaultConfig()
+	cfg.Traces, cfg.Duration = 0, 0
+	change(&cfg)
+	s, err := newSchedule(cfg, weight)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, test := range tests {
+	return newPlan(s, cfg.Batch, began)
+}
+
+var began = time.Unix(1000, 0)
+
+// drain takes all that is due by then.
+func drain(p *plan, elapsed time.Duration) (n int, all bool) {
+	for {
+		o, _, ok := p.take(began.Add(elapsed))
+		n += o.n
+		if o.n == 0 {
+			return n, !ok
+		}
+	}
+}
+
+func TestWhatIsDueIsAFunctionOfTime(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		cfg     func(*Config)
+		elapsed time.Duration
+		want    int
+		all     bool
+	}{
+		{"the first is due at once", func(c *Config) { c.Rate, c.Duration = 0.1, time.Minute }, 0, 1, false},
+		{"and the second after ten seconds", func(c *Config) { c.Rate, c.Duration = 0.1, time.Minute }, 10 * time.Second, 2, false},
+		{"half way", func(c *Config) { c.Rate, c.Duration = 100, 10*time.Second }, 5*time.Second - 1, 500, false},
+		{"a duration holds rate times as many", func(c *Config) { c.Rate, c.Duration = 100, 10*time.Second }, 10 * time.Second, 1000, true},
+		{"and no more when the clock is late", func(c *Config) { c.Rate, c.Duration = 100, 10*time.Second }, time.Hour, 1000, true},
+		{"a part of a period has its trace", func(c *Config) { c.Rate, c.Duration = 1, 2400*time.Millisecond }, time.Hour, 3, true},
+		{"a count ends it", func(c *Config) { c.Rate, c.Traces = 100, 7 }, time.Second, 7, true},
+		{"before the duration does", func(c *Config) { c.Rate, c.Traces, c.Duration = 100, 7, time.Hour }, time.Second, 7, true},
+		{"without a rate all are due", func(c *Config) { c.Rate, c.Traces = 0, 7 }, 0, 7, true},
+		{"until the duration is over", func(c *Config) { c.Rate, c.Duration = 0, time.Second }, time.Second, 0, true},
+		{"a ramp", func(c *Config) { c.Rate, c.Pace, c.Duration = 100, "ramp:to=300,over=10s", 10*time.Second }, time.Hour, 2000, true},
+		{"that ends at nothing", func(c *Config) { c.Rate, c.Pace, c.Traces = 100, "ramp:to=0,over=10s", 1e6 }, time.Hour, 501, true},
+	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, all := test.schedule.due(test.elapsed)
-			if got != test.want || all != test.all {
-				t.Errorf("due(%v) = %d, %t; want %d, %t", test.elapsed, got, all, test.want, test.all)
+			if got, all := drain(planOf(t, test.cfg, 1), test.elapsed); got != test.want || all != test.all {
+				t.Errorf("after %v %d are due, all: %t; want %d, %t", test.elapsed, got, all, test.want, test.all)
 			}
 		})
 	}
@@ -37,8 +66,7 @@ func TestScheduleIsAFunctionOfTime(t *testing.T) {
 // A worker that comes late finds everything that was due meanwhile, and is
 // told when the first of it was.
 func TestPlanDoesNotForgiveLateness(t *testing.T) {
-	began := time.Unix(1000, 0)
-	p := &plan{schedule: schedule{rate: 10, duration: time.Minute}, batch: 25, began: began}
+	p := planOf(t, func(c *Config) { c.Rate, c.Duration = 10, time.Minute }, 1)
 	first, _, ok := p.take(began)
 	if !ok || first.n != 1 {
 		t.Fatalf("at the start: %+v, %t", first, ok)
@@ -52,56 +80,81 @@ func TestPlanDoesNotForgiveLateness(t *testing.T) {
 	}
 }
 
-func TestPlanEnds(t *testing.T) {
-	began := time.Unix(1000, 0)
-	for name, s := range map[string]schedule{
-		"count":         {traces: 3},
-		"count at rate": {rate: 1, traces: 3},
-		"duration":      {rate: 1, duration: 3 * time.Second},
-	} {
-		t.Run(name, func(t *testing.T) {
-			p := &plan{schedule: s, batch: 2, began: began}
-			total := 0
-			for range 10 {
-				o, _, ok := p.take(began.Add(time.Hour))
-				if !ok {
-					break
+// Spans are paced by what traces have weighed, not by what they might.
+func TestSpansArePacedByWhatWasMade(t *testing.T) {
+	p := planOf(t, func(c *Config) { c.Rate, c.Unit, c.Batch, c.Duration = 10_000, Spans, 10, time.Minute }, 30)
+	total := 0.0
+	for elapsed := time.Duration(0); elapsed <= time.Minute; elapsed += time.Millisecond {
+		for {
+			o, _, _ := p.take(began.Add(elapsed))
+			if o.n == 0 {
+				break
+			}
+			// Every hundredth trace is huge; the average is far from 30.
+			spans := 0.0
+			for i := range uint64(o.n) {
+				if spans += 5; (o.first+i)%100 == 0 {
+					spans += 900
 				}
-				total += o.n
 			}
-			if total != 3 {
-				t.Errorf("handed out %d traces, want 3", total)
-			}
-		})
+			p.weighed(o.n, spans)
+			total += spans
+		}
 	}
-	p := &plan{schedule: schedule{duration: time.Second}, batch: 2, began: began}
-	if _, _, ok := p.take(began.Add(time.Second)); ok {
-		t.Error("a run without a rate goes on beyond its duration")
+	if math.Abs(total-600_000) > 0.005*600_000 {
+		t.Errorf("in a minute at 10,000 spans a second, %v spans are made", total)
 	}
 }
 
-func TestQuantilesAreWithinAThirtySecond(t *testing.T) {
-	var l latencies
-	for i := range 10_000 {
-		l.add(time.Duration(i+1) * 100 * time.Microsecond)
+// The distances between Poisson arrivals are exponential: by Kolmogorov and
+// Smirnov's test at one in a thousand, and in number.
+func TestPoissonArrivals(t *testing.T) {
+	const n = 20_000
+	p := planOf(t, func(c *Config) { c.Rate, c.Poisson, c.Traces, c.Seed = 1000, true, n, 5 }, 1)
+	var gaps []float64
+	last := 0.0
+	for range n {
+		gaps = append(gaps, p.at-last)
+		last = p.at
+		p.at += p.schedule.gap()
 	}
-	for q, want := range map[float64]time.Duration{0.5: 500 * time.Millisecond, 0.9: 900 * time.Millisecond, 0.99: 990 * time.Millisecond} {
-		got := l.quantile(q)
-		if got < want || float64(got) > float64(want)*33/32+float64(time.Microsecond) {
-			t.Errorf("quantile %v = %v, want %v to a thirty-second more", q, got, want)
-		}
+	if d := exponentialDistance(gaps); d > 1.95/math.Sqrt(n) {
+		t.Errorf("the distances are %v from exponential", d)
 	}
-	if l.max != time.Second || l.quantile(1) != time.Second {
-		t.Errorf("max = %v, quantile 1 = %v; want 1s", l.max, l.quantile(1))
+	if rate := n / last; math.Abs(rate-1) > 4/math.Sqrt(n) {
+		t.Errorf("a unit holds %v arrivals", rate)
+	}
+	again := planOf(t, func(c *Config) { c.Rate, c.Poisson, c.Traces, c.Seed = 1000, true, n, 5 }, 1)
+	if again.at != gaps[0] {
+		t.Error("the same seed has other arrivals")
 	}
 }
 
-func TestLatencyBucketsJoin(t *testing.T) {
-	for us := range int64(100_000) {
-		d := time.Duration(us) * time.Microsecond
-		bound := latencyBound(latencyBucket(d))
-		if d >= bound || latencyBucket(bound) != latencyBucket(d)+1 {
-			t.Fatalf("%v is in a bucket that ends at %v", d, bound)
+// exponentialDistance is the largest difference between the distribution of a
+// sample and the exponential one.
+func exponentialDistance(sample []float64) float64 {
+	sorted := slices.Sorted(slices.Values(sample))
+	worst := 0.0
+	for i, v := range sorted {
+		want := 1 - math.Exp(-v)
+		worst = max(worst, math.Abs(float64(i)/float64(len(sorted))-want), math.Abs(float64(i+1)/float64(len(sorted))-want))
+	}
+	return worst
+}
+
+func TestPacersAreAsked(t *testing.T) {
+	p := planOf(t, func(c *Config) { c.Rate, c.Pace, c.Duration = 10, "burst:factor=5,for=1s,every=10s", time.Minute }, 1)
+	want, err := pace.Parse("burst:factor=5,for=1s,every=10s", 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []time.Duration{9 * time.Second, 10 * time.Second, 35 * time.Second} {
+		n, _ := drain(planOf(t, func(c *Config) { c.Rate, c.Pace, c.Duration = 10, "burst:factor=5,for=1s,every=10s", time.Minute }, 1), at)
+		if due := want.Due(at); math.Abs(float64(n)-due) > 1 {
+			t.Errorf("after %v %d are due, want %v", at, n, due)
 		}
+	}
+	if _, wait, _ := p.take(began.Add(-time.Nanosecond)); wait > longestNap {
+		t.Errorf("a nap of %v", wait)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/waybill-dev/waybill/tracegen/pace"
 	"github.com/waybill-dev/waybill/tracegen/topology"
 )
 
@@ -24,9 +25,19 @@ type Config struct {
 	Endpoint string
 	// Protocol is HTTP or GRPC.
 	Protocol Protocol
-	// Rate is how many traces are due each second; 0 is as fast as they are
+	// Rate is how many units are due each second; 0 is as fast as they are
 	// acknowledged.
 	Rate float64
+	// Unit is what Rate counts: Traces, Spans or Bytes.
+	Unit Unit
+	// Pace is how the rate changes, as pace.Parse reads it; empty is constant.
+	Pace string
+	// Poisson has traces come at random distances, as independent users do;
+	// otherwise they come at regular ones.
+	Poisson bool
+	// InFlight has so many requests under way all the time, in place of a
+	// rate: a closed loop. It stands for Workers.
+	InFlight int
 	// Traces and Duration end the run, whichever is first; 0 is no limit, but
 	// one of them must be given.
 	Traces   uint64
@@ -41,6 +52,9 @@ type Config struct {
 	Timeout time.Duration
 	// Seed makes the same traces again, but for their times.
 	Seed uint64
+	// Epoch, where it is not zero, is when every trace ends; otherwise each
+	// ends when it is made. With it a seed makes the same bytes again.
+	Epoch time.Time
 	// Topology is what the traces are of; nil is the built-in shop.
 	Topology *topology.Topology
 }
@@ -54,14 +68,26 @@ const (
 	GRPC Protocol = "grpc"
 )
 
+// Unit is what a rate counts.
+type Unit string
+
+// The units. Bytes are of encoded spans, before compression.
+const (
+	Traces Unit = "traces"
+	Spans  Unit = "spans"
+	Bytes  Unit = "bytes"
+)
+
 // DefaultConfig sends ten traces a second for ten seconds to a collector on
 // this machine.
 func DefaultConfig() Config {
 	return Config{
 		Endpoint: "http://127.0.0.1:4318", Protocol: HTTP,
-		Rate: 10, Duration: 10 * time.Second, Workers: 4, Batch: 25, Timeout: 30 * time.Second, Seed: 1,
+		Rate: 10, Unit: Traces, Duration: 10 * time.Second, Workers: 4, Batch: 25, Timeout: 30 * time.Second, Seed: 1,
 	}
 }
+
+const maxWorkers = 1024
 
 // Validate reports all that is wrong with the configuration.
 func (c Config) Validate() error {
@@ -70,8 +96,23 @@ func (c Config) Validate() error {
 	if c.Protocol != HTTP && c.Protocol != GRPC {
 		wrong("protocol %q: want %q or %q", c.Protocol, HTTP, GRPC)
 	}
-	if !(c.Rate >= 0 && c.Rate <= 1e6) {
-		wrong("rate %v: want 0 to 1,000,000 traces a second", c.Rate)
+	if !(c.Rate >= 0 && c.Rate <= 1e12) {
+		wrong("rate %v: want 0 to 1e12 units a second", c.Rate)
+	}
+	if c.Unit != Traces && c.Unit != Spans && c.Unit != Bytes {
+		wrong("unit %q: want %q, %q or %q", c.Unit, Traces, Spans, Bytes)
+	}
+	if _, err := pace.Parse(c.Pace, c.Rate); err != nil && c.Rate > 0 {
+		errs = append(errs, err)
+	}
+	if c.Rate == 0 && (c.Pace != "" || c.Poisson) {
+		wrong("a pace, or Poisson arrivals, need a rate above 0")
+	}
+	if c.InFlight < 0 || c.InFlight > maxWorkers {
+		wrong("%d requests in flight: want 1 to %d", c.InFlight, maxWorkers)
+	}
+	if c.InFlight > 0 && c.Rate > 0 {
+		wrong("a rate and requests in flight are both given: the loop is either open or closed")
 	}
 	if c.Duration < 0 {
 		wrong("duration %v is negative", c.Duration)
@@ -79,8 +120,8 @@ func (c Config) Validate() error {
 	if c.Traces == 0 && c.Duration == 0 {
 		wrong("neither the number of traces nor a duration is given: the run would never end")
 	}
-	if c.Workers < 1 || c.Workers > 1024 {
-		wrong("%d workers: want 1 to 1024", c.Workers)
+	if c.Workers < 1 || c.Workers > maxWorkers {
+		wrong("%d workers: want 1 to %d", c.Workers, maxWorkers)
 	}
 	if c.Batch < 1 || c.Batch > 10_000 {
 		wrong("batch of %d traces: want 1 to 10,000", c.Batch)
@@ -108,9 +149,16 @@ func Run(ctx context.Context, cfg Config, progress func(Report)) (Report, error)
 			return Report{}, err
 		}
 	}
+	if cfg.InFlight > 0 {
+		cfg.Workers = cfg.InFlight
+	}
 	program := newProgram(cfg.Topology)
+	schedule, err := newSchedule(cfg, weight(program, cfg))
+	if err != nil {
+		return Report{}, err
+	}
 	account := newAccount(time.Now())
-	plan := &plan{schedule: schedule{rate: cfg.Rate, traces: cfg.Traces, duration: cfg.Duration}, batch: cfg.Batch, began: account.began}
+	plan := newPlan(schedule, cfg.Batch, account.began)
 
 	var workers sync.WaitGroup
 	for range cfg.Workers {

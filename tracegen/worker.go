@@ -30,17 +30,28 @@ func (w *worker) run(ctx context.Context) {
 			return
 		}
 		for o.n > 0 {
-			b := w.encoder.encode(w.cfg.Seed, o, time.Now())
+			b := w.encoder.encode(w.cfg.Seed, o, w.now())
+			if w.cfg.Unit != Traces {
+				w.plan.weighed(b.traces, b.weight(w.cfg.Unit))
+			}
 			w.deliver(ctx, o, b)
 			o.first, o.n = o.first+uint64(b.traces), o.n-b.traces
 		}
 	}
 }
 
+// now is when the traces that are made now end.
+func (w *worker) now() time.Time {
+	if w.cfg.Epoch.IsZero() {
+		return time.Now()
+	}
+	return w.cfg.Epoch
+}
+
 // deliver sends a request and accounts for it.
 func (w *worker) deliver(ctx context.Context, o order, b batch) {
 	amount := Amount{Requests: 1, Traces: uint64(b.traces), Spans: uint64(b.spans), Bytes: uint64(len(b.request))}
-	w.account.made(amount)
+	w.account.made(amount, time.Since(o.due))
 	answer, err := w.send(ctx, b.request)
 	w.account.settled(amount, time.Since(o.due), answer, err)
 	if err != nil {
