@@ -14,8 +14,8 @@ import (
 	"strings"
 )
 
-// binaries are the programs that are measured.
-type binaries struct{ ours, passthrough, rival string }
+// binaries are the programs that are measured; other is another build of ours.
+type binaries struct{ ours, other, passthrough, rival string }
 
 // build builds ours and the proxy into dir. The rival is kept in the user's
 // cache, since it takes a minute and more.

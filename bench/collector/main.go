@@ -5,6 +5,9 @@
 // The modes:
 //
 //	compare  CPU time, memory, throughput, loss and duplicates, by turns
+//	kill     kill -9 and start again, over and over: loss, duplicates, time to start
+//	outage   the backend goes away and comes back, with one kill meanwhile;
+//	         with -dir on a small file system, or a small -mib, the disk fills up
 //	profile  what our collector spends its CPU time on, for go tool pprof
 package main
 
@@ -46,12 +49,15 @@ type options struct {
 	rate     float64
 	dir      string
 	mib      int64
+	other    string
+	kills    int
+	outage   time.Duration
 }
 
 func command(ctx context.Context, args []string) error {
 	var o options
 	flags := flag.NewFlagSet("collector", flag.ContinueOnError)
-	flags.StringVar(&o.mode, "mode", "compare", "compare or profile")
+	flags.StringVar(&o.mode, "mode", "compare", "compare, kill, outage or profile")
 	flags.StringVar(&o.subjects, "subjects", "pass-through,waybill,waybill-red,otelcol-memory,otelcol-synced,otelcol-first",
 		"who is measured; otelcol-queue is another one")
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds, in each of which each subject has its turn")
@@ -59,6 +65,9 @@ func command(ctx context.Context, args []string) error {
 	flags.Float64Var(&o.rate, "rate", 50_000, "spans a second of the paced load")
 	flags.StringVar(&o.dir, "dir", "", "folder for what subjects keep on disk; empty is the system's for temporary files")
 	flags.Int64Var(&o.mib, "mib", 4096, "what our journal may occupy, in MiB")
+	flags.IntVar(&o.kills, "kills", 20, "how often kill kills")
+	flags.DurationVar(&o.outage, "outage", 20*time.Second, "for how long the backend is down in outage")
+	flags.StringVar(&o.other, "other", "", "another build of our collector: the subject other, to compare two versions")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -82,6 +91,7 @@ func (o options) run(ctx context.Context, dir string) error {
 	if b.binaries, err = build(ctx, dir); err != nil {
 		return err
 	}
+	b.binaries.other = o.other
 	if b.templates, err = newTemplates(ctx, 4); err != nil {
 		return err
 	}
@@ -89,6 +99,10 @@ func (o options) run(ctx context.Context, dir string) error {
 	case "compare":
 		c := comparison{subjects: chosen, rates: []float64{0, o.rate}, rounds: o.rounds, each: o.each}
 		return c.run(ctx, b, os.Stdout, os.Stderr)
+	case "kill":
+		return b.sufferAll(ctx, chosen, fault{rate: o.rate, kills: o.kills}, os.Stdout, os.Stderr)
+	case "outage":
+		return b.sufferAll(ctx, chosen, fault{rate: o.rate, outage: o.outage}, os.Stdout, os.Stderr)
 	case "profile":
 		for _, rate := range []float64{0, o.rate} {
 			if err := b.profile(ctx, ours("waybill", "", `"off"`), rate, o.each); err != nil {

@@ -38,6 +38,7 @@ func subjects() []subject {
 			},
 		},
 		ours("waybill", "durable and synced, forwards", `"off"`),
+		other(),
 		ours("waybill-red", "the same, and derives RED metrics", `"127.0.0.1:0"`),
 		rival("otelcol-memory", "batch processor, queue in memory", way{batch: true}),
 		rival("otelcol-queue", "batch processor, persistent queue, not synced", way{batch: true, persistent: true}),
@@ -61,6 +62,13 @@ admin: {address: "off"}
 `, s.listen, filepath.Join(s.dir, "journal"), s.bytes, derive, s.backend.http)
 		},
 	}
+}
+
+// other is ours as some other build has it.
+func other() subject {
+	s := ours("other", "the build that -other names", `"off"`)
+	s.binary = func(b binaries) string { return b.other }
+	return s
 }
 
 // way is how the rival is configured; see the pages of its file_storage
