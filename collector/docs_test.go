@@ -50,7 +50,7 @@ func everyKey(t *testing.T) map[string]bool {
 	t.Helper()
 	keys := map[string]bool{}
 	for _, section := range []string{
-		"receive", "receive: {otlp", "receive: {otlp: {grpc", "redact", "journal", "derive", "export", "export: {traces", "export: {traces: {tls",
+		"receive", "receive: {otlp", "receive: {otlp: {grpc", "receive: {jaeger", "receive: {jaeger: {sampling", "receive: {zipkin", "redact", "journal", "derive", "export", "export: {traces", "export: {traces: {tls",
 		"export: {dead_letters", "admin",
 	} {
 		depth := strings.Count(section, "{") + 1
