@@ -1,9 +1,9 @@
 package derive
 
 import (
+	"encoding/hex"
 	"math"
 	"slices"
-	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -45,7 +45,7 @@ type exemplar struct {
 type histogram struct {
 	count, zero uint64
 	sum         float64
-	classic     []bucket // one more than bounds; none until something is seen
+	classic     []bucket // as many as bounds; none until something is seen
 	last        int      // the bucket of the newest exemplar
 
 	// native has the counts of the buckets from first on. It spans what was
@@ -63,22 +63,26 @@ type bucket struct {
 
 // scale finds buckets. It is made once and never changed.
 type scale struct {
-	bounds []float64 // the classic buckets' upper bounds in seconds
+	bounds []float64 // the classic buckets' upper bounds in seconds, with that of the last one
 	native bool
 	powers [perPower]float64
+	// What scrapes point to: the names of an exemplar's labels.
+	spanID, traceID string
 }
 
 func newScale(cfg Config) scale {
-	return scale{bounds: cfg.Buckets, native: cfg.NativeHistograms, powers: powers()}
+	return scale{
+		bounds: append(slices.Clone(cfg.Buckets), math.Inf(1)), native: cfg.NativeHistograms, powers: powers(),
+		spanID: "span_id", traceID: "trace_id",
+	}
 }
 
 func (s *scale) classicIndex(v float64) int {
-	for i, bound := range s.bounds {
-		if v <= bound {
-			return i
-		}
+	i := 0
+	for v > s.bounds[i] {
+		i++
 	}
-	return len(s.bounds)
+	return i
 }
 
 // nativeIndex is the i for which 2^((i-1)/8) < v <= 2^(i/8).
@@ -94,7 +98,7 @@ func (s *scale) nativeIndex(v float64) int {
 // observe takes in a span that counts for n, whose weight was so much exactly.
 func (h *histogram) observe(s *scale, e exemplar, n uint64, weight float64) {
 	if h.classic == nil {
-		h.classic = make([]bucket, len(s.bounds)+1)
+		h.classic = make([]bucket, len(s.bounds))
 	}
 	h.count += n
 	h.sum += e.value * weight
@@ -130,23 +134,22 @@ func (h *histogram) write(s *scale, created *timestamppb.Timestamp) *dto.Histogr
 		SampleCount:      new(h.count),
 		SampleSum:        new(h.sum),
 		CreatedTimestamp: created,
+		Bucket:           make([]*dto.Bucket, len(h.classic)),
 	}
-	sum := uint64(0)
+	// A scrape writes thousands of buckets: they are allocated together.
+	buckets, sums, sum := make([]dto.Bucket, len(h.classic)), make([]uint64, len(h.classic)), uint64(0)
 	for i := range h.classic {
-		b := &h.classic[i]
+		b, written := &h.classic[i], &buckets[i]
 		sum += b.count
-		bound := math.Inf(1)
-		if i < len(s.bounds) {
-			bound = s.bounds[i]
-		}
-		written := &dto.Bucket{CumulativeCount: new(sum), UpperBound: new(bound)}
+		sums[i] = sum
+		written.CumulativeCount, written.UpperBound = &sums[i], &s.bounds[i]
 		if b.count > 0 {
-			written.Exemplar = b.exemplar.write()
+			written.Exemplar = b.exemplar.write(s)
 		}
-		out.Bucket = append(out.Bucket, written)
 		if s.native && b.count > 0 {
 			out.Exemplars = append(out.Exemplars, written.Exemplar)
 		}
+		out.Bucket[i] = written
 	}
 	if s.native {
 		out.Schema, out.ZeroThreshold, out.ZeroCount = new(int32(schema)), new(float64(zeroThreshold)), new(h.zero)
@@ -156,7 +159,7 @@ func (h *histogram) write(s *scale, created *timestamppb.Timestamp) *dto.Histogr
 }
 
 // newest is the last span that was seen; there is one once something was.
-func (h *histogram) newest() *dto.Exemplar { return h.classic[h.last].exemplar.write() }
+func (h *histogram) newest(s *scale) *dto.Exemplar { return h.classic[h.last].exemplar.write(s) }
 
 // spans are the native buckets in the form of the exposition: stretches of
 // buckets, and each count as the difference from the one before.
@@ -187,13 +190,24 @@ func (h *histogram) spans() (spans []*dto.BucketSpan, deltas []int64) {
 	return spans, deltas
 }
 
-func (e *exemplar) write() *dto.Exemplar {
-	return &dto.Exemplar{
-		Label: []*dto.LabelPair{
-			label("span_id", hexOf(e.span[:])),
-			label("trace_id", hexOf(e.trace[:])),
-		},
-		Value:     new(e.value),
-		Timestamp: timestamppb.New(time.Unix(0, e.nanos)),
-	}
+// write makes what Prometheus scrapes, in one piece of memory.
+func (e *exemplar) write(s *scale) *dto.Exemplar {
+	var digits [2 * (len(e.span) + len(e.trace))]byte
+	hex.Encode(digits[:], e.span[:])
+	hex.Encode(digits[2*len(e.span):], e.trace[:])
+	ids := string(digits[:])
+	out := &struct {
+		exemplar    dto.Exemplar
+		span, trace dto.LabelPair
+		at          timestamppb.Timestamp
+		labels      [2]*dto.LabelPair
+		ids         [2]string
+		value       float64
+	}{value: e.value, ids: [2]string{ids[:2*len(e.span)], ids[2*len(e.span):]}}
+	out.span.Name, out.span.Value = &s.spanID, &out.ids[0]
+	out.trace.Name, out.trace.Value = &s.traceID, &out.ids[1]
+	out.labels = [2]*dto.LabelPair{&out.span, &out.trace}
+	out.at.Seconds, out.at.Nanos = e.nanos/1e9, int32(e.nanos%1e9)
+	out.exemplar.Label, out.exemplar.Value, out.exemplar.Timestamp = out.labels[:], &out.value, &out.at
+	return &out.exemplar
 }

@@ -71,7 +71,7 @@ func (r *red) snapshot(now time.Time) []prometheus.Metric {
 		metrics = append(metrics,
 			&metric{desc: r.calls, labels: s.labels, counter: &dto.Counter{
 				Value:            new(float64(s.count)),
-				Exemplar:         s.newest(),
+				Exemplar:         s.newest(&r.table.scale),
 				CreatedTimestamp: s.created,
 			}},
 			&metric{desc: r.duration, labels: s.labels, histogram: s.write(&r.table.scale, s.created)})

@@ -1,7 +1,6 @@
 package derive
 
 import (
-	"encoding/hex"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -178,5 +177,3 @@ func cut(name []byte) []byte {
 }
 
 func label(name, value string) *dto.LabelPair { return &dto.LabelPair{Name: &name, Value: &value} }
-
-func hexOf(id []byte) string { return hex.EncodeToString(id) }
