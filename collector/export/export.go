@@ -66,11 +66,21 @@ func (e *Exporters) Reload(cfg Config) error {
 	if err != nil {
 		return err
 	}
+	e.replace(tasks, fresh, readers)
+	return nil
+}
+
+// replace puts what has been prepared in the place of what runs. Whatever goes
+// wrong in stopping the old is logged: the new is there all the same.
+func (e *Exporters) replace(tasks map[string]task, fresh map[string]*forwarder, readers map[string]journal.Reader) {
 	gone := e.without(tasks)
-	errs := []error{e.halt(context.Background(), func(name string) bool {
+	err := e.halt(context.Background(), func(name string) bool {
 		_, stays := tasks[name]
 		return !stays || fresh[name] != nil
-	})}
+	})
+	if err != nil {
+		e.logger.Error("a destination did not stop as it should", "error", err)
+	}
 	for _, t := range gone {
 		e.meters.forget(t)
 	}
@@ -78,7 +88,8 @@ func (e *Exporters) Reload(cfg Config) error {
 		reader := readers[name]
 		if reader == nil { // It was the predecessor's until now.
 			if reader, err = e.journal.Reader(name); err != nil {
-				errs = append(errs, fmt.Errorf("export: %w", err))
+				f.client.close()
+				e.logger.Error("a destination cannot be forwarded to", "reader", name, "error", err)
 				continue
 			}
 		}
@@ -87,7 +98,6 @@ func (e *Exporters) Reload(cfg Config) error {
 		e.forwarders[name] = f
 		e.mu.Unlock()
 	}
-	return errors.Join(errs...)
 }
 
 // tasks are what there is to do, by reader.
