@@ -54,10 +54,7 @@ func ours(name, about, derive string) subject {
 		args:   func(_ setting, config string) []string { return []string{"--config", config} },
 		config: func(s setting) string {
 			return fmt.Sprintf(`
-receive:
-  otlp: {grpc: {address: %q}, http: {address: "off"}}
-  jaeger: {thrift_compact: {address: "off"}, thrift_binary: {address: "off"}, thrift_http: {address: "off"}, grpc: {address: "off"}, sampling: {address: "off"}}
-  zipkin: {address: "off"}
+receive: {otlp: {grpc: {address: %q}, http: {address: "off"}}}
 journal: {dir: %q, max_bytes: %d}
 derive: {address: %s}
 export: {traces: {endpoint: "http://%s", compression: none}}
