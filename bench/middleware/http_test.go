@@ -96,7 +96,6 @@ func (end) Read([]byte) (int, error) { return 0, io.EOF }
 
 // roundTrip makes a request and reads its answer.
 func roundTrip(tb testing.TB, transport http.RoundTripper, r *http.Request, buf []byte) {
-	tb.Helper()
 	response, err := transport.RoundTrip(r)
 	if err != nil {
 		tb.Fatal(err)

@@ -41,7 +41,6 @@ type telemetry struct {
 	registry *prometheus.Registry
 	meters   metric.MeterProvider
 	reader   *sdkmetric.ManualReader // nil without an SDK
-	early    bool
 }
 
 // newTelemetry has spans go to the processor.
@@ -61,7 +60,7 @@ func (t telemetry) Registerer() prometheus.Registerer    { return t.registry }
 // AttributesAtStart tells our middleware, as middleware.Setup does, that the
 // SDK's own sampler and the processor do not look at the attributes that a span
 // starts with. OpenTelemetry's instrumentation has no such question to ask.
-func (t telemetry) AttributesAtStart() bool { return t.early }
+func (telemetry) AttributesAtStart() bool { return false }
 
 func (telemetry) Propagator() propagation.TextMapPropagator {
 	return propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})

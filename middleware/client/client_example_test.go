@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"time"
 
 	"github.com/waybill-dev/waybill/middleware/client"
@@ -23,12 +24,14 @@ func Example() {
 	}))
 	defer running.Close()
 
+	telemetry := newTelemetry() // in a service: what middleware.Setup gives
+	instances := client.Static{"order": {
+		{Address: restarting.Listener.Addr().String()},
+		{Address: running.Listener.Addr().String()},
+	}}
 	calls, err := client.New(nil,
-		client.WithTelemetry(newTelemetry()), // in a service: what middleware.Setup gives
-		client.WithDiscovery(client.Static{"order": {
-			{Address: restarting.Listener.Addr().String()},
-			{Address: running.Listener.Addr().String()},
-		}}),
+		client.WithTelemetry(telemetry),
+		client.WithDiscovery(instances),
 		client.WithTimeout(2*time.Second))
 	if err != nil {
 		fmt.Println(err)
@@ -52,11 +55,25 @@ func Example() {
 }
 
 func ExampleCached() {
-	// The addresses of a headless service of Kubernetes, asked for every ten
-	// seconds, and used for an hour more if the server of names is down.
-	instances := client.Cached(client.DNS{Port: 8080}, 10*time.Second, time.Hour)
-	_, err := client.New(nil, client.WithTelemetry(newTelemetry()),
-		client.WithDiscovery(instances), client.WithBalancer(client.LeastConnections))
+	telemetry := newTelemetry()
+	calls, err := client.New(nil,
+		client.WithTelemetry(telemetry),
+		client.WithDiscovery(client.Cached(client.DNS{Port: 8080}, 10*time.Second, time.Hour)),
+		client.WithBalancer(client.LeastConnections),
+	)
+	fmt.Println(calls != nil, err)
+	// Output: true <nil>
+}
+
+func ExampleRetry() {
+	retry := client.DefaultRetry()
+	retry.Attempts = 5
+	retry.Idempotent = func(r *http.Request) bool {
+		return r.Method == http.MethodGet || strings.HasPrefix(r.URL.Path, "/search")
+	}
+	breaker := client.DefaultBreaker()
+	breaker.OpenFor = 30 * time.Second
+	_, err := client.New(nil, client.WithTelemetry(newTelemetry()), client.WithRetry(retry), client.WithBreaker(breaker))
 	fmt.Println(err)
 	// Output: <nil>
 }
