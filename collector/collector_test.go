@@ -285,7 +285,7 @@ func TestShutdownDoesNotWaitForTheIdle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, addr := range []net.Addr{c.Scrape(), c.Admin()} {
+	for _, addr := range []net.Addr{c.OTLPGRPC(), c.OTLPHTTP(), c.Scrape(), c.Admin()} {
 		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", addr.String())
 		if err != nil {
 			t.Fatal(err)

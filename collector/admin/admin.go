@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/waybill-dev/waybill/collector/journal"
+	"github.com/waybill-dev/waybill/collector/silent"
 )
 
 const (
@@ -61,6 +62,7 @@ type Admin struct {
 	logger   *slog.Logger
 	listener net.Listener
 	server   *http.Server
+	silent   *silent.Connections
 	quit     chan struct{}
 	running  sync.WaitGroup
 }
@@ -97,6 +99,7 @@ func Start(ctx context.Context, cfg Config, sources Sources, logger *slog.Logger
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug), // What peers do wrong.
 	}
+	a.silent = silent.Of(a.server)
 	a.running.Go(func() {
 		if err := a.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			logger.Error("administration is no longer served", "error", err)
@@ -164,10 +167,11 @@ func (a *Admin) Stopping() { a.watch.stop() }
 // more, or until ctx ends; then they are cut off.
 func (a *Admin) Shutdown(ctx context.Context) {
 	close(a.quit)
+	a.silent.Close()
 	ctx, cancel := context.WithTimeout(ctx, graceTime)
 	defer cancel()
 	if a.server.Shutdown(ctx) != nil {
-		_ = a.server.Close() // Connections on which nothing was asked yet, mostly.
+		_ = a.server.Close()
 	}
 	a.running.Wait()
 }

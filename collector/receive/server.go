@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/waybill-dev/waybill/collector/silent"
 )
 
 const (
@@ -31,6 +33,7 @@ const (
 type server struct {
 	listener net.Listener
 	http     *http.Server
+	silent   *silent.Connections
 	running  sync.WaitGroup
 }
 
@@ -43,7 +46,7 @@ func start(ctx context.Context, cfg ListenerConfig, hs *http.Server, logger *slo
 	if err != nil {
 		return nil, err
 	}
-	s := &server{listener: limitConnections(listener, maxConnections), http: hs}
+	s := &server{listener: limitConnections(listener, maxConnections), http: hs, silent: silent.Of(hs)}
 	s.running.Go(func() {
 		if err := hs.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 			logger.Error("a receiver stopped listening", "address", listener.Addr().String(), "error", err)
@@ -63,6 +66,7 @@ func (s *server) shutdown(ctx context.Context) error {
 	if s == nil {
 		return nil
 	}
+	s.silent.Close()
 	err := s.http.Shutdown(ctx)
 	if err != nil {
 		_ = s.http.Close()
