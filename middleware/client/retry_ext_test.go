@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -341,32 +340,66 @@ func TestCallerThatGivesUpWaitsForNothing(t *testing.T) {
 // TestAttemptsHaveTheirOwnTime has the first instance hang. The call goes on to
 // the second, and reads its body for longer than an attempt may take.
 func TestAttemptsHaveTheirOwnTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newTelemetry()
+		c := o.client(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Host == "a" {
+				<-r.Context().Done()
+				return nil, context.Cause(r.Context())
+			}
+			response := answer(r, 200)
+			response.Body = io.NopCloser(&slow{Reader: strings.NewReader("0123"), ctx: r.Context()})
+			return response, nil
+		}), client.WithDiscovery(list(0, 0)), client.WithAttemptTimeout(2*time.Second))
+		began := time.Now()
+		if got := get(t, c, "http://order/"); got.status != http.StatusOK || got.text != "0123" || got.err != nil {
+			t.Fatalf("got %+v", got)
+		}
+		if took := time.Since(began); took < 6*time.Second || took > 7*time.Second {
+			t.Errorf("took %v, want 2s for the attempt that hung, some delay, and 4s for the body", took)
+		}
+		late := attributes(o.attempts()[0].Attributes())
+		if late["error.type"] != "timeout" || o.attempts()[0].Status().Code != codes.Error {
+			t.Errorf("the attempt that hung has %v", late)
+		}
+		if got := o.value(t, "waybill_client_retries_total", "peer_service=order,reason=timeout"); got != 1 {
+			t.Errorf("retries because of time: %v, want 1", got)
+		}
+	})
+}
+
+// slow gives a byte a second, until it is canceled.
+type slow struct {
+	*strings.Reader
+	ctx context.Context
+}
+
+func (s *slow) Read(p []byte) (int, error) {
+	if s.Len() == 0 {
+		return 0, io.EOF
+	}
+	select {
+	case <-time.After(time.Second):
+		return s.Reader.Read(p[:1])
+	case <-s.ctx.Done():
+		return 0, s.ctx.Err()
+	}
+}
+
+// TestServerThatHangs is the same over a network, without looking at the clock.
+func TestServerThatHangs(t *testing.T) {
 	o := newTelemetry()
-	release := make(chan struct{})
-	hanging := serve(t, func(_ http.ResponseWriter, r *http.Request) {
-		select {
-		case <-r.Context().Done():
-		case <-release:
-		}
-	})
-	defer close(release)
-	slow := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		for i := range 4 {
-			_, _ = fmt.Fprint(w, i)
-			_ = http.NewResponseController(w).Flush()
-			time.Sleep(100 * time.Millisecond)
-		}
-	})
-	c := o.client(t, transport(t), client.WithDiscovery(order(hanging, slow)), client.WithAttemptTimeout(200*time.Millisecond))
-	if got := get(t, c, "http://order/"); got.status != http.StatusOK || got.text != "0123" {
+	hanging := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	well := serve(t, answers(http.StatusOK))
+	retry := client.DefaultRetry()
+	retry.Attempts = 10
+	c := o.client(t, transport(t), client.WithDiscovery(order(hanging, well)), client.WithRetry(retry),
+		client.WithAttemptTimeout(300*time.Millisecond))
+	if got := get(t, c, "http://order/"); got.status != http.StatusOK {
 		t.Fatalf("got %+v", got)
 	}
-	late := attributes(o.attempts()[0].Attributes())
-	if late["error.type"] != "timeout" || o.attempts()[0].Status().Code != codes.Error {
-		t.Errorf("the attempt that hung has %v", late)
-	}
-	if got := o.value(t, "waybill_client_retries_total", "peer_service=order,reason=timeout"); got != 1 {
-		t.Errorf("retries because of time: %v, want 1", got)
+	if got := attributes(o.attempts()[0].Attributes())["error.type"]; got != "timeout" {
+		t.Errorf("error.type of the first attempt is %q, want timeout", got)
 	}
 }
 
@@ -377,17 +410,14 @@ func TestCallsHaveTheirTime(t *testing.T) {
 		defer served.Add(1)
 		<-r.Context().Done()
 	})
-	c := o.client(t, transport(t), client.WithDiscovery(order(hanging)), client.WithTimeout(150*time.Millisecond), client.WithAttemptTimeout(0))
+	c := o.client(t, transport(t), client.WithDiscovery(order(hanging)), client.WithTimeout(300*time.Millisecond), client.WithAttemptTimeout(0))
 	got := get(t, c, "http://order/")
 	var timeout net.Error
 	if !errors.As(got.err, &timeout) || !timeout.Timeout() {
 		t.Errorf("got %+v, want a timeout", got)
 	}
-	if hanging.hits.Load() != 1 {
-		t.Errorf("%d attempts, want 1, as there was no time for another", hanging.hits.Load())
+	if got := attributes(o.onlyCall(t).Attributes()); got["error.type"] != "timeout" || got["waybill.client.attempts"] != "1" {
+		t.Errorf("the call has %v, want one attempt, as there was no time for another, and a timeout", got)
 	}
-	if got := attributes(o.onlyCall(t).Attributes())["error.type"]; got != "timeout" {
-		t.Errorf("error.type is %q, want timeout", got)
-	}
-	eventually(t, "the server hears of it", func() bool { return served.Load() == 1 })
+	eventually(t, "the server hears of it", func() bool { return served.Load() == hanging.hits.Load() })
 }
