@@ -12,6 +12,8 @@ import (
 	"github.com/waybill-dev/waybill/collector/redact"
 )
 
+//go:generate go test -run ^TestConfigurationReference$ . -update
+
 // Config has one field for each stage, in the order in which data passes.
 type Config struct {
 	Receive receive.Config `yaml:"receive"`
