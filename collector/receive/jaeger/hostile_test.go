@@ -136,27 +136,27 @@ func TestManySmallThings(t *testing.T) {
 	}
 	batches := map[string]*jaeger.Batch{
 		"spans": many(func(b *jaeger.Batch) {
-			for range 20_000 {
+			for range 5_000 {
 				b.Spans = append(b.Spans, &jaeger.Span{TraceIdLow: 1, SpanId: 1})
 			}
 		}),
 		"logs": many(func(b *jaeger.Batch) {
-			for range 50_000 {
+			for range 10_000 {
 				b.Spans[0].Logs = append(b.Spans[0].Logs, &jaeger.Log{})
 			}
 		}),
 		"references": many(func(b *jaeger.Batch) {
-			for range 50_000 {
+			for range 10_000 {
 				b.Spans[0].References = append(b.Spans[0].References, &jaeger.SpanRef{})
 			}
 		}),
 		"tags": many(func(b *jaeger.Batch) {
-			for i := range 10_000 {
+			for i := range 4_000 {
 				b.Spans[0].Tags = append(b.Spans[0].Tags, stringTag(strconv.Itoa(i), ""))
 			}
 		}),
 		"broken keys": many(func(b *jaeger.Batch) {
-			for i := range 5_000 {
+			for i := range 2_000 {
 				b.Spans[0].Tags = append(b.Spans[0].Tags, stringTag(fmt.Sprint(i, "\xff"), ""))
 			}
 		}),
@@ -191,9 +191,9 @@ func TestManySmallMessages(t *testing.T) {
 		"spans": {1, 1}, "references": {1, 1, 4}, "tags": {1, 1, 8}, "logs": {1, 1, 9}, "fields": {1, 1, 9, 2},
 		"warnings": {1, 1, 12}, "processes": {1, 1, 10}, "tags of a process": {1, 2, 2}, "batches": {1},
 	} {
-		n := 10_000 // tags are compared with one another
+		n := 4_000 // tags are compared with one another
 		if len(path) < 3 {
-			n = 200_000
+			n = 50_000
 		}
 		payload := bytes.Repeat(inside(path[len(path)-1], nil), n)
 		for i := len(path) - 2; i >= 0; i-- {

@@ -216,15 +216,15 @@ func TestManySmallThings(t *testing.T) {
 	repeat := func(n int, element string) string { return strings.TrimSuffix(strings.Repeat(element+",", n), ",") }
 	span := func(rest string) string { return `[{"traceId":"1","id":"1",` + rest + `}]` }
 	tests := map[string]string{
-		"spans":       "[" + repeat(20_000, `{"traceId":"1","id":"1"}`) + "]",
-		"nulls":       "[" + repeat(200_000, "null") + "]",
-		"annotations": span(`"annotations":[` + repeat(20_000, `{"timestamp":1,"value":""}`) + "]"),
+		"spans":       "[" + repeat(5_000, `{"traceId":"1","id":"1"}`) + "]",
+		"nulls":       "[" + repeat(50_000, "null") + "]",
+		"annotations": span(`"annotations":[` + repeat(5_000, `{"timestamp":1,"value":""}`) + "]"),
 		"objects":     span(`"annotations":[{"value":"a|{` + repeat(3_000, `\"\":{}`) + `}|0"}]`),
 		"lists":       span(`"annotations":[{"value":"a|{\"\":` + strings.Repeat("[", 9_000) + strings.Repeat("]", 9_000) + `}|0"}]`),
 		"unknown":     span(`"unknown":` + strings.Repeat(`{"a":`, 5_000) + "1" + strings.Repeat("}", 5_000)),
 	}
 	var tags []string
-	for i := range 10_000 {
+	for i := range 4_000 {
 		tags = append(tags, fmt.Sprintf(`"%d":""`, i))
 	}
 	tests["tags"] = span(`"tags":{` + strings.Join(tags, ",") + "}")
@@ -239,7 +239,7 @@ func TestManySmallThings(t *testing.T) {
 			t.Errorf("%s: allocated %d bytes for %d, of which %d were admitted (%v)", name, grown, len(payload), l.admitted, err)
 		}
 	}
-	spans := make([]*model.SpanModel, 20_000)
+	spans := make([]*model.SpanModel, 5_000)
 	for i := range spans {
 		spans[i] = &model.SpanModel{SpanContext: model.SpanContext{TraceID: model.TraceID{Low: 1}, ID: 1}}
 	}
