@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/waybill-dev/waybill/middleware/httpmw"
+	"github.com/waybill-dev/waybill/middleware/internal/instrument"
 	"github.com/waybill-dev/waybill/middleware/internal/neterror"
 	"github.com/waybill-dev/waybill/middleware/internal/semconv"
 )
@@ -40,15 +41,15 @@ type call struct {
 
 	attempts int // that were made
 	tried    []*Endpoint
+	room     [3]*Endpoint                // for tried
 	delays   *backoff.ExponentialBackOff // nil until the first retry
 }
 
 func (c *Client) begin(r *http.Request) *call {
 	began := time.Now()
 	made := &call{client: c, service: c.services.get(r.URL.Host), request: r, began: began, method: knownMethod(r.Method)}
-	ctx, span := c.tracer.Start(r.Context(), made.method+" "+made.service.name, trace.WithAttributes(
-		semconv.HTTPRequestMethod.String(made.method), semconv.PeerService.String(made.service.name)))
-	made.span = span
+	made.tried = made.room[:0]
+	ctx := made.startSpan(r.Context())
 	if c.timeout > 0 {
 		made.ctx, made.cancel = context.WithDeadline(ctx, began.Add(c.timeout))
 	} else {
@@ -57,6 +58,33 @@ func (c *Client) begin(r *http.Request) *call {
 	made.service.budget.call()
 	return made
 }
+
+// startSpan starts the span of the call.
+func (c *call) startSpan(ctx context.Context) context.Context {
+	scratch := instrument.Borrow()
+	defer scratch.Return()
+	about := func() {
+		scratch.Add(semconv.HTTPRequestMethod.String(c.method), semconv.PeerService.String(c.service.name))
+	}
+	early := instrument.AttributesAtStart(c.client.source)
+	if early {
+		about()
+	}
+	name := c.client.names.Of(operation{c.method, c.service.name})
+	ctx, c.span = c.client.tracer.Start(ctx, name, scratch.SpanOptions(internalKind)...)
+	if c.span.IsRecording() && !early {
+		about()
+		c.span.SetAttributes(scratch.Attributes...)
+	}
+	return ctx
+}
+
+// operation is what the span of a call is named after.
+type operation struct{ method, service string }
+
+func (o operation) name() string { return o.method + " " + o.service }
+
+var internalKind = trace.WithSpanKind(trace.SpanKindInternal)
 
 // run makes attempts until one is to be the last.
 func (c *call) run() (*http.Response, error) {
@@ -270,19 +298,21 @@ func (c *call) end(status int, err error) {
 }
 
 func (c *call) describe(series callSeries, err error) {
-	attributes := []attribute.KeyValue{semconv.ClientAttempts.Int(c.attempts)}
+	scratch := instrument.Borrow()
+	defer scratch.Return()
+	scratch.Add(semconv.ClientAttempts.Int(c.attempts))
 	if series.status != 0 {
-		attributes = append(attributes, semconv.HTTPResponseStatusCode.Int(series.status))
+		scratch.Add(semconv.HTTPResponseStatusCode.Int(series.status))
 	}
 	if series.errorType != "" {
-		attributes = append(attributes, semconv.ErrorType.String(series.errorType))
+		scratch.Add(semconv.ErrorType.String(series.errorType))
 		message := ""
 		if err != nil {
 			message = err.Error()
 		}
 		c.span.SetStatus(codes.Error, message)
 	}
-	c.span.SetAttributes(attributes...)
+	c.span.SetAttributes(scratch.Attributes...)
 }
 
 // errorType sorts what a call has come to.

@@ -23,6 +23,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/waybill-dev/waybill/middleware/httpmw"
+	"github.com/waybill-dev/waybill/middleware/internal/instrument"
 	"github.com/waybill-dev/waybill/middleware/internal/semconv"
 )
 
@@ -35,6 +36,7 @@ const ScopeName = "github.com/waybill-dev/waybill/middleware/client"
 type Client struct {
 	config
 	tracer   trace.Tracer
+	names    *instrument.Texts[operation]
 	metrics  *metrics
 	director *director
 	observed http.RoundTripper // makes the spans of attempts; the director lies beneath it
@@ -57,7 +59,7 @@ func New(base http.RoundTripper, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{config: cfg, director: newDirector(base)}
+	c := &Client{config: cfg, director: newDirector(base), names: instrument.NewTexts(operation.name)}
 	c.observed, err = httpmw.NewTransport(c.director, append([]httpmw.Option{httpmw.WithTelemetry(cfg.source)}, cfg.http...)...)
 	if err != nil {
 		return nil, err

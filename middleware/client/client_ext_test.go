@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/waybill-dev/waybill/middleware/client"
 	"github.com/waybill-dev/waybill/middleware/httpmw"
 )
@@ -235,4 +237,24 @@ func (l *locked) Choose(from []*client.Endpoint) *client.Endpoint {
 		return l.Balancer.Choose(from)
 	}
 	return l.spy.Choose(from)
+}
+
+// unasking is telemetry whose sampler does not look at attributes.
+type unasking struct{ *telemetry }
+
+func (unasking) AttributesAtStart() bool { return false }
+
+func TestSpansAreTheSameWhenNobodyLooksAtTheirStart(t *testing.T) {
+	early, late := newTelemetry(), newTelemetry()
+	for _, source := range []client.Telemetry{early, unasking{late}} {
+		calls, err := client.New(&health{status: http.StatusOK}, client.WithTelemetry(source))
+		if err != nil {
+			t.Fatal(err)
+		}
+		get(t, &http.Client{Transport: calls}, "http://order/")
+	}
+	want, got := early.onlyCall(t), late.onlyCall(t)
+	if diff := cmp.Diff(attributes(want.Attributes()), attributes(got.Attributes())); diff != "" || got.Name() != want.Name() || got.SpanKind() != want.SpanKind() {
+		t.Errorf("span %q of kind %v (-at start +later):\n%s", got.Name(), got.SpanKind(), diff)
+	}
 }
