@@ -33,10 +33,10 @@ const DefaultName = "default"
 
 const (
 	maxName = 32
-	// defaultBatchBytes and defaultCallBytes are what MaxBatchBytes is when it
-	// is zero. A gRPC server takes 4 MiB when nobody has told it otherwise.
-	defaultBatchBytes = 4 << 20
-	defaultCallBytes  = 3 << 20
+	// defaultBatchBytes is what MaxBatchBytes is when it is zero. More would
+	// save nothing that can be measured, and take that much more memory; a gRPC
+	// server takes 4 MiB when nobody has told it otherwise.
+	defaultBatchBytes = 2 << 20
 )
 
 // Destination is an OTLP backend.
@@ -59,8 +59,8 @@ type Destination struct {
 	// Compression is Gzip, Zstd or NoCompression.
 	Compression Compression `yaml:"compression"`
 	// MaxBatchBytes bounds the encoded requests that are sent as one, before
-	// compression; a larger request of a client goes alone. Zero is 4 MiB with
-	// HTTP and 3 MiB with GRPC.
+	// compression; a larger request of a client goes alone. Zero is
+	// 2 MiB.
 	MaxBatchBytes int `yaml:"max_batch_bytes"`
 }
 
@@ -94,11 +94,8 @@ func (d Destination) host() string {
 }
 
 func (d Destination) batchBytes() int {
-	switch {
-	case d.MaxBatchBytes > 0:
+	if d.MaxBatchBytes > 0 {
 		return d.MaxBatchBytes
-	case d.Protocol == GRPC:
-		return defaultCallBytes
 	}
 	return defaultBatchBytes
 }

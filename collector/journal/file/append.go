@@ -11,10 +11,11 @@ import (
 
 const (
 	// groupBytes is the size from which a group takes no further record. It
-	// bounds the memory of a group to this and one record.
-	groupBytes = 4 << 20
+	// bounds the memory of a group to this and one record. A sync of so much
+	// takes the disk's time for writing, and little for being asked.
+	groupBytes = 1 << 20
 	// keptBytes is the largest buffer that is kept for the next group.
-	keptBytes = 8 << 20
+	keptBytes = 4 << 20
 )
 
 // group is the records that one write and one sync make safe. Appenders fill
