@@ -12,8 +12,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
+
+	"github.com/waybill-dev/waybill/tracegen/internal/rawcodec"
 )
 
 const exportMethod = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
@@ -37,7 +38,7 @@ func newGRPCSender(endpoint string) (*grpcSender, error) {
 	conn, err := grpc.NewClient(target,
 		grpc.WithTransportCredentials(transport),
 		grpc.WithUserAgent("waybill-tracegen"),
-		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(raw{})),
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(rawcodec.Codec{})),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("endpoint %q: %w", endpoint, err)
@@ -71,18 +72,4 @@ func grpcRefusal(err error) *refusal {
 		}
 	}
 	return r
-}
-
-// raw is a codec for messages that are encoded already.
-type raw struct{}
-
-func (raw) Name() string { return "proto" }
-
-func (raw) Marshal(v any) (mem.BufferSlice, error) {
-	return mem.BufferSlice{mem.SliceBuffer(*v.(*[]byte))}, nil
-}
-
-func (raw) Unmarshal(data mem.BufferSlice, v any) error {
-	*v.(*[]byte) = data.Materialize()
-	return nil
 }

@@ -10,6 +10,7 @@ import (
 type latencies struct {
 	counts [48 * 32]uint64
 	n      uint64
+	sum    time.Duration
 	max    time.Duration
 }
 
@@ -17,6 +18,7 @@ func (l *latencies) add(d time.Duration) {
 	d = max(d, 0)
 	l.counts[latencyBucket(d)]++
 	l.n++
+	l.sum += d
 	l.max = max(l.max, d)
 }
 

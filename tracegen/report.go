@@ -3,9 +3,7 @@ package tracegen
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
-	"sync"
 	"text/tabwriter"
 	"time"
 )
@@ -13,6 +11,7 @@ import (
 // Report accounts for what was made. Made is the sum of Acknowledged, Rejected
 // and Failed, in requests and in spans, once a run has ended.
 type Report struct {
+	Started                              time.Time
 	Made, Acknowledged, Rejected, Failed Amount
 	// Retries counts the requests that were sent again.
 	Retries uint64
@@ -25,6 +24,18 @@ type Report struct {
 	Late Quantiles
 	// Errors are the last few different reasons for refusal or failure.
 	Errors []string
+	// Refusals are how often requests were refused, or broke, by reason, the
+	// most frequent first. Those that were sent again are among them.
+	Refusals []Refusal
+	// Lost are the traces of requests that failed, and Partial those of
+	// requests of which spans were rejected.
+	Lost, Partial []Range
+}
+
+// Refusal is a reason for which requests were not taken.
+type Refusal struct {
+	Reason string `json:"reason"`
+	N      uint64 `json:"n"`
 }
 
 // Quantiles are of durations.
@@ -35,7 +46,10 @@ type Quantiles struct {
 // Amount counts something in three units. A request that was taken in part is
 // among the acknowledged; its rejected spans are among the rejected.
 type Amount struct {
-	Requests, Traces, Spans, Bytes uint64
+	Requests uint64 `json:"requests"`
+	Traces   uint64 `json:"traces"`
+	Spans    uint64 `json:"spans"`
+	Bytes    uint64 `json:"bytes"`
 }
 
 func (a *Amount) add(b Amount) {
@@ -48,6 +62,12 @@ func (a *Amount) add(b Amount) {
 // Complete says that all that was made was acknowledged whole.
 func (r Report) Complete() bool {
 	return r.Rejected == Amount{} && r.Failed == Amount{} && r.Made == r.Acknowledged
+}
+
+// Loss is the share of the spans made that was not acknowledged. While a run
+// goes on, those under way are among them.
+func (r Report) Loss() float64 {
+	return float64(r.Made.Spans-r.Acknowledged.Spans) / float64(max(r.Made.Spans, 1))
 }
 
 // Line is the report in one line, for progress.
@@ -79,6 +99,9 @@ func (r Report) WriteTable(w io.Writer) error {
 	for _, reason := range r.Errors {
 		fmt.Fprintf(&text, "not taken: %s\n", reason)
 	}
+	for _, refusal := range r.Refusals {
+		fmt.Fprintf(&text, "refused %d times: %s\n", refusal.N, refusal.Reason)
+	}
 	_, err := io.WriteString(w, text.String())
 	return err
 }
@@ -90,76 +113,4 @@ func rounded(d time.Duration) time.Duration {
 		return d.Round(time.Millisecond)
 	}
 	return d.Round(10 * time.Microsecond)
-}
-
-// maxErrors bounds the reasons that a report keeps.
-const maxErrors = 5
-
-// account is what the workers write into. It is safe for concurrent use.
-type account struct {
-	began time.Time
-
-	mu        sync.Mutex
-	totals    Report
-	latencies latencies
-	lateness  latencies
-}
-
-func newAccount(now time.Time) *account { return &account{began: now} }
-
-// made counts a request before it is sent, so long after it was due.
-func (a *account) made(amount Amount, late time.Duration) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.lateness.add(late)
-	a.totals.Made.add(amount)
-}
-
-// retried counts one repetition.
-func (a *account) retried() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.totals.Retries++
-}
-
-// settled counts a request's final answer.
-func (a *account) settled(amount Amount, took time.Duration, answer answer, err error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.latencies.add(took)
-	if err != nil {
-		a.totals.Failed.add(amount)
-		a.reason(err.Error())
-		return
-	}
-	rejected := min(answer.rejected, amount.Spans)
-	a.totals.Rejected.Spans += rejected
-	amount.Spans -= rejected
-	a.totals.Acknowledged.add(amount)
-	if answer.message != "" {
-		a.reason(answer.message)
-	}
-}
-
-func (a *account) reason(text string) {
-	if slices.Contains(a.totals.Errors, text) {
-		return
-	}
-	a.totals.Errors = append(a.totals.Errors, text)
-	if len(a.totals.Errors) > maxErrors {
-		a.totals.Errors = a.totals.Errors[1:]
-	}
-}
-
-// report is a snapshot.
-func (a *account) report(now time.Time) Report {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	r := a.totals
-	r.Errors = append([]string(nil), a.totals.Errors...)
-	r.Elapsed = now.Sub(a.began)
-	latency := a.latencies.quantiles()
-	r.P50, r.P90, r.P99, r.Max = latency.P50, latency.P90, latency.P99, latency.Max
-	r.Late = a.lateness.quantiles()
-	return r
 }

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/waybill-dev/waybill/tracegen/pace"
 	"github.com/waybill-dev/waybill/tracegen/topology"
 )
@@ -57,6 +59,15 @@ type Config struct {
 	Epoch time.Time
 	// Topology is what the traces are of; nil is the built-in shop.
 	Topology *topology.Topology
+	// Registerer, where there is one, has the run's metrics while it runs.
+	Registerer prometheus.Registerer
+}
+
+func (c Config) topology() (*topology.Topology, error) {
+	if c.Topology != nil {
+		return c.Topology, nil
+	}
+	return topology.Builtin("shop")
 }
 
 // Protocol is a way to send OTLP.
@@ -140,24 +151,31 @@ func Run(ctx context.Context, cfg Config, progress func(Report)) (Report, error)
 	if err := cfg.Validate(); err != nil {
 		return Report{}, err
 	}
-	out, err := newSender(cfg)
+	t, err := cfg.topology()
 	if err != nil {
 		return Report{}, err
-	}
-	if cfg.Topology == nil {
-		if cfg.Topology, err = topology.Builtin("shop"); err != nil {
-			return Report{}, err
-		}
 	}
 	if cfg.InFlight > 0 {
 		cfg.Workers = cfg.InFlight
 	}
-	program := newProgram(cfg.Topology)
+	program := newProgram(t)
 	schedule, err := newSchedule(cfg, weight(program, cfg))
 	if err != nil {
 		return Report{}, err
 	}
+	out, err := newSender(cfg)
+	if err != nil {
+		return Report{}, err
+	}
 	account := newAccount(time.Now())
+	if cfg.Registerer != nil {
+		m := metrics{account}
+		if err := cfg.Registerer.Register(m); err != nil {
+			_ = out.close() // it has sent nothing
+			return Report{}, fmt.Errorf("register metrics: %w", err)
+		}
+		defer cfg.Registerer.Unregister(m)
+	}
 	plan := newPlan(schedule, cfg.Batch, account.began)
 
 	var workers sync.WaitGroup

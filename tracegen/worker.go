@@ -53,7 +53,7 @@ func (w *worker) deliver(ctx context.Context, o order, b batch) {
 	amount := Amount{Requests: 1, Traces: uint64(b.traces), Spans: uint64(b.spans), Bytes: uint64(len(b.request))}
 	w.account.made(amount, time.Since(o.due))
 	answer, err := w.send(ctx, b.request)
-	w.account.settled(amount, time.Since(o.due), answer, err)
+	w.account.settled(Range{o.first, uint64(b.traces)}, amount, time.Since(o.due), answer, err)
 	if err != nil {
 		w.encoder.forget() // The transport may still hold the bytes.
 	}
@@ -66,8 +66,12 @@ func (w *worker) send(ctx context.Context, request []byte) (answer, error) {
 	defer cancel()
 	for wait := firstWait; ; wait = min(2*wait, longestWait) {
 		answer, err := w.sender.send(sending, request)
+		if err == nil {
+			return answer, nil
+		}
 		var r *refusal
-		if err == nil || errors.As(err, &r) && !r.retryable {
+		w.account.refused(err.Error())
+		if errors.As(err, &r) && !r.retryable {
 			return answer, err
 		}
 		pause := wait/2 + rand.N(wait/2) //nolint:gosec // jitter need not be secret

@@ -40,6 +40,8 @@ var errBad = errors.New("not as it should be")
 type subcommand func(ctx context.Context, args []string, out, errs io.Writer) error
 
 const synopsis = `tracegen [run] [flags]                  send traces and account for each
+tracegen verify --report FILE [flags]   ask a viewer or Jaeger whether each trace has arrived
+tracegen sink [flags]                   receive traces, count them, and answer verify
 tracegen topology list                  the topologies that are built in
 tracegen topology show NAME|FILE        a topology as YAML
 tracegen topology check NAME|FILE       what its traces are like, and a drawing
@@ -50,7 +52,7 @@ tracegen topology schema                a JSON schema of topologies, for editors
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	do := subcommand(send)
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		known := map[string]subcommand{"run": send, "topology": showTopology}
+		known := map[string]subcommand{"run": send, "topology": showTopology, "verify": verifyReport, "sink": receive}
 		if do = known[args[0]]; do == nil {
 			fmt.Fprintf(errs, "tracegen: %q is no command; there are:\n%s", args[0], synopsis)
 			return statusWrong

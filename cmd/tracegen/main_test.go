@@ -59,6 +59,16 @@ func TestExitStatus(t *testing.T) {
 		{"nothing to show", []string{"topology", "show"}, 2, "topology show"},
 		{"bad protocol", []string{"--protocol", "kafka"}, 2, "kafka"},
 		{"bad endpoint", []string{"--endpoint", "localhost:4318"}, 2, "want a URL"},
+		{"bad threshold", []string{"--fail-if", "los>0"}, 2, "want one of failed"},
+		{"bad pace", []string{"--pace", "zigzag"}, 2, "want constant, ramp"},
+		{"two loops", []string{"--in-flight", "4", "--rate", "4"}, 2, "open or closed"},
+		{"bad URL to verify with", []string{"--verify", "jaeger"}, 2, "want a URL"},
+		{"metrics nowhere", []string{"--metrics", "nowhere"}, 2, "nowhere"},
+		{"verify without a report", []string{"verify"}, 2, "--report"},
+		{"verify an absent report", []string{"verify", "--report", "/nowhere.json"}, 2, "/nowhere.json"},
+		{"verify with two", []string{"verify", "--viewer", "http://a", "--jaeger", "http://b"}, 2, "want one of"},
+		{"bad share", []string{"sink", "--drop", "much"}, 2, "want a share"},
+		{"sink nowhere", []string{"sink", "--grpc", "off", "--http", "off"}, 2, "nowhere"},
 		{"help", []string{"--help"}, 0, "-endpoint"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

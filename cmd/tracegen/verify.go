@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/waybill-dev/waybill/tracegen"
+	"github.com/waybill-dev/waybill/tracegen/verify"
+)
+
+// verifyReport is the command verify.
+func verifyReport(ctx context.Context, args []string, out, errs io.Writer) error {
+	cfg := verify.DefaultConfig()
+	flags := newFlags("verify", errs)
+	file := flags.String("report", "", "the file that run --report has written")
+	viewer := flags.String("viewer", "", "where the viewer is, as in http://127.0.0.1:16686")
+	jaeger := flags.String("jaeger", "", "where Jaeger's query API is, in place of the viewer")
+	sink := flags.String("sink", "", "where a sink is, in place of the viewer, as in http://127.0.0.1:4318")
+	flags.Uint64Var(&cfg.Sample, "sample", 0, "ask for so many of the traces only, evenly spread")
+	flags.DurationVar(&cfg.Wait, "wait", cfg.Wait, "how long to wait for what is on its way")
+	flags.IntVar(&cfg.Workers, "workers", cfg.Workers, "questions that are asked at once")
+	if err := parseFlags(flags, args); err != nil {
+		return err
+	}
+	given := 0
+	for _, url := range []string{*viewer, *jaeger, *sink} {
+		if url != "" {
+			cfg.URL = url
+			given++
+		}
+	}
+	if given > 1 {
+		return errors.New("verify: want one of --viewer, --jaeger and --sink")
+	}
+	if *file == "" {
+		return errors.New("verify: --report says which traces; it is missing")
+	}
+	opened, err := os.Open(*file)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = opened.Close() }()
+	record, err := tracegen.ReadRecord(opened)
+	if err != nil {
+		return fmt.Errorf("%s: %w", *file, err)
+	}
+	return askFor(ctx, cfg, record, out)
+}
+
+// askFor verifies and prints what it finds.
+func askFor(ctx context.Context, cfg verify.Config, record tracegen.Record, out io.Writer) error {
+	result, err := verify.Run(ctx, cfg, record)
+	if err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	if err := result.WriteTable(out); err != nil {
+		return err
+	}
+	if !result.Good() {
+		return errBad
+	}
+	return nil
+}

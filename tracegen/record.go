@@ -1,0 +1,152 @@
+package tracegen
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/waybill-dev/waybill/tracegen/topology"
+)
+
+// Record is a report with what is needed to make its traces again: what a
+// report file holds. Durations are in seconds.
+type Record struct {
+	// Format is recordFormat; another is not read.
+	Format   string    `json:"format"`
+	Started  time.Time `json:"started"`
+	Endpoint string    `json:"endpoint"`
+	Protocol Protocol  `json:"protocol"`
+	Rate     float64   `json:"rate"`
+	Unit     Unit      `json:"unit"`
+	Pace     string    `json:"pace,omitempty"`
+	Poisson  bool      `json:"poisson,omitempty"`
+	InFlight int       `json:"in_flight,omitempty"`
+	Seed     uint64    `json:"seed"`
+	// Topology is its name, and Source its YAML.
+	Topology string `json:"topology"`
+	Source   string `json:"topology_yaml"`
+
+	Elapsed      float64         `json:"elapsed_seconds"`
+	Made         Amount          `json:"made"`
+	Acknowledged Amount          `json:"acknowledged"`
+	Rejected     Amount          `json:"rejected"`
+	Failed       Amount          `json:"failed"`
+	Retries      uint64          `json:"retries"`
+	Refusals     []Refusal       `json:"refusals"`
+	Latency      quantileSeconds `json:"latency_seconds"`
+	Late         quantileSeconds `json:"late_seconds"`
+	Complete     bool            `json:"complete"`
+	// Lost are the traces of requests that failed, and Partial those of
+	// requests of which spans were rejected.
+	Lost    []Range `json:"lost"`
+	Partial []Range `json:"partial"`
+}
+
+const recordFormat = "waybill tracegen report 1"
+
+type quantileSeconds struct {
+	P50 float64 `json:"p50"`
+	P90 float64 `json:"p90"`
+	P99 float64 `json:"p99"`
+	Max float64 `json:"max"`
+}
+
+func inSeconds(q Quantiles) quantileSeconds {
+	return quantileSeconds{q.P50.Seconds(), q.P90.Seconds(), q.P99.Seconds(), q.Max.Seconds()}
+}
+
+// NewRecord joins a run's report with its configuration. The endpoint is kept
+// as it was given.
+func NewRecord(cfg Config, r Report) (Record, error) {
+	t, err := cfg.topology()
+	if err != nil {
+		return Record{}, err
+	}
+	return Record{
+		Format: recordFormat, Started: r.Started, Endpoint: cfg.Endpoint, Protocol: cfg.Protocol,
+		Rate: cfg.Rate, Unit: cfg.Unit, Pace: cfg.Pace, Poisson: cfg.Poisson, InFlight: cfg.InFlight, Seed: cfg.Seed,
+		Topology: t.Name, Source: string(t.Source),
+		Elapsed: r.Elapsed.Seconds(), Made: r.Made, Acknowledged: r.Acknowledged, Rejected: r.Rejected, Failed: r.Failed,
+		Retries: r.Retries, Refusals: r.Refusals, Latency: inSeconds(Quantiles{r.P50, r.P90, r.P99, r.Max}), Late: inSeconds(r.Late),
+		Complete: r.Complete(), Lost: r.Lost, Partial: r.Partial,
+	}, nil
+}
+
+// WriteJSON writes the record.
+func (r Record) WriteJSON(w io.Writer) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(r)
+}
+
+// ReadRecord reads what WriteJSON has written.
+func ReadRecord(r io.Reader) (Record, error) {
+	var record Record
+	if err := json.NewDecoder(r).Decode(&record); err != nil {
+		return Record{}, fmt.Errorf("decode report: %w", err)
+	}
+	if record.Format != recordFormat {
+		return Record{}, errors.New("this is no report of tracegen, or one of another version")
+	}
+	return record, nil
+}
+
+// Remaker makes the traces of a record again, to say what should have arrived.
+// It is not safe for concurrent use.
+type Remaker struct {
+	record   Record
+	topology *topology.Topology
+	program  *program
+	trace    *trace
+	spans    []ExpectedSpan
+}
+
+// NewRemaker reads the record's topology.
+func NewRemaker(r Record) (*Remaker, error) {
+	t, err := topology.Parse(r.Topology, []byte(r.Source))
+	if err != nil {
+		return nil, fmt.Errorf("topology of the report: %w", err)
+	}
+	return &Remaker{record: r, topology: t, program: newProgram(t), trace: newTrace()}, nil
+}
+
+// Clone is a Remaker for another goroutine.
+func (m *Remaker) Clone() *Remaker {
+	return &Remaker{record: m.record, topology: m.topology, program: m.program, trace: newTrace()}
+}
+
+// At makes trace i again. What it returns is valid until the next call.
+func (m *Remaker) At(i uint64) Expectation {
+	m.trace.make(m.program, m.record.Seed, i)
+	m.spans = m.spans[:0]
+	for j := range m.trace.spans {
+		s := &m.trace.spans[j]
+		expected := ExpectedSpan{ID: s.id, Service: m.topology.Services[s.template.service].Name, Name: s.template.name}
+		if !s.template.root {
+			expected.Parent = m.trace.spans[s.parent].id
+		}
+		m.spans = append(m.spans, expected)
+	}
+	return Expectation{Index: i, ID: m.trace.id, Spans: m.spans}
+}
+
+// Certain says that trace i was acknowledged whole. Otherwise it, or spans of
+// it, may have arrived or not.
+func (m *Remaker) Certain(i uint64) bool {
+	return i < m.record.Made.Traces && !contains(m.record.Lost, i) && !contains(m.record.Partial, i)
+}
+
+// Expectation is a trace that was sent.
+type Expectation struct {
+	Index uint64
+	ID    [16]byte
+	Spans []ExpectedSpan
+}
+
+// ExpectedSpan is a span that was sent. Ids are as they read in hexadecimal.
+type ExpectedSpan struct {
+	ID, Parent    uint64
+	Service, Name string
+}
