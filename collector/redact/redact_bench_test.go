@@ -10,6 +10,8 @@ import (
 	common "go.opentelemetry.io/proto/otlp/common/v1"
 	trace "go.opentelemetry.io/proto/otlp/trace/v1"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/waybill-dev/waybill/collector/journal"
 )
 
@@ -78,6 +80,49 @@ func BenchmarkAppend(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchSpans, "ns/span")
+		})
+	}
+}
+
+// BenchmarkDecode is what it costs to decode the same request and to encode it
+// again, which is what there is to compare with.
+func BenchmarkDecode(b *testing.B) {
+	request := benchRequest(b)
+	b.SetBytes(int64(len(request)))
+	b.ReportAllocs()
+	for b.Loop() {
+		var decoded coltrace.ExportTraceServiceRequest
+		if err := proto.Unmarshal(request, &decoded); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := proto.Marshal(&decoded); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchSpans, "ns/span")
+}
+
+// BenchmarkFinders compares those of the default rules with regular expressions
+// for the same, in a text where there is nothing to find.
+func BenchmarkFinders(b *testing.B) {
+	text := []byte("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36")
+	for _, bench := range []struct {
+		name string
+		find finder
+	}{
+		{"tokens", findTokens},
+		{"assigned", findAssigned},
+		{"userinfo", findUserinfo},
+		{"cards", findCards},
+		{"tokens/regexp", pattern(`(?i)\b(?:bearer|basic)\s+([\w.~+/=-]{8,})`)},
+		{"cards/regexp", pattern(`\b\d(?:[ -]?\d){12,18}\b`)},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			var found []span
+			for b.Loop() {
+				found = bench.find(found[:0], text)
+			}
 		})
 	}
 }
