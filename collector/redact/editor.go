@@ -27,7 +27,7 @@ type editor struct {
 	mac      hash.Hash
 	verdicts map[string]verdict
 	// asked is the key that was asked about last, answered its verdict: the text
-	// that comes next is mostly its value.
+	// that comes next is mostly its value. It is told by where it lies.
 	asked    []byte
 	answered verdict
 	counts   []int // what was redacted of the request, by rule
@@ -42,6 +42,14 @@ func newEditor(rules *ruleset) *editor {
 		verdicts: map[string]verdict{},
 		counts:   make([]int, len(rules.all)),
 	}
+}
+
+// forget lets go of the request. Its memory will hold another one, with other
+// keys in the same places.
+func (e *editor) forget() {
+	e.edits.Forget()
+	e.asked, e.answered = nil, verdict{}
+	clear(e.counts)
 }
 
 // verdict is valid until the next call.

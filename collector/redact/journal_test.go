@@ -14,7 +14,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
 	common "go.opentelemetry.io/proto/otlp/common/v1"
+	logs "go.opentelemetry.io/proto/otlp/logs/v1"
+	resource "go.opentelemetry.io/proto/otlp/resource/v1"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
@@ -216,6 +219,29 @@ func TestReconfigure(t *testing.T) {
 	}
 	if _, err := Before(k, on, prometheus.NewRegistry()); err == nil {
 		t.Error("Before took a bad configuration")
+	}
+}
+
+// TestMemoryIsUsedAgain has receivers put the next request where the last one
+// was, with another key in the same place.
+func TestMemoryIsUsedAgain(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Enabled = true
+	j, k, _ := before(t, cfg)
+	request := &collogs.ExportLogsServiceRequest{ResourceLogs: []*logs.ResourceLogs{{
+		Resource: &resource.Resource{Attributes: []*common.KeyValue{attr("harmless", str("hunter2"))}},
+	}}}
+	memory := encode(t, request)
+	front, _, _ := bytes.Cut(memory, []byte("harmless"))
+	key := memory[len(front):][:len("harmless")]
+	for _, name := range []string{"harmless", "password", "harmless"} {
+		copy(key, name)
+		if _, err := j.Append(t.Context(), journal.Logs, 1, memory); err != nil {
+			t.Fatal(err)
+		}
+		if kept := bytes.Contains(k.last, []byte("hunter2")); kept != (name == "harmless") {
+			t.Errorf("of the key %s the value was kept: %v", name, kept)
+		}
 	}
 }
 

@@ -91,8 +91,7 @@ func (s *ruleset) take() *editor {
 
 func (s *ruleset) give(e *editor) {
 	large := e.edits.Size() > maxIdleBytes
-	e.edits.Forget()
-	clear(e.counts)
+	e.forget()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !large && len(s.idle) < maxIdle {
