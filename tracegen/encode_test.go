@@ -148,16 +148,3 @@ func TestEncodingUsesItsMemoryAgain(t *testing.T) {
 		t.Errorf("%.0f allocations a request, want none", allocs)
 	}
 }
-
-func BenchmarkEncode(b *testing.B) {
-	e := newEncoder(shop(b))
-	now := time.Now()
-	b.ReportAllocs()
-	spans := 0
-	for b.Loop() {
-		made := e.encode(1, order{n: 25}, now)
-		spans += made.spans
-		b.SetBytes(int64(len(made.request)))
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(spans), "ns/span")
-}

@@ -104,8 +104,8 @@ func TestWhatGoesWrong(t *testing.T) {
 			t.Errorf("%s: %d spans %s of %s, %d failed; want %d, %d failed", want.kind, n, want.name, want.service, failed, want.n, want.failed)
 		}
 	}
-	_, _, slow := count(one(t, p, "slow database"), "order", "INSERT orders")
-	_, _, usual := count(one(t, p, "confirmed"), "order", "INSERT orders")
+	_, _, slow := count(one(t, p, "slow database"), "order", "INSERT events")
+	_, _, usual := count(one(t, p, "confirmed"), "order", "INSERT events")
 	if slow < 100*usual {
 		t.Errorf("a slow database takes %v, a usual one %v", slow, usual)
 	}

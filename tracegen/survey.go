@@ -27,8 +27,8 @@ type Survey struct {
 	// sample: the same operations below the same operations, in any number of
 	// repetitions.
 	Shared float64
-	// Repeated is the share of calls whose caller has called the same
-	// operation before.
+	// Repeated is the share of what callers call that they call more than
+	// once.
 	Repeated float64
 	// PerService is how many spans a service has in each trace, on average.
 	PerService map[string]float64
@@ -71,7 +71,7 @@ type surveyor struct {
 	shapes   map[string]int
 
 	spans, depths, met, fans, bytes, durations []float64
-	failed, repeated, calls                    int
+	failed, repeated, edges                    int
 }
 
 func (s *surveyor) look(seed, i uint64) {
@@ -109,7 +109,7 @@ func (s *surveyor) shape(t *trace) string {
 		from, service int
 		name          string
 	}
-	calls, again := map[int]int{}, map[edge]bool{}
+	calls, edges := map[int]int{}, map[edge]int{}
 	lines := map[string]bool{}
 	for i := range t.spans {
 		span := &t.spans[i]
@@ -123,16 +123,17 @@ func (s *surveyor) shape(t *trace) string {
 			continue // It has been counted with its caller's span.
 		}
 		calls[from]++
-		s.calls++
-		e := edge{from, span.template.service, span.template.name}
-		if again[e] {
-			s.repeated++
-		}
-		again[e] = true
+		edges[edge{from, span.template.service, span.template.name}]++
 		lines[fmt.Sprintf("%d %s>%s", above.service, above.name, span.template.name)] = true
 	}
 	for _, n := range calls {
 		s.fans = append(s.fans, float64(n))
+	}
+	s.edges += len(edges)
+	for _, n := range edges {
+		if n > 1 {
+			s.repeated++
+		}
 	}
 	keys := make([]string, 0, len(lines))
 	for line := range lines {
@@ -146,7 +147,7 @@ func (s *surveyor) survey(n int) Survey {
 	out := Survey{
 		Traces: n, Spans: newSpread(s.spans), Depth: newSpread(s.depths), Services: newSpread(s.met), FanOut: newSpread(s.fans),
 		Bytes: newSpread(s.bytes), Duration: newSpread(s.durations), Failed: float64(s.failed) / float64(n),
-		Repeated: float64(s.repeated) / float64(max(s.calls, 1)), PerService: map[string]float64{},
+		Repeated: float64(s.repeated) / float64(max(s.edges, 1)), PerService: map[string]float64{},
 	}
 	for _, times := range s.shapes {
 		if times > 1 {
@@ -182,7 +183,7 @@ func (s Survey) WriteTable(w io.Writer) error {
 		row(line.name, line.write(of.Mean), line.write(of.P25), line.write(of.P50), line.write(of.P90), line.write(of.P99), line.write(of.Max))
 	}
 	_ = table.Flush() // A strings.Builder takes everything.
-	fmt.Fprintf(&text, "\n%.1f %% of the traces have an error; %.1f %% share their shape; %.1f %% of the calls are repeated\n",
+	fmt.Fprintf(&text, "\n%.1f %% of the traces have an error; %.1f %% share their shape; %.1f %% of what is called is called again\n",
 		s.Failed*100, s.Shared*100, s.Repeated*100)
 	_, err := io.WriteString(w, text.String())
 	return err

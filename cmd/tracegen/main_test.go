@@ -86,7 +86,7 @@ func TestTopologyCommands(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{[]string{"list"}, []string{"shop", "7 services"}},
+		{[]string{"list"}, []string{"shop", "7 services", "realistic", "40 services"}},
 		{[]string{"show", "shop"}, []string{"services:", "traces:"}},
 		{[]string{"schema"}, []string{"json-schema.org"}},
 		{[]string{"check", "--svg", svg, "--rate", "100", "shop"}, []string{"psp: POST /charges (server) [up to 4 attempts]", "spans", "at 100 traces a second"}},

@@ -16,6 +16,7 @@ var builtins = []struct {
 	yaml func() []byte
 }{
 	{"shop", func() []byte { return shop }},
+	{"realistic", realistic},
 }
 
 // Names are the topologies that are built in.
