@@ -5,7 +5,8 @@
 //	collector validate [--config FILE]
 //	collector version
 //
-// It runs until SIGINT or SIGTERM; a second one ends it at once. It exits with
+// It runs until SIGINT or SIGTERM; a second one ends it at once. On SIGHUP, and
+// when FILE has changed, it takes over the configuration. It exits with
 // 0 after a clean stop, with 1 when something failed, with 2 when the command
 // line or the configuration is wrong.
 package main
