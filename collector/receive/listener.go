@@ -8,7 +8,7 @@ import (
 // limitConnections holds a listener to so many open connections: Accept waits
 // until one of them has been closed.
 func limitConnections(l net.Listener, n int) net.Listener {
-	return &limited{Listener: l, slots: make(chan struct{}, n), closed: make(chan struct{})}
+	return &limited{Listener: l, slots: make(chan struct{}, n), closed: make(chan struct{}), blocks: &blocks{}}
 }
 
 type limited struct {
@@ -17,6 +17,7 @@ type limited struct {
 	slots  chan struct{} // holds one token per open connection
 	closed chan struct{}
 	once   sync.Once
+	blocks *blocks
 }
 
 func (l *limited) Accept() (net.Conn, error) {
@@ -30,6 +31,7 @@ func (l *limited) Accept() (net.Conn, error) {
 		<-l.slots
 		return nil, err
 	}
+	conn = &ahead{Conn: conn, blocks: l.blocks}
 	return &counted{Conn: conn, release: sync.OnceFunc(func() { <-l.slots })}, nil
 }
 
