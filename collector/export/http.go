@@ -51,6 +51,7 @@ func newHTTPClient(d Destination, signal journal.Signal) (*httpClient, error) {
 	c.http = &http.Client{
 		Transport: &http.Transport{
 			Proxy:               http.ProxyFromEnvironment,
+			DialContext:         dialWhole,
 			TLSClientConfig:     trust,
 			ForceAttemptHTTP2:   true,
 			MaxIdleConnsPerHost: 1,
