@@ -115,7 +115,8 @@ func (c *Collector) reload(load func() (Config, error)) ([]string, error) {
 	}
 	// First what may fail, and then leaves everything as it was.
 	if err := c.exporters.Reload(cfg.forwarding()); err != nil {
-		return nil, fmt.Errorf("export: %w", err)
+		// It may have got some of the cursors that it wanted before one failed.
+		return nil, errors.Join(fmt.Errorf("export: %w", err), c.forgetUnused(c.configured.get(), c.logger))
 	}
 	if err := c.redact.Reconfigure(cfg.Redact); err != nil {
 		panic("BUG: a valid configuration is refused: " + err.Error())

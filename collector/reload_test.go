@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -138,6 +140,27 @@ func TestReloadRefusesWhole(t *testing.T) {
 	}
 	if _, page := get(t, "http://"+c.Admin().String()+"/"); strings.Contains(page, "configuration</td>") {
 		t.Error("the status page still tells of what is no longer so")
+	}
+}
+
+// TestReloadThatFailsLeavesNoCursor has one of two new destinations get no
+// cursor: the other's, which nobody would ever move, must not fill the journal.
+func TestReloadThatFailsLeavesNoCursor(t *testing.T) {
+	backend := exporttest.New(t)
+	cfg := testConfig(t.TempDir())
+	c := run(t, cfg)
+	if err := os.Mkdir(filepath.Join(cfg.Journal.Dir, "cursors", "export-traces-second"), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	next := cfg
+	first, second := export.DefaultDestination(), export.DefaultDestination()
+	first.Name, first.Endpoint, second.Name, second.Endpoint = "first", backend.URL(), "second", backend.URL()
+	next.Export.Traces = export.Destinations{first, second}
+	if _, err := reload(c, next); err == nil {
+		t.Error("a destination without a cursor was taken")
+	}
+	if _, left := c.Journal().Stats().Cursors["export-traces-first"]; left {
+		t.Error("the cursor of a destination that there is not was left behind")
 	}
 }
 

@@ -54,7 +54,9 @@ func start(cfg Config, j journal.Journal, reg prometheus.Registerer, logger *slo
 // Reload makes cfg what is forwarded from now on. A destination that stays as
 // it is goes on undisturbed; one that is changed goes on at its cursor; one
 // that is gone leaves its cursor behind, for the caller to forget. When cfg
-// cannot be had, because it is wrong or a file is missing, nothing changes.
+// cannot be had, because it is wrong or a file is missing, nothing changes; the
+// cursors that were made before the journal failed to make another are left
+// behind as well.
 func (e *Exporters) Reload(cfg Config) error {
 	if err := cfg.Validate(); err != nil {
 		return err
@@ -149,13 +151,18 @@ func (e *Exporters) prepare(tasks map[string]task) (fresh map[string]*forwarder,
 			return fresh, readers, err
 		}
 		fresh[name] = f
-		if old == nil {
-			reader, err := e.journal.Reader(name)
-			if err != nil {
-				return fresh, readers, fmt.Errorf("export: %w", err)
-			}
-			readers[name] = reader
+	}
+	// Readers come last: one that is opened for the first time has made a
+	// cursor, which holds back the journal though nobody should come to use it.
+	for _, name := range slices.Sorted(maps.Keys(fresh)) {
+		if e.forwarders[name] != nil {
+			continue
 		}
+		reader, err := e.journal.Reader(name)
+		if err != nil {
+			return fresh, readers, fmt.Errorf("export: %w", err)
+		}
+		readers[name] = reader
 	}
 	return fresh, readers, nil
 }

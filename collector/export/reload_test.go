@@ -97,6 +97,9 @@ func TestReloadOfWhatCannotBeHad(t *testing.T) {
 		if diff := cmp.Diff([]string{"export-traces"}, r.readers()); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
+		if _, left := r.journal.Stats().Cursors["export-traces-another"]; left {
+			t.Errorf("%s: a cursor was left behind, which would hold back the journal until it is full", name)
+		}
 	}
 	r.append("a")
 	r.waitFor("a")
