@@ -18,6 +18,8 @@ type document struct {
 	name   string
 	getenv func(string) (string, bool)
 	errs   []error
+	// wrong are the keys that errs are about.
+	wrong []string
 	// places are what the section that is being decoded gives, in order.
 	places []place
 }
@@ -32,6 +34,7 @@ func (d *document) mark(line int, path string) { d.places = append(d.places, pla
 
 func (d *document) fail(line int, path, format string, args ...any) {
 	d.errs = append(d.errs, fmt.Errorf("%s:%d: %s: %s", d.name, line, path, fmt.Sprintf(format, args...)))
+	d.wrong = append(d.wrong, path[strings.LastIndexByte(path, '.')+1:])
 }
 
 // decode reads YAML into sections, pointers to structs by top-level key.
@@ -53,17 +56,24 @@ func (d *document) decode(data []byte, sections map[string]any) error {
 	return errors.Join(d.errs...)
 }
 
-// section decodes one section over its defaults and validates it.
+// section decodes one section over its defaults and validates it. What could
+// not be decoded is still at its default there: errors of Validate that mention
+// it, or a key that the file does not have, may be of no more than that.
 func (d *document) section(node *yaml.Node, key string, target reflect.Value) {
-	before := len(d.errs)
-	d.places = nil
+	d.places, d.wrong = nil, nil
 	d.mapping(node, target, key)
-	if len(d.errs) > before {
+	section, ok := reflect.TypeAssert[interface{ Validate() error }](target.Addr())
+	if !ok {
 		return
 	}
-	if section, ok := reflect.TypeAssert[interface{ Validate() error }](target.Addr()); ok {
-		for _, err := range split(section.Validate()) {
-			d.blame(node.Line, key, err.Error())
+	undecoded := d.wrong
+	for _, err := range split(section.Validate()) {
+		reason := err.Error()
+		about, _, _ := strings.Cut(reason, ": ")
+		_, given := d.at(join(key, about))
+		mentioned := slices.ContainsFunc(undecoded, func(wrong string) bool { return strings.Contains(reason, wrong) })
+		if len(undecoded) == 0 || given && !mentioned {
+			d.blame(node.Line, key, reason)
 		}
 	}
 }

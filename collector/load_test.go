@@ -223,6 +223,41 @@ func TestLoadReportsAllAtOnce(t *testing.T) {
 	}
 }
 
+// What cannot be decoded hides nothing else that is wrong in its section, nor
+// does its default make something wrong that may not be.
+func TestLoadReportsBesideWhatIsNotDecoded(t *testing.T) {
+	_, err := Load(write(t, `
+journal:
+  max_bytes: 8 gigs
+  segment_bytes: 1GiB
+  sync: sometimes
+admin: {address: nowhere, drain: soon, log_level: loud}
+export:
+  traces: {endpiont: "http://jaeger:4318", timeout: 0s}
+  logs:
+    tls: {ca_flie: x, key_file: y}
+`), testEnv, nil)
+	if err == nil {
+		t.Fatal("it was taken")
+	}
+	var got []string
+	for line := range strings.Lines(err.Error()) {
+		_, reason, _ := strings.Cut(line, "collector.yaml")
+		got = append(got, strings.Join(strings.SplitN(reason, ": ", 3)[:2], ": "))
+	}
+	want := []string{
+		":3: journal.max_bytes", ":5: journal.sync",
+		":6: admin.drain", ":6: admin.log_level", ":6: admin.address",
+		":8: export.traces.endpiont", ":10: export.logs.tls.ca_flie", ":8: export.traces.timeout", ":10: export.logs.tls.key_file",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	if !strings.Contains(err.Error(), `"loud": want debug, info, warn or error`) {
+		t.Errorf("%v; want it to name the levels", err)
+	}
+}
+
 func TestLoadTellsNoSecrets(t *testing.T) {
 	getenv := func(string) (string, bool) { return "s3cret", true }
 	for _, text := range []string{

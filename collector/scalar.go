@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"reflect"
 	"strconv"
@@ -15,6 +16,12 @@ import (
 // numbers are sizes in bytes where bytes is set: they may carry a unit.
 func parseScalar(text string, t reflect.Type, bytes bool) (reflect.Value, error) {
 	v := reflect.New(t).Elem()
+	if level, ok := reflect.TypeAssert[*slog.Level](v.Addr()); ok {
+		if level.UnmarshalText([]byte(text)) != nil {
+			return v, errors.New("want debug, info, warn or error")
+		}
+		return v, nil
+	}
 	if u, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr()); ok {
 		return v, u.UnmarshalText([]byte(text))
 	}

@@ -54,7 +54,10 @@ func (p *program) ParseFlags(args []string) error {
 	flags.StringVar(&p.logFormat, "log-format", "text", "text or json")
 	flags.Func("log-level", "debug, info, warn or error; without it admin.log_level of the configuration counts", func(text string) error {
 		p.flagLevel = new(slog.Level)
-		return p.flagLevel.UnmarshalText([]byte(text))
+		if p.flagLevel.UnmarshalText([]byte(text)) != nil {
+			return errors.New("want debug, info, warn or error")
+		}
+		return nil
 	})
 	if err := flags.Parse(args); err != nil {
 		return err

@@ -186,6 +186,10 @@ func TestParseFlagsRefuses(t *testing.T) {
 			t.Errorf("%q was taken", args)
 		}
 	}
+	err := newProgram(io.Discard, io.Discard, noEnv).ParseFlags([]string{"--log-level", "loud"})
+	if err == nil || !strings.Contains(err.Error(), "want debug, info, warn or error") {
+		t.Errorf("a level that there is not: %v", err)
+	}
 	var stderr bytes.Buffer
 	if err := newProgram(io.Discard, &stderr, noEnv).ParseFlags([]string{"-h"}); !errors.Is(err, flag.ErrHelp) || !strings.Contains(stderr.String(), "usage: collector [validate | version]") {
 		t.Errorf("-h: %v, %s", err, stderr.String())
