@@ -3,6 +3,7 @@ package middleware
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,11 +23,19 @@ func (e *environment) err() error { return errors.Join(e.errs...) }
 
 // ignore warns of a value that is not taken.
 func (e *environment) ignore(name, value, want string) {
-	e.warnings = append(e.warnings, fmt.Errorf("%s=%q: want %s", name, value, want))
+	e.warnings = tellOnce(e.warnings, fmt.Errorf("%s=%q: want %s", name, value, want))
 }
 
 // reject makes Setup fail.
-func (e *environment) reject(err error) { e.errs = append(e.errs, err) }
+func (e *environment) reject(err error) { e.errs = tellOnce(e.errs, err) }
+
+// tellOnce adds err, unless another signal has had it: most values are for all.
+func tellOnce(told []error, err error) []error {
+	if slices.ContainsFunc(told, func(other error) bool { return other.Error() == err.Error() }) {
+		return told
+	}
+	return append(told, err)
+}
 
 // text is the value of the first of the variables that is set.
 func (e *environment) text(names ...string) string {

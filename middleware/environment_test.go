@@ -308,8 +308,9 @@ func TestWhatNothingCouldBeSentWithoutIsAnError(t *testing.T) {
 			t.Errorf("error %v does not name %s", err, want)
 		}
 	}
-	if _, err := middleware.Setup(t.Context(), middleware.WithoutGlobals(), middleware.WithGetenv(environ()), middleware.WithEndpoint("ftp://x")); err == nil {
-		t.Error("WithEndpoint of another scheme gives no error")
+	_, err = middleware.Setup(t.Context(), middleware.WithoutGlobals(), middleware.WithGetenv(environ()), middleware.WithEndpoint("ftp://x"))
+	if err == nil || strings.Count(err.Error(), "WithEndpoint") != 1 {
+		t.Errorf("WithEndpoint of another scheme: %v; want it to be told once", err)
 	}
 }
 
