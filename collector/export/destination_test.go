@@ -141,6 +141,22 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// TestStatusTellsNoSecrets has a key in each place of an endpoint that takes one.
+func TestStatusTellsNoSecrets(t *testing.T) {
+	for _, user := range []string{"s3cret", "s3cret:", "s3cret:s3cret", "joe:s3cret"} {
+		r := newRig(t)
+		r.cfg.Traces[0].Endpoint = "http://" + user + "@127.0.0.1:1/otlp"
+		r.append("a")
+		r.start()
+		r.eventually("it fails", func() bool { return r.running.Status()[0].LastError != "" })
+		got := r.running.Status()[0].LastError
+		if !strings.Contains(got, "127.0.0.1:1/otlp/v1/traces") || strings.Contains(got+r.log.String(), "s3cret") {
+			t.Errorf("%s: %s\n%s", user, got, r.log)
+		}
+		r.stop()
+	}
+}
+
 func TestSpread(t *testing.T) {
 	seen := map[time.Duration]bool{}
 	for range 100 {

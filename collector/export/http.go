@@ -2,9 +2,11 @@ package export
 
 import (
 	"context"
+	"errors"
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -76,18 +78,34 @@ func (c *httpClient) send(ctx context.Context) answer {
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, nil)
 	if err != nil {
-		return answer{silent: true, reason: err.Error()}
+		return answer{silent: true, reason: withoutUser(err)}
 	}
 	request.Header = c.header.Clone()
 	request.ContentLength = int64(c.body.data.Len())
 	request.Body, request.GetBody = c.body.reader(), func() (io.ReadCloser, error) { return c.body.reader(), nil }
 	response, err := c.http.Do(request)
 	if err != nil {
-		return answer{silent: true, reason: err.Error()}
+		return answer{silent: true, reason: withoutUser(err)}
 	}
 	defer func() { _ = response.Body.Close() }()
 	data, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	return read(response, data, err)
+}
+
+// withoutUser is an error's text as logs and the status page may have it.
+// net/http hides the password in a URL, but not the user, which some backends
+// have in the place of a key.
+func withoutUser(err error) string {
+	failed, ok := errors.AsType[*url.Error](err)
+	if !ok {
+		return err.Error()
+	}
+	shown, parseErr := url.Parse(failed.URL)
+	if parseErr != nil {
+		return failed.Err.Error()
+	}
+	shown.User = nil
+	return (&url.Error{Op: failed.Op, URL: shown.String(), Err: failed.Err}).Error()
 }
 
 // read makes an answer of a response. broken says that its body did not arrive
