@@ -163,9 +163,14 @@ func (c *cursor) close(mode SyncMode) error {
 	return errors.Join(err, file.Close())
 }
 
-// remove deletes the file.
+// remove deletes the file. With an error it is there still, and so is the
+// cursor, as good as before.
 func (c *cursor) remove(d disk) error {
-	return errors.Join(c.close(SyncNever), c.unlink(d))
+	if err := c.unlink(d); err != nil {
+		return err
+	}
+	_ = c.close(SyncNever) // There is nothing left to lose.
+	return nil
 }
 
 func (c *cursor) unlink(d disk) error {

@@ -3,6 +3,8 @@ package file
 import (
 	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -139,6 +141,36 @@ func TestForget(t *testing.T) {
 	j = mustOpen(t, cfg)
 	if got := j.Stats().Cursors; len(got) != 1 || got["new"] != j.Stats().End {
 		t.Errorf("cursors after another start are %v", got)
+	}
+}
+
+// TestForgetFails has a cursor that cannot be deleted: it goes on to be one.
+func TestForgetFails(t *testing.T) {
+	cfg := testConfig(t)
+	j := mustOpen(t, cfg)
+	r, err := j.Reader("kept")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(cfg.Dir, cursorDir, "kept")
+	if err := errors.Join(os.Rename(name, name+".aside"), os.MkdirAll(filepath.Join(name, "in the way"), 0o750)); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Forget("kept"); err == nil {
+		t.Fatal("a cursor was forgotten that is still there")
+	}
+	if r, err = j.Reader("kept"); err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, j, 0, 1, 60)
+	if err := r.Commit(j.Stats().End); err != nil {
+		t.Errorf("the reader cannot commit any more: %v", err)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
 	}
 }
 
