@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/stats"
+	"google.golang.org/grpc/status"
 
 	"github.com/waybill-dev/waybill/middleware/internal/instrument"
 	"github.com/waybill-dev/waybill/middleware/internal/propagator"
@@ -28,6 +29,11 @@ type call struct {
 
 	started time.Time // on a server only
 	begun   bool      // gRPC has a handler for it, and tells how it ends
+	stream  bool      // either side may send several messages
+
+	// What an interceptor has seen, on a server; see ServerOptions.
+	failure  error // what the handler has returned
+	panicked bool
 
 	// Who calls, or is called, becomes attributes only at the end, together
 	// with the status, because the span's list grows each time it is added to.
@@ -73,6 +79,7 @@ func (c *call) observe(rs stats.RPCStats) {
 	switch rs := rs.(type) {
 	case *stats.Begin:
 		c.begun = true
+		c.stream = rs.IsClientStream || rs.IsServerStream
 		c.methods.add(c.method)
 		if rs.IsTransparentRetryAttempt && c.recording() {
 			c.span.SetAttributes(semconv.GRPCTransparentRetry.Bool(true))
@@ -84,14 +91,17 @@ func (c *call) observe(rs stats.RPCStats) {
 	}
 }
 
-// message adds the event of one message; sizes are in bytes.
+// message counts one message, and adds its event if events are wanted; sizes
+// are in bytes.
 func (c *call) message(event string, count *atomic.Int64, size, compressed int) {
-	if !c.messageEvents || !c.recording() {
+	if !c.recording() {
 		return
 	}
-	attributes := []attribute.KeyValue{
-		semconv.GRPCMessageSequence.Int64(count.Add(1) - 1), semconv.GRPCMessageSize.Int(size),
+	sequence := count.Add(1) - 1
+	if !c.messageEvents {
+		return
 	}
+	attributes := []attribute.KeyValue{semconv.GRPCMessageSequence.Int64(sequence), semconv.GRPCMessageSize.Int(size)}
 	if compressed != size {
 		attributes = append(attributes, semconv.GRPCMessageSizeCompressed.Int(compressed))
 	}
@@ -103,30 +113,52 @@ func (c *call) message(event string, count *atomic.Int64, size, compressed int) 
 // (semantic-conventions#3494).
 func (c *call) end(err error, took time.Duration, abandoned bool) {
 	s := statusOf(err)
-	name := statusName(s.Code())
+	if c.panicked && s.Code() == codes.OK {
+		s = status.New(codes.Internal, "") // Nobody has recovered from it, so nobody has said what it is.
+	}
+	o := outcome{status: statusName(s.Code()), message: s.Message()}
 	abandoned = abandoned && s.Code() == codes.Canceled
-	failed := s.Code() != codes.OK && !abandoned && c.isError(c.method, s.Code())
+	switch {
+	case c.panicked:
+		o.errorType, o.message = errorPanic, "handler panicked"
+	case s.Code() != codes.OK && !abandoned && c.isError(c.method, s.Code()):
+		o.errorType = o.status
+	}
 	var exemplar trace.SpanContext
 	if c.span != nil {
 		if c.span.IsRecording() {
-			c.describe(name, failed, s.Message())
+			c.describe(o)
 		}
 		c.span.End()
 		exemplar = c.span.SpanContext()
 	}
-	c.duration.Observe(series{method: c.method, status: name, failed: failed}, took, exemplar)
+	c.duration.Observe(series{method: c.method, status: o.status, errorType: o.errorType}, took, exemplar)
 }
 
-func (c *call) describe(status string, failed bool, message string) {
+// errorPanic is the error.type of a call whose handler has panicked.
+const errorPanic = "panic"
+
+// outcome is how a call has ended.
+type outcome struct {
+	status    string // by name
+	errorType string // empty if that is no error
+	message   string
+}
+
+func (c *call) describe(o outcome) {
 	scratch := instrument.Borrow()
 	defer scratch.Return()
 	if !c.methods.early {
 		scratch.Add(semconv.RPCSystemName.String(system), semconv.RPCMethod.String(c.method))
 	}
-	scratch.Add(semconv.RPCResponseStatusCode.String(status))
-	if failed {
-		scratch.Add(semconv.ErrorType.String(status))
-		c.span.SetStatus(otelcodes.Error, message)
+	scratch.Add(semconv.RPCResponseStatusCode.String(o.status))
+	if o.errorType != "" {
+		scratch.Add(semconv.ErrorType.String(o.errorType))
+		c.span.SetStatus(otelcodes.Error, o.message)
+		c.explain()
+	}
+	if c.stream {
+		scratch.Add(semconv.RPCMessagesSent.Int64(c.sent.Load()), semconv.RPCMessagesReceived.Int64(c.received.Load()))
 	}
 	if c.inHeader != nil {
 		scratch.Attributes = appendCaller(scratch.Attributes, c.inHeader)
@@ -135,4 +167,14 @@ func (c *call) describe(status string, failed bool, message string) {
 		scratch.Attributes = appendCalled(scratch.Attributes, header)
 	}
 	c.span.SetAttributes(scratch.Attributes...)
+}
+
+// explain adds the error that became the status, if it was more than that.
+func (c *call) explain() {
+	if c.failure == nil {
+		return
+	}
+	if _, plain := c.failure.(interface{ GRPCStatus() *status.Status }); !plain {
+		instrument.RecordError(c.span, c.failure)
+	}
 }

@@ -17,6 +17,9 @@ type clientHandler struct{ *observer }
 // TagRPC implements stats.Handler: it starts the span and puts the trace into
 // the metadata.
 func (h *clientHandler) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
+	if h.intercepts {
+		h.attempted(ctx)
+	}
 	c := &call{Context: ctx, observer: h.observer, method: strings.TrimPrefix(info.FullMethodName, "/")}
 	c.traced(h.methods.startOptions(c.method))
 	h.wire.Inject(c.Context, &c.outgoing, &c.text)

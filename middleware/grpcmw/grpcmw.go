@@ -1,4 +1,4 @@
-// Package grpcmw observes gRPC: a stats handler each for servers and clients
+// Package grpcmw observes gRPC: one set of options each for servers and clients
 // makes spans, metrics with exemplars, and passes on the trace, after
 // OpenTelemetry's conventions.
 //
@@ -19,7 +19,11 @@
 // in previous-rpc-attempts how often the call was retried before. The names are
 // those of gRFC A72.
 //
-// A client's stream that is neither read to its end nor cancelled never ends
+// ServerOptions and DialOptions add interceptors to the handlers, which see what
+// gRPC does not tell a handler: panics, the errors behind statuses, and calls
+// that came to no attempt.
+//
+// A stream's span counts its messages. A client's stream that is neither read to its end nor cancelled never ends
 // for gRPC, and its span neither: see grpc.ClientConn.NewStream.
 package grpcmw
 
@@ -59,17 +63,19 @@ func NewClientHandler(options ...Option) (stats.Handler, error) {
 // observer is what both handlers consist of. It is safe for concurrent use.
 type observer struct {
 	config
-	tracer   trace.Tracer
-	wire     propagator.Wire
-	duration *instrument.Duration[series]
-	methods  methods
+	intercepts bool // an interceptor wants to know of attempts
+	tracer     trace.Tracer
+	wire       propagator.Wire
+	duration   *instrument.Duration[series]
+	methods    methods
 }
 
 // series identifies one series of the metric.
 type series struct {
 	method string
 	status string
-	failed bool
+	// errorType is empty if that is no error.
+	errorType string
 }
 
 func newObserver(
@@ -88,10 +94,4 @@ func newObserver(
 	return o, err
 }
 
-func (s series) labels() []string {
-	errorType := ""
-	if s.failed {
-		errorType = s.status
-	}
-	return []string{system, s.method, s.status, errorType}
-}
+func (s series) labels() []string { return []string{system, s.method, s.status, s.errorType} }

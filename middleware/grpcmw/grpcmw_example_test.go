@@ -14,7 +14,7 @@ import (
 	"github.com/waybill-dev/waybill/middleware/grpcmw"
 )
 
-// A server and its client, each with one option.
+// A server and its client, each with what one call gives.
 func Example() {
 	if err := serveAndCall(context.Background()); err != nil {
 		log.Print(err)
@@ -34,11 +34,11 @@ func serveAndCall(ctx context.Context) error {
 		return err
 	}
 
-	observeServer, err := grpcmw.NewServerHandler(grpcmw.WithTelemetry(telemetry))
+	observeServer, err := grpcmw.ServerOptions(grpcmw.WithTelemetry(telemetry), grpcmw.WithRecovery())
 	if err != nil {
 		return err
 	}
-	server := grpc.NewServer(grpc.StatsHandler(observeServer))
+	server := grpc.NewServer(observeServer...)
 	testpb.RegisterTestServiceServer(server, &service{})
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -46,12 +46,12 @@ func serveAndCall(ctx context.Context) error {
 	}
 	go func() { _ = server.Serve(listener) }()
 
-	observeClient, err := grpcmw.NewClientHandler(grpcmw.WithTelemetry(telemetry))
+	observeClient, err := grpcmw.DialOptions(grpcmw.WithTelemetry(telemetry))
 	if err != nil {
 		return err
 	}
 	conn, err := grpc.NewClient(listener.Addr().String(),
-		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithStatsHandler(observeClient))
+		append(observeClient, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 	if err != nil {
 		return err
 	}

@@ -111,6 +111,8 @@ func attributes(list []attribute.KeyValue) map[string]string {
 type service struct {
 	testpb.UnimplementedTestServiceServer
 	unary func(context.Context, *testpb.SimpleRequest) (*testpb.SimpleResponse, error)
+	// duplex is asked before a stream is answered.
+	duplex func() error
 }
 
 func (s *service) UnaryCall(ctx context.Context, r *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
@@ -124,6 +126,11 @@ func (s *service) UnaryCall(ctx context.Context, r *testpb.SimpleRequest) (*test
 }
 
 func (s *service) FullDuplexCall(stream grpc.BidiStreamingServer[testpb.StreamingOutputCallRequest, testpb.StreamingOutputCallResponse]) error {
+	if s.duplex != nil {
+		if err := s.duplex(); err != nil {
+			return err
+		}
+	}
 	for {
 		r, err := stream.Recv()
 		if err != nil {
@@ -143,6 +150,7 @@ type rig struct {
 	serverOptions  []grpcmw.Option
 	clientOptions  []grpcmw.Option
 	grpcOptions    []grpc.ServerOption
+	whole          bool // with interceptors
 
 	grpcServer *grpc.Server
 	conn       *grpc.ClientConn
@@ -155,7 +163,14 @@ func newRig() *rig {
 // start serves and connects until the test ends. A nil side is not observed.
 func (r *rig) start(t testing.TB) testpb.TestServiceClient {
 	t.Helper()
-	if r.server != nil {
+	switch {
+	case r.server != nil && r.whole:
+		observe, err := grpcmw.ServerOptions(append([]grpcmw.Option{grpcmw.WithTelemetry(r.server)}, r.serverOptions...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.grpcOptions = append(r.grpcOptions, observe...)
+	case r.server != nil:
 		handler, err := grpcmw.NewServerHandler(append([]grpcmw.Option{grpcmw.WithTelemetry(r.server)}, r.serverOptions...)...)
 		if err != nil {
 			t.Fatal(err)
@@ -181,7 +196,14 @@ func (r *rig) start(t testing.TB) testpb.TestServiceClient {
 
 func (r *rig) dial(t testing.TB, dialer func(context.Context, string) (net.Conn, error)) {
 	t.Helper()
-	if r.client != nil {
+	switch {
+	case r.client != nil && r.whole:
+		observe, err := grpcmw.DialOptions(append([]grpcmw.Option{grpcmw.WithTelemetry(r.client)}, r.clientOptions...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.options = append(observe, r.options...)
+	case r.client != nil:
 		handler, err := grpcmw.NewClientHandler(append([]grpcmw.Option{grpcmw.WithTelemetry(r.client)}, r.clientOptions...)...)
 		if err != nil {
 			t.Fatal(err)

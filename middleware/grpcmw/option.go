@@ -11,7 +11,8 @@ import (
 // Telemetry is where spans and metrics go. *middleware.Telemetry is one.
 type Telemetry = instrument.Source
 
-// Option changes what NewServerHandler or NewClientHandler makes.
+// Option changes what ServerOptions, DialOptions, NewServerHandler or
+// NewClientHandler make.
 type Option interface{ apply(*config) }
 
 type optionFunc func(*config)
@@ -25,6 +26,7 @@ type config struct {
 	isError       func(method string, code codes.Code) bool
 	public        bool
 	messageEvents bool
+	recovers      bool
 }
 
 // notHealth keeps probes out of the traces.
@@ -55,8 +57,7 @@ func WithErrorStatus(isError func(method string, code codes.Code) bool) Option {
 }
 
 // WithPublicEndpoint does not let calls say which trace they belong to: they
-// begin a new one with a link to the caller's. It concerns NewServerHandler
-// only.
+// begin a new one with a link to the caller's. It concerns servers only.
 func WithPublicEndpoint() Option {
 	return optionFunc(func(c *config) { c.public = true })
 }
@@ -64,4 +65,12 @@ func WithPublicEndpoint() Option {
 // WithMessageEvents adds an event to the span for each message, with its size.
 func WithMessageEvents() Option {
 	return optionFunc(func(c *config) { c.messageEvents = true })
+}
+
+// WithRecovery answers calls whose handlers panic with INTERNAL, and lets the
+// server live. The caller learns nothing of the panic; the span has it.
+// Otherwise the panic goes on, to an interceptor of the service's own or to the
+// end of the process. It concerns ServerOptions only.
+func WithRecovery() Option {
+	return optionFunc(func(c *config) { c.recovers = true })
 }

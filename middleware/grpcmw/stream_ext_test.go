@@ -48,6 +48,9 @@ func TestStreamIsOneSpanAndOneMeasurement(t *testing.T) {
 		if span.Name() != duplexMethod || len(span.Events()) != 0 {
 			t.Errorf("span is %q with %d events, want none unless asked for", span.Name(), len(span.Events()))
 		}
+		if got := attributes(span.Attributes()); got["waybill.rpc.messages.sent"] != "3" || got["waybill.rpc.messages.received"] != "3" {
+			t.Errorf("%s: attributes are %v, want 3 messages each way", name, got)
+		}
 		if series := side.series(t, name); len(series) != 1 || series[0].count != 1 {
 			t.Errorf("%s: %+v, want one measurement", name, series)
 		}

@@ -3,7 +3,6 @@ package httpmw
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -156,11 +155,7 @@ func (x *exchange) describe(series serverSeries, cause any) {
 	switch {
 	case series.errorType == errorPanic:
 		x.span.SetStatus(codes.Error, "handler panicked")
-		x.span.AddEvent("exception", trace.WithAttributes(
-			semconv.ExceptionType.String(fmt.Sprintf("%T", cause)),
-			semconv.ExceptionMessage.String(fmt.Sprint(cause)),
-			semconv.ExceptionStacktrace.String(stack()),
-		))
+		instrument.RecordPanic(x.span, cause)
 	case series.status >= http.StatusInternalServerError:
 		x.span.SetStatus(codes.Error, "")
 	}

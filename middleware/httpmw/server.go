@@ -3,7 +3,6 @@ package httpmw
 import (
 	"context"
 	"net/http"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -177,13 +176,4 @@ func appendHostPort(attrs []attribute.KeyValue, hostPort string, address, port a
 		attrs = append(attrs, port.Int(number))
 	}
 	return attrs
-}
-
-// maxStack bounds the stack that a panic leaves in its span.
-const maxStack = 16 << 10
-
-// stack is the one of the panic that is being recovered from.
-func stack() string {
-	text := debug.Stack()
-	return string(text[:min(len(text), maxStack)])
 }

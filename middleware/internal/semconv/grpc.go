@@ -11,6 +11,10 @@ const (
 	GRPCMessageSize           = attribute.Key("message-size")
 	GRPCMessageSizeCompressed = attribute.Key("message-size-compressed")
 
+	// OpenTelemetry and gRPC have no names for how many messages a stream had.
+	RPCMessagesSent     = attribute.Key("waybill.rpc.messages.sent")
+	RPCMessagesReceived = attribute.Key("waybill.rpc.messages.received")
+
 	GRPCInboundMessage  = "Inbound message"
 	GRPCOutboundMessage = "Outbound message"
 )
