@@ -21,8 +21,17 @@ const (
 // group is the records that one write and one sync make safe. Appenders fill
 // one while the committer writes the other.
 type group struct {
-	frames  []byte // records end to end, not sealed yet
+	frames  []byte // records end to end; sealed when they are written
 	entries []entry
+	uses    int // by the committer, the tail and readers; guarded by Journal.mu
+}
+
+// reset empties a group. A buffer that one huge record has left is given up.
+func (g *group) reset() {
+	g.frames = g.frames[:0]
+	if cap(g.frames) > keptBytes {
+		g.frames = nil
+	}
 }
 
 // entry is a record in a group.
@@ -127,6 +136,7 @@ func (j *Journal) take() *group {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	g := j.pending
+	g.uses = 1
 	j.pending, j.spare = j.spare, nil
 	if j.room != nil {
 		close(j.room)
@@ -135,15 +145,13 @@ func (j *Journal) take() *group {
 	return g
 }
 
-// giveBack makes a group that has been answered the next one to fill.
+// giveBack ends the committer's use of a group that has been answered, and
+// has another one filled next.
 func (j *Journal) giveBack(g *group) {
 	clear(g.entries)
 	g.entries = g.entries[:0]
-	g.frames = g.frames[:0]
-	if cap(g.frames) > keptBytes {
-		g.frames = nil
-	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.spare = g
+	j.tail.letGo(g)
+	j.spare = j.tail.unused()
 }

@@ -38,7 +38,7 @@ func (j *Journal) commit(g *group) {
 		size := sizeOf(entries[:n])
 		var off journal.Offset
 		if err == nil {
-			off, err = j.write(frames[:size], entries[:n])
+			off, err = j.write(g, frames[:size], entries[:n])
 		}
 		if outOfSpace(err) && j.reclaimOne() {
 			continue
@@ -110,9 +110,9 @@ func (j *Journal) left() int64 {
 	return j.cfg.MaxBytes - j.bytes
 }
 
-// write stores records at the end of the active segment and lets readers see
+// write stores records of g at the end of the active segment and lets readers see
 // them. It returns the offset of the first.
-func (j *Journal) write(frames []byte, entries []entry) (journal.Offset, error) {
+func (j *Journal) write(g *group, frames []byte, entries []entry) (journal.Offset, error) {
 	s, pos := j.active, j.active.limit
 	first := s.base + journal.Offset(pos-fileHeader)
 	off, at := first, 0
@@ -137,14 +137,16 @@ func (j *Journal) write(frames []byte, entries []entry) (journal.Offset, error) 
 			return 0, diskError("sync records", err)
 		}
 	}
-	j.publish(s, entries, int64(len(frames)))
+	j.publish(s, entries, piece{first, frames, g})
 	return first, nil
 }
 
-// publish lets readers see n more bytes of the active segment.
-func (j *Journal) publish(s *segment, entries []entry, n int64) {
+// publish lets readers see what has been written to the active segment.
+func (j *Journal) publish(s *segment, entries []entry, p piece) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	n := int64(len(p.frames))
+	j.tail.add(p)
 	if s.limit == fileHeader {
 		s.oldest = entries[0].at
 	}

@@ -70,6 +70,7 @@ type Journal struct {
 	segments []*segment     // by base; the last one may be the active one
 	bytes    int64          // what they occupy, with those being deleted
 	end      journal.Offset // what readers may read ends here
+	tail     tail
 	cursors  map[string]*cursor
 	readers  map[*Reader]struct{}
 }

@@ -23,6 +23,7 @@ type Reader struct {
 	pos  journal.Offset // where the next record is, or will be
 	seg  *segment       // whose bytes the scanner's window holds
 	scan scanner
+	held []piece // of the tail: where the records are that Next returned last
 }
 
 var _ journal.Reader = (*Reader)(nil)
@@ -91,6 +92,9 @@ func (r *Reader) Next(ctx context.Context, maxBytes int) ([]journal.Record, erro
 			}
 			continue
 		}
+		if records := r.newest(maxBytes); len(records) > 0 {
+			return records, nil
+		}
 		records, err := r.read(maxBytes)
 		if err != nil {
 			return nil, fmt.Errorf("read journal at %d: %w", r.pos, err)
@@ -102,11 +106,12 @@ func (r *Reader) Next(ctx context.Context, maxBytes int) ([]journal.Record, erro
 }
 
 // locate points the scanner to the next bytes that may be read, if there are
-// any, and passes over what has been deleted.
+// any, and passes over what has been deleted. What Next returned last is let go.
 func (r *Reader) locate() (bool, error) {
 	j := r.journal
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	r.letGo()
 	if j.closed || r.isClosed() {
 		return false, journal.ErrClosed
 	}
@@ -124,6 +129,27 @@ func (r *Reader) locate() (bool, error) {
 	}
 	r.scan.limit = limit
 	return true, nil
+}
+
+// newest returns the next records where the tail has them, else none.
+func (r *Reader) newest(maxBytes int) []journal.Record {
+	r.journal.mu.Lock()
+	r.held = r.journal.tail.hold(r.held, r.pos, maxBytes)
+	r.journal.mu.Unlock()
+	records := recordsOf(r.held, maxBytes)
+	if n := len(records); n > 0 {
+		r.pos = records[n-1].Next
+	}
+	return records
+}
+
+// letGo gives back what newest holds of the tail. The caller holds mu.
+func (r *Reader) letGo() {
+	for i := range r.held {
+		r.journal.tail.letGo(r.held[i].group)
+	}
+	clear(r.held)
+	r.held = r.held[:0]
 }
 
 // read returns the next records of the segment that locate found. None and no
