@@ -61,6 +61,7 @@ func TestWholeDemo(t *testing.T) {
 		testRefusedOrder(t, d, orderOf("usr_ada", "tok_visa", "itm_gramophone"), http.StatusConflict, "out-of-stock", soldOutOrder)
 	})
 	t.Run("bad requests", func(t *testing.T) { testBadRequests(t, d) })
+	t.Run("versions", func(t *testing.T) { testVersions(t, d) })
 	t.Run("metrics", func(t *testing.T) { testMetrics(t, d) })
 
 	status, took := d.stop(t)
@@ -185,9 +186,39 @@ func testBadRequests(t *testing.T, d running) {
 			})
 		})
 	}
-	wantProblem(t, get(t, d.gateway+"/api/v2/orders"), http.StatusNotFound, "unsupported-api-version")
+	wantProblem(t, get(t, d.gateway+"/api/v3/orders"), http.StatusBadRequest, "unsupported-api-version")
+	wantProblem(t, get(t, d.gateway+"/api/things"), http.StatusNotFound, "route-not-found")
 	if got, _ := d.place(t, exampleOrder); got.status != http.StatusCreated {
 		t.Errorf("afterwards a good order is answered %d %s", got.status, got.body)
+	}
+}
+
+// testVersions cancels an order in v2 and finds it, with its customer, by each
+// way to name the version.
+func testVersions(t *testing.T, d running) {
+	placed, _ := d.place(t, exampleOrder)
+	var order struct{ ID string }
+	if err := json.Unmarshal([]byte(placed.body), &order); err != nil {
+		t.Fatal(err)
+	}
+	cancelled := send(t, http.MethodPost, d.gateway+"/api/v2/orders/"+order.ID+"/cancel", "", nil)
+	if cancelled.status != http.StatusOK || !strings.Contains(cancelled.body, `"status":"cancelled","reason":"cancelled-by-customer"`) ||
+		!strings.Contains(cancelled.body, `"name":"Ada Lindqvist"`) {
+		t.Errorf("%d %s", cancelled.status, cancelled.body)
+	}
+	for _, c := range []struct {
+		path   string
+		header http.Header
+	}{
+		{"/api/v2/orders", nil},
+		{"/api/orders", http.Header{"Accept": {"application/vnd.api.v2+json"}}},
+		{"/api/orders", http.Header{"Api-Version": {"v2"}}},
+	} {
+		path := c.path + "?user_id=usr_ada&status=cancelled&limit=1"
+		eventually(t, "cancelled order at "+path, func() bool {
+			got := send(t, http.MethodGet, d.gateway+path, "", c.header)
+			return got.status == http.StatusOK && strings.Contains(got.body, order.ID) && strings.Contains(got.body, `"version":"v2"`)
+		})
 	}
 }
 

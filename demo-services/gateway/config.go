@@ -16,8 +16,7 @@ type Config struct {
 	// UserAddr and OrderAddr are the host:port of those services.
 	UserAddr  string
 	OrderAddr string
-	// Timeout is what one request may take; its deadline travels with every call.
-	Timeout time.Duration
+	Limits    Limits
 }
 
 // DefaultConfig is the service alone on one machine.
@@ -26,7 +25,7 @@ func DefaultConfig() Config {
 		Config:    platform.Config{Listen: "127.0.0.1:8080", Admin: platform.Off},
 		UserAddr:  "127.0.0.1:9001",
 		OrderAddr: "127.0.0.1:9002",
-		Timeout:   5 * time.Second,
+		Limits:    Limits{Timeout: 5 * time.Second, Client: Limit{Rate: 500, Burst: 1000}},
 	}
 }
 
@@ -41,7 +40,7 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 		if err != nil {
 			return err
 		}
-		server := NewServer(userv1.NewUserServiceClient(users), orderv1.NewOrderServiceClient(orders), cfg.Timeout, h.Logger())
+		server := NewServer(userv1.NewUserServiceClient(users), orderv1.NewOrderServiceClient(orders), cfg.Limits, h.Logger())
 		if err := h.ServeHTTP(ctx, cfg.Listen, server.Handler()); err != nil {
 			return err
 		}

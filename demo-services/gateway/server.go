@@ -5,89 +5,83 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
 	orderv1 "github.com/waybill-dev/waybill/demo-services/api/order/v1"
 	userv1 "github.com/waybill-dev/waybill/demo-services/api/user/v1"
 	"github.com/waybill-dev/waybill/demo-services/platform"
+	"github.com/waybill-dev/waybill/middleware/httpmw"
 )
 
 // retryAfter is what a client is told to wait when a part of the shop is down,
 // in seconds.
 const retryAfter = "2"
 
+// Limits are what one request and one client may take.
+type Limits struct {
+	// Timeout is what one request may take; its deadline travels with every call.
+	Timeout time.Duration
+	// Client is how much one client may ask for.
+	Client Limit
+}
+
 // Server answers the shop's public API. Safe for concurrent use.
 type Server struct {
 	users   userv1.UserServiceClient
 	orders  orderv1.OrderServiceClient
-	timeout time.Duration
+	limits  Limits
 	logger  *slog.Logger
 	reasons map[string]platform.Problem
 }
 
-// NewServer returns a server that gives each request the timeout.
-func NewServer(users userv1.UserServiceClient, orders orderv1.OrderServiceClient, timeout time.Duration, logger *slog.Logger) *Server {
-	return &Server{users: users, orders: orders, timeout: timeout, logger: logger, reasons: reasons()}
+// NewServer returns a server that keeps requests within the limits.
+func NewServer(users userv1.UserServiceClient, orders orderv1.OrderServiceClient, limits Limits, logger *slog.Logger) *Server {
+	return &Server{users: users, orders: orders, limits: limits, logger: logger, reasons: reasons()}
 }
 
-// Handler routes the public API.
+// Handler routes the public API, in all its versions.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /api/v1/orders", s.createOrder)
-	mux.HandleFunc("GET /api/v1/orders/{id}", s.getOrder)
-	mux.HandleFunc("/api/v1/orders", methodNotAllowed(http.MethodPost))
-	mux.HandleFunc("/api/v1/orders/{id}", methodNotAllowed(http.MethodGet, http.MethodHead))
+	for _, e := range editions() {
+		base := "/api/" + e.name
+		mux.HandleFunc("GET "+base+"/users", s.listUsers(e))
+		mux.HandleFunc("GET "+base+"/users/{id}", s.getUser(e))
+		mux.HandleFunc("GET "+base+"/orders", s.listOrders(e))
+		mux.HandleFunc("POST "+base+"/orders", s.createOrder(e))
+		mux.HandleFunc("GET "+base+"/orders/{id}", s.getOrder(e))
+		mux.HandleFunc("POST "+base+"/orders/{id}/cancel", s.cancelOrder(e))
+		mux.HandleFunc(base+"/users", methodNotAllowed(http.MethodGet, http.MethodHead))
+		mux.HandleFunc(base+"/users/{id}", methodNotAllowed(http.MethodGet, http.MethodHead))
+		mux.HandleFunc(base+"/orders", methodNotAllowed(http.MethodGet, http.MethodHead, http.MethodPost))
+		mux.HandleFunc(base+"/orders/{id}", methodNotAllowed(http.MethodGet, http.MethodHead))
+		mux.HandleFunc(base+"/orders/{id}/cancel", methodNotAllowed(http.MethodPost))
+	}
+	mux.HandleFunc("GET /openapi.json", serveDocument)
 	mux.HandleFunc("/", notFound)
-	return mux
+	return newLimiter(s.limits.Client).around(versioned(s.inTime(httpmw.ReportRoute(mux))))
 }
 
-func (s *Server) createOrder(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), s.timeout)
-	defer cancel()
-	body, wrong := readOrder(w, r)
-	if wrong != nil {
-		platform.WriteProblem(w, r, *wrong)
-		return
-	}
-	user, err := s.users.ValidateUser(ctx, &userv1.ValidateUserRequest{UserId: body.UserID})
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	request := &orderv1.CreateOrderRequest{
-		UserId: body.UserID, Email: user.GetUser().GetEmail(), Currency: body.Currency, CardToken: body.CardToken,
-	}
-	if body.Amount != nil {
-		request.ExpectedAmount = *body.Amount
-	}
-	for _, item := range body.Items {
-		request.Lines = append(request.Lines, &orderv1.Line{ItemId: item.ItemID, Quantity: item.Quantity})
-	}
-	answer, err := s.orders.CreateOrder(ctx, request)
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	w.Header().Set("Location", "/api/v1/orders/"+answer.GetOrder().GetId())
-	platform.WriteJSON(w, http.StatusCreated, orderBody(answer.GetOrder()))
-}
-
-func (s *Server) getOrder(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), s.timeout)
-	defer cancel()
-	answer, err := s.orders.GetOrder(ctx, &orderv1.GetOrderRequest{OrderId: r.PathValue("id")})
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	platform.WriteJSON(w, http.StatusOK, orderBody(answer.GetOrder()))
+// inTime gives each request its deadline.
+func (s *Server) inTime(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), s.limits.Timeout)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
 }
 
 // fail answers with what another service said, and logs what is its fault.
-func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) { s.failAt(w, r, err, 0) }
+
+// failAt answers as fail does, with another status if the request is to blame:
+// an unknown user is nothing to be found at their own address, and a mistake in
+// an order.
+func (s *Server) failAt(w http.ResponseWriter, r *http.Request, err error, ours int) {
 	p, fault := s.upstream(err)
+	if !fault && ours != 0 {
+		p.Status = ours
+	}
 	if fault {
 		s.logger.ErrorContext(r.Context(), "request failed", "status", p.Status, "order_id", p.OrderID, "error", err)
 	} else {
@@ -107,14 +101,6 @@ func methodNotAllowed(allowed ...string) http.HandlerFunc {
 	}
 }
 
-var versionPath = regexp.MustCompile(`^/api/(v[0-9]+)(/|$)`)
-
-// notFound tells an unknown version of the API from an unknown path.
 func notFound(w http.ResponseWriter, r *http.Request) {
-	if version := versionPath.FindStringSubmatch(r.URL.Path); version != nil && version[1] != "v1" {
-		platform.WriteProblem(w, r, *problem(http.StatusNotFound, "unsupported-api-version",
-			"Unsupported API version "+version[1]+". This gateway speaks v1."))
-		return
-	}
-	platform.WriteProblem(w, r, *problem(http.StatusNotFound, "route-not-found", "Route not found."))
+	platform.WriteProblem(w, r, *problem(http.StatusNotFound, "route-not-found", "Route not found"))
 }

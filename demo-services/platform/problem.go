@@ -25,11 +25,13 @@ type Problem struct {
 	Errors  []FieldError `json:"errors,omitempty"`
 }
 
-// FieldError says what is wrong with one field of the body.
+// FieldError says what is wrong with one field of the body, or with one
+// parameter of the query.
 type FieldError struct {
 	// Pointer is a JSON Pointer (RFC 6901): "/items/0/quantity".
-	Pointer string `json:"pointer"`
-	Detail  string `json:"detail"`
+	Pointer   string `json:"pointer,omitempty"`
+	Parameter string `json:"parameter,omitempty"`
+	Detail    string `json:"detail"`
 }
 
 // WriteProblem answers with the problem, and with the trace of the request.

@@ -1,5 +1,7 @@
 package user
 
+import "time"
+
 // BlockedID is the customer who may not order.
 const BlockedID = "usr_mallory"
 
@@ -28,8 +30,11 @@ func Seed() []User {
 		{"mallory", "Mallory Grey"},
 	}
 	users := make([]User, len(names))
+	opened := time.Date(2026, time.January, 5, 9, 0, 0, 0, time.UTC) // One customer a week came.
 	for i, n := range names {
-		users[i] = User{ID: "usr_" + n.id, Name: n.name, Email: n.id + "@example.com"}
+		users[i] = User{
+			ID: "usr_" + n.id, Name: n.name, Email: n.id + "@example.com", CreatedAt: opened.AddDate(0, 0, 7*i),
+		}
 		users[i].Blocked = users[i].ID == BlockedID
 	}
 	return users

@@ -6,9 +6,16 @@ import (
 	"errors"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	userv1 "github.com/waybill-dev/waybill/demo-services/api/user/v1"
 	"github.com/waybill-dev/waybill/demo-services/platform"
+)
+
+// How many users are listed.
+const (
+	defaultLimit = 50
+	maxLimit     = 200
 )
 
 // Server implements UserService. Safe for concurrent use.
@@ -22,14 +29,55 @@ func NewServer(store *Store) *Server { return &Server{store: store} }
 
 // ValidateUser implements UserService.
 func (s *Server) ValidateUser(ctx context.Context, r *userv1.ValidateUserRequest) (*userv1.ValidateUserResponse, error) {
-	u, err := s.store.Find(ctx, r.GetUserId())
-	switch {
-	case errors.Is(err, ErrUnknown):
-		return nil, platform.RPCError(codes.NotFound, platform.ReasonUnknownUser, "unknown user", nil)
-	case err != nil:
+	u, err := s.find(ctx, r.GetUserId())
+	if err != nil {
 		return nil, err
-	case u.Blocked:
+	}
+	if u.Blocked {
 		return nil, platform.RPCError(codes.FailedPrecondition, platform.ReasonUserBlocked, "the user may not order", nil)
 	}
-	return &userv1.ValidateUserResponse{User: &userv1.User{Id: u.ID, Name: u.Name, Email: u.Email}}, nil
+	return &userv1.ValidateUserResponse{User: u.message()}, nil
+}
+
+// GetUser implements UserService.
+func (s *Server) GetUser(ctx context.Context, r *userv1.GetUserRequest) (*userv1.GetUserResponse, error) {
+	u, err := s.find(ctx, r.GetUserId())
+	if err != nil {
+		return nil, err
+	}
+	return &userv1.GetUserResponse{User: u.message()}, nil
+}
+
+// ListUsers implements UserService.
+func (s *Server) ListUsers(ctx context.Context, r *userv1.ListUsersRequest) (*userv1.ListUsersResponse, error) {
+	limit := int(r.GetLimit())
+	if limit == 0 {
+		limit = defaultLimit
+	}
+	if limit < 0 || limit > maxLimit {
+		return nil, platform.RPCError(codes.InvalidArgument, platform.ReasonInvalid, "limit must be 0 to 200", nil)
+	}
+	users, err := s.store.List(ctx, r.GetAfter(), limit+1) // One more tells whether there are more.
+	if err != nil {
+		return nil, err
+	}
+	answer := &userv1.ListUsersResponse{More: len(users) > limit}
+	for _, u := range users[:min(len(users), limit)] {
+		answer.Users = append(answer.Users, u.message())
+	}
+	return answer, nil
+}
+
+// find reads the user, or returns what a client is told without one.
+func (s *Server) find(ctx context.Context, id string) (User, error) {
+	u, err := s.store.Find(ctx, id)
+	if errors.Is(err, ErrUnknown) {
+		return u, platform.RPCError(codes.NotFound, platform.ReasonUnknownUser, "unknown user", nil)
+	}
+	return u, err
+}
+
+// message is the user as the API shows it.
+func (u User) message() *userv1.User {
+	return &userv1.User{Id: u.ID, Name: u.Name, Email: u.Email, Blocked: u.Blocked, CreatedAt: timestamppb.New(u.CreatedAt)}
 }

@@ -2,10 +2,10 @@ package user
 
 import (
 	"context"
-	"database/sql"
 	"embed"
 	"errors"
 	"io/fs"
+	"time"
 
 	"github.com/waybill-dev/waybill/demo-services/platform"
 )
@@ -23,6 +23,8 @@ type User struct {
 	Email string
 	// Blocked customers may not order.
 	Blocked bool
+	// CreatedAt is when they came, to the millisecond.
+	CreatedAt time.Time
 }
 
 // ErrUnknown says that there is no such user.
@@ -38,8 +40,8 @@ func NewStore(db *platform.DB) *Store { return &Store{db: db} }
 func (s *Store) Add(ctx context.Context, users []User) error {
 	return s.db.InTx(ctx, func(tx *platform.Conn) error {
 		for _, u := range users {
-			if _, err := tx.Exec(ctx, "INSERT OR IGNORE INTO users (id, name, email, blocked) VALUES (?, ?, ?, ?)",
-				u.ID, u.Name, u.Email, u.Blocked); err != nil {
+			if _, err := tx.Exec(ctx, "INSERT OR IGNORE INTO users (id, name, email, blocked, created_at) VALUES (?, ?, ?, ?, ?)",
+				u.ID, u.Name, u.Email, u.Blocked, u.CreatedAt.UnixMilli()); err != nil {
 				return err
 			}
 		}
@@ -48,12 +50,32 @@ func (s *Store) Add(ctx context.Context, users []User) error {
 }
 
 // Find reads one user, or returns ErrUnknown.
-func (s *Store) Find(ctx context.Context, id string) (User, error) {
-	u := User{ID: id}
-	err := s.db.QueryRow(ctx, []any{&u.Name, &u.Email, &u.Blocked},
-		"SELECT name, email, blocked FROM users WHERE id = ?", id)
-	if errors.Is(err, sql.ErrNoRows) {
-		return User{}, ErrUnknown
+func (s *Store) Find(ctx context.Context, id string) (u User, err error) {
+	found := false
+	err = s.each(ctx, func(one User) { u, found = one, true }, "WHERE id = ?", id)
+	if err == nil && !found {
+		err = ErrUnknown
 	}
 	return u, err
+}
+
+// List reads users whose id comes after the given one, in the order of ids.
+func (s *Store) List(ctx context.Context, after string, limit int) ([]User, error) {
+	var users []User
+	err := s.each(ctx, func(u User) { users = append(users, u) }, "WHERE id > ? ORDER BY id LIMIT ?", after, limit)
+	return users, err
+}
+
+// each reads the users that the rest of the statement selects.
+func (s *Store) each(ctx context.Context, each func(User), rest string, args ...any) error {
+	return s.db.Query(ctx, func(scan platform.Scan) error {
+		var u User
+		var created int64
+		if err := scan(&u.ID, &u.Name, &u.Email, &u.Blocked, &created); err != nil {
+			return err
+		}
+		u.CreatedAt = time.UnixMilli(created).UTC()
+		each(u)
+		return nil
+	}, "SELECT id, name, email, blocked, created_at FROM users "+rest, args...)
 }

@@ -1,6 +1,7 @@
 package user
 
 import (
+	"slices"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -36,5 +37,41 @@ func TestValidateUser(t *testing.T) {
 		if err == nil && answer.GetUser().GetEmail() != "ada@example.com" {
 			t.Errorf("%q: user is %v", id, answer.GetUser())
 		}
+	}
+}
+
+func TestUsersAreListed(t *testing.T) {
+	store := NewStore(platformtest.OpenDB(t, t.TempDir(), Migrations))
+	if err := store.Add(t.Context(), Seed()); err != nil {
+		t.Fatal(err)
+	}
+	server := NewServer(store)
+	var ids []string
+	for more := true; more; {
+		request := &userv1.ListUsersRequest{Limit: 6}
+		if len(ids) > 0 {
+			request.After = ids[len(ids)-1]
+		}
+		answer, err := server.ListUsers(t.Context(), request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, u := range answer.GetUsers() {
+			ids = append(ids, u.GetId())
+		}
+		more = answer.GetMore()
+	}
+	if len(ids) != len(Seed()) || !slices.IsSorted(ids) {
+		t.Errorf("users are %v", ids)
+	}
+	answer, err := server.GetUser(t.Context(), &userv1.GetUserRequest{UserId: BlockedID})
+	if err != nil || !answer.GetUser().GetBlocked() || answer.GetUser().GetCreatedAt().AsTime().Year() != 2026 {
+		t.Errorf("user is %v, %v", answer, err)
+	}
+	if _, err := server.GetUser(t.Context(), &userv1.GetUserRequest{UserId: "usr_nobody"}); status.Code(err) != codes.NotFound {
+		t.Errorf("unknown user: %v", err)
+	}
+	if _, err := server.ListUsers(t.Context(), &userv1.ListUsersRequest{Limit: maxLimit + 1}); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("too many: %v", err)
 	}
 }
