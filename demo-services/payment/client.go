@@ -28,6 +28,7 @@ type pspClient struct {
 	base    string
 	http    *http.Client
 	timeout time.Duration
+	breaker *breaker
 }
 
 // charge takes money and returns the provider's id of the charge. It may be
@@ -58,9 +59,18 @@ func (c *pspClient) refund(ctx context.Context, key string) error {
 	return err
 }
 
-// post sends one request. It decodes a 2xx body into answer and any other into
-// the refusal, whose Code is then never empty.
+// post sends one request, if the breaker lets it. It decodes a 2xx body into
+// answer and a 4xx body into the refusal, whose Code is then never empty; any
+// other answer, and none, is an error.
 func (c *pspClient) post(ctx context.Context, path, key string, body, answer any) (refusal psp.ErrorResponse, err error) {
+	err = c.breaker.do(ctx, func() error {
+		refusal, err = c.send(ctx, path, key, body, answer)
+		return err
+	})
+	return refusal, err
+}
+
+func (c *pspClient) send(ctx context.Context, path, key string, body, answer any) (refusal psp.ErrorResponse, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	raw, err := json.Marshal(body)
@@ -84,6 +94,9 @@ func (c *pspClient) post(ctx context.Context, path, key string, body, answer any
 	}
 	if err := json.NewDecoder(limited).Decode(&refusal); err != nil || refusal.Code == "" {
 		refusal.Code = "http_" + strconv.Itoa(response.StatusCode)
+	}
+	if response.StatusCode >= http.StatusInternalServerError {
+		return psp.ErrorResponse{}, fmt.Errorf("psp answered %s: %s", refusal.Code, refusal.Message)
 	}
 	return refusal, nil
 }

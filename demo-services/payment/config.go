@@ -2,6 +2,7 @@ package payment
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"google.golang.org/grpc"
@@ -18,6 +19,7 @@ type Config struct {
 	PSPURL string
 	// PSPTimeout bounds one request to the provider.
 	PSPTimeout time.Duration
+	Breaker    BreakerConfig
 }
 
 // DefaultConfig is the service alone on one machine.
@@ -26,6 +28,7 @@ func DefaultConfig() Config {
 		Config:     platform.Config{Listen: "127.0.0.1:9004", Admin: "127.0.0.1:9104", DataDir: "."},
 		PSPURL:     "http://127.0.0.1:9006",
 		PSPTimeout: 3 * time.Second,
+		Breaker:    DefaultBreakerConfig(),
 	}
 }
 
@@ -41,6 +44,9 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 			return err
 		}
 		server := NewServer(NewStore(db), client, cfg, h.Logger())
+		if err := server.psp.breaker.register(h.Telemetry().Registerer()); err != nil {
+			return fmt.Errorf("register metrics: %w", err)
+		}
 		if err := h.ServeGRPC(ctx, cfg.Listen, func(r grpc.ServiceRegistrar) {
 			paymentv1.RegisterPaymentServiceServer(r, server)
 		}); err != nil {

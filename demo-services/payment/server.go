@@ -33,7 +33,7 @@ type Server struct {
 func NewServer(store *Store, client *http.Client, cfg Config, logger *slog.Logger) *Server {
 	return &Server{
 		store:  store,
-		psp:    &pspClient{base: cfg.PSPURL, http: client, timeout: cfg.PSPTimeout},
+		psp:    &pspClient{base: cfg.PSPURL, http: client, timeout: cfg.PSPTimeout, breaker: newBreaker(cfg.Breaker, logger)},
 		logger: logger,
 	}
 }
@@ -45,12 +45,12 @@ func (s *Server) Charge(ctx context.Context, r *paymentv1.ChargeRequest) (*payme
 		return nil, platform.RPCError(codes.InvalidArgument, platform.ReasonInvalid,
 			"order_id, a positive total and card_token are required", nil)
 	}
-	c, err := s.store.Open(ctx, Charge{OrderID: r.GetOrderId(), Amount: total.GetAmount(), Currency: total.GetCurrency()}, time.Now())
+	c, opened, err := s.store.Open(ctx, Charge{OrderID: r.GetOrderId(), Amount: total.GetAmount(), Currency: total.GetCurrency()}, time.Now())
 	if err != nil {
 		return nil, err
 	}
 	if c.State == Pending {
-		if c, err = s.ask(ctx, c, r.GetCardToken()); err != nil {
+		if c, err = s.ask(ctx, c, opened, r.GetCardToken()); err != nil {
 			return nil, err
 		}
 	}
@@ -67,8 +67,10 @@ func (s *Server) Charge(ctx context.Context, r *paymentv1.ChargeRequest) (*payme
 	}
 }
 
-// ask has the provider charge the card, and writes its answer down.
-func (s *Server) ask(ctx context.Context, c Charge, cardToken string) (Charge, error) {
+// ask has the provider charge the card, and writes its answer down. If it was
+// never asked, because this is the first attempt and the breaker is open, there
+// is no charge and never will be: giving it back needs no provider.
+func (s *Server) ask(ctx context.Context, c Charge, first bool, cardToken string) (Charge, error) {
 	id, err := s.psp.charge(ctx, c.OrderID, psp.ChargeRequest{Amount: c.Amount, Currency: c.Currency, CardToken: cardToken})
 	var refusal *declinedError
 	switch {
@@ -78,10 +80,21 @@ func (s *Server) ask(ctx context.Context, c Charge, cardToken string) (Charge, e
 		c.State, c.DeclineCode = Declined, refusal.code
 	case errors.Is(err, errVoided):
 		c.State = Voided
+	case first && errors.Is(err, errOpen):
+		c.State = Voided
+		if _, err := s.settle(ctx, c); err != nil {
+			return c, err
+		}
+		return c, platform.RPCError(codes.Unavailable, platform.ReasonPSPUnavailable, "the payment provider is left alone for a while", nil)
 	default:
 		s.logger.WarnContext(ctx, "psp did not answer, the charge's outcome is unknown", "order_id", c.OrderID, "error", err)
 		return c, platform.RPCError(codes.Unavailable, platform.ReasonPSPUnavailable, "the payment provider did not answer", nil)
 	}
+	return s.settle(ctx, c)
+}
+
+// settle writes down what has become of a pending charge.
+func (s *Server) settle(ctx context.Context, c Charge) (Charge, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
 	return s.store.Settle(ctx, Pending, c, time.Now())

@@ -47,14 +47,13 @@ type Store struct{ db *platform.DB }
 func NewStore(db *platform.DB) *Store { return &Store{db: db} }
 
 // Open stores a pending charge unless the order has one, and returns the
-// order's charge.
-func (s *Store) Open(ctx context.Context, c Charge, now time.Time) (Charge, error) {
-	err := s.db.InTx(ctx, func(tx *platform.Conn) error {
-		var err error
-		c, err = open(ctx, tx, c, Pending, now)
+// order's charge, and whether it is new.
+func (s *Store) Open(ctx context.Context, c Charge, now time.Time) (charge Charge, opened bool, err error) {
+	err = s.db.InTx(ctx, func(tx *platform.Conn) (err error) {
+		charge, opened, err = open(ctx, tx, c, Pending, now)
 		return err
 	})
-	return c, err
+	return charge, opened, err
 }
 
 // OpenRefund notes that the money is to be given back, and returns what is
@@ -68,7 +67,7 @@ func (s *Store) OpenRefund(ctx context.Context, orderID string, now time.Time) (
 			return err
 		}
 		var err error
-		c, err = open(ctx, tx, Charge{OrderID: orderID}, Voided, now)
+		c, _, err = open(ctx, tx, Charge{OrderID: orderID}, Voided, now)
 		return err
 	})
 	return c, err
@@ -94,15 +93,15 @@ func (s *Store) Find(ctx context.Context, orderID string) (Charge, error) {
 	return find(ctx, &s.db.Conn, orderID)
 }
 
-func open(ctx context.Context, tx *platform.Conn, c Charge, state State, now time.Time) (Charge, error) {
+func open(ctx context.Context, tx *platform.Conn, c Charge, state State, now time.Time) (charge Charge, opened bool, err error) {
 	stored, err := find(ctx, tx, c.OrderID)
 	if !errors.Is(err, sql.ErrNoRows) {
-		return stored, err
+		return stored, false, err
 	}
 	c.State = state
 	_, err = tx.Exec(ctx, `INSERT INTO charges (order_id, state, amount, currency, created_at, updated_at)
 		VALUES (?, ?, ?, ?, ?, ?)`, c.OrderID, c.State, c.Amount, c.Currency, now.UnixMilli(), now.UnixMilli())
-	return c, err
+	return c, err == nil, err
 }
 
 func find(ctx context.Context, on *platform.Conn, orderID string) (Charge, error) {
