@@ -2,6 +2,7 @@ package order
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -93,8 +94,13 @@ func newSaga(h *platform.Host, store *Store, relay *Relay, cfg Config) (*Saga, e
 	if err != nil {
 		return nil, err
 	}
+	counted := newMetrics()
+	if err := counted.register(h.Telemetry().Registerer(), store.db); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
 	return &Saga{
 		store:      store,
+		metrics:    counted,
 		inventory:  inventoryv1.NewInventoryServiceClient(inventory),
 		payment:    paymentv1.NewPaymentServiceClient(payment),
 		published:  relay.Wake,

@@ -51,6 +51,7 @@ type Saga struct {
 	payment   paymentv1.PaymentServiceClient
 	// published is called when there is something in the outbox.
 	published  func()
+	metrics    *metrics
 	tracer     trace.Tracer
 	propagator propagation.TextMapPropagator
 	logger     *slog.Logger
@@ -176,6 +177,7 @@ func (s *Saga) end(ctx context.Context, o *Order, fact Fact, subject, eventType 
 	}
 	o.CardToken = ""
 	s.published()
+	s.metrics.ended(ctx, *o)
 	return nil
 }
 

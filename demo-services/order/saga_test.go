@@ -71,7 +71,7 @@ func (w *world) restart(t *testing.T) {
 	w.before, w.after = nothing, nothing
 	store := NewStore(platformtest.OpenDB(t, w.dir, Migrations))
 	w.Saga = &Saga{
-		store: store, inventory: inventoryDouble{w}, payment: paymentDouble{w}, published: func() {},
+		store: store, inventory: inventoryDouble{w}, payment: paymentDouble{w}, published: func() {}, metrics: newMetrics(),
 		tracer: noop.NewTracerProvider().Tracer(""), propagator: propagation.TraceContext{},
 		logger: slog.New(slog.DiscardHandler), config: DefaultSagaConfig(),
 	}

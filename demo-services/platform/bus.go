@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/waybill-dev/waybill/middleware"
 	"github.com/waybill-dev/waybill/middleware/natsmw"
@@ -31,11 +32,12 @@ type Bus struct {
 	js        jetstream.JetStream
 	telemetry *middleware.Telemetry
 	publisher *natsmw.Messenger
+	buried    *prometheus.CounterVec
 	logger    *slog.Logger
 }
 
 // ConnectBus prepares a connection to the server at url; it does not wait for
-// the server, and reconnects for ever. Shutdown closes it.
+// the server, and reconnects for ever. Shutdown closes it. A host has one bus.
 func (h *Host) ConnectBus(url string) (*Bus, error) {
 	conn, err := nats.Connect(url,
 		nats.RetryOnFailedConnect(true),
@@ -60,7 +62,13 @@ func (h *Host) ConnectBus(url string) (*Bus, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Bus{conn: conn, js: js, telemetry: h.telemetry, publisher: publisher, logger: h.logger}, nil
+	buried := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "shop_dead_letters_total", Help: "Events that a consumer has given up on.",
+	}, []string{"consumer", "subject"})
+	if err := h.telemetry.Registerer().Register(buried); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	return &Bus{conn: conn, js: js, telemetry: h.telemetry, publisher: publisher, buried: buried, logger: h.logger}, nil
 }
 
 // EnsureStreams makes the shop's streams if they are missing, and tries until

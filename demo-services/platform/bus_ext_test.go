@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +18,7 @@ import (
 
 	"github.com/waybill-dev/waybill/demo-services/platform"
 	"github.com/waybill-dev/waybill/demo-services/platform/platformtest"
+	"github.com/waybill-dev/waybill/middleware"
 )
 
 // patience is how long a test waits for what should take a moment.
@@ -24,7 +28,8 @@ const patience = 30 * time.Second
 // broker from beside.
 type testBus struct {
 	*platform.Bus
-	js jetstream.JetStream
+	js        jetstream.JetStream
+	telemetry *middleware.Telemetry
 }
 
 func newTestBus(t *testing.T) testBus {
@@ -39,11 +44,11 @@ func newTestBus(t *testing.T) testBus {
 		t.Fatal(err)
 	}
 	t.Cleanup(conn.Close)
-	b := testBus{}
+	b := testBus{telemetry: platformtest.Telemetry(t)}
 	if b.js, err = jetstream.New(conn); err != nil {
 		t.Fatal(err)
 	}
-	host, err := platform.Start(t.Context(), platformtest.Telemetry(t), func(h *platform.Host) (err error) {
+	host, err := platform.Start(t.Context(), b.telemetry, func(h *platform.Host) (err error) {
 		b.Bus, err = h.ConnectBus(broker.URL())
 		return err
 	})
@@ -226,6 +231,12 @@ func TestWhatCannotBeHandledGoesToTheDeadLetters(t *testing.T) {
 			b.wantSettled(t, "test")
 			if len(deliveries) != 0 {
 				t.Error("it was delivered once more")
+			}
+			scrape := httptest.NewRecorder()
+			b.telemetry.MetricsHandler().ServeHTTP(scrape, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+			const counted = `shop_dead_letters_total{consumer="test",subject="orders.confirmed"} 1`
+			if !strings.Contains(scrape.Body.String(), counted) {
+				t.Errorf("metrics have no %s:\n%s", counted, scrape.Body)
 			}
 		})
 	}

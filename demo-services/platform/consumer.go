@@ -179,5 +179,6 @@ func (b *Bus) bury(ctx context.Context, c Consumer, message jetstream.Msg, why e
 	if err := b.publisher.Publish(ctx, letter, b.store); err != nil {
 		return fmt.Errorf("publish dead letter: %w", err)
 	}
+	b.buried.WithLabelValues(c.Durable, message.Subject()).Inc()
 	return message.TermWithReason("dead letter")
 }

@@ -1,0 +1,100 @@
+package order
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/waybill-dev/waybill/demo-services/platform"
+)
+
+// lagTimeout bounds how long a scrape waits for the database.
+const lagTimeout = time.Second
+
+// metrics are what the service counts. Safe for concurrent use.
+type metrics struct {
+	sagas    *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	revenue  *prometheus.CounterVec
+}
+
+func newMetrics() *metrics {
+	return &metrics{
+		sagas: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "shop_sagas_total", Help: "Sagas of orders that have ended, by how and why.",
+		}, []string{"outcome", "reason"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "shop_saga_duration_seconds", Help: "Time from an order's placing to its saga's end.",
+			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
+		}, []string{"outcome"}),
+		revenue: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "shop_order_amount_total", Help: "What orders that have ended cost, in the currency's minor unit.",
+		}, []string{"outcome", "currency"}),
+	}
+}
+
+// register has the metrics collected, and how far the outbox and the read
+// model are behind.
+func (m *metrics) register(registerer prometheus.Registerer, db *platform.DB) error {
+	return errors.Join(registerer.Register(m.sagas), registerer.Register(m.duration), registerer.Register(m.revenue),
+		registerer.Register(lags{db: db, now: time.Now}))
+}
+
+// ended counts an order whose saga has ended. An order that its customer
+// cancels has ended before; how long ago is no property of the saga.
+func (m *metrics) ended(ctx context.Context, o Order) {
+	outcome := strings.ToLower(string(o.Step))
+	m.sagas.WithLabelValues(outcome, o.Reason).Inc()
+	m.revenue.WithLabelValues(outcome, o.Currency).Add(float64(o.Amount))
+	if o.Reason != platform.ReasonCancelledByCustomer {
+		platform.Observe(ctx, m.duration.WithLabelValues(outcome), o.UpdatedAt.Sub(o.CreatedAt).Seconds())
+	}
+}
+
+// What is behind, and what says so.
+var (
+	outboxAge = prometheus.NewDesc("shop_outbox_lag_seconds",
+		"Age of the oldest event that is not on the bus yet; 0 if there is none.", nil, nil)
+	outboxLength   = prometheus.NewDesc("shop_outbox_events", "Events that are not on the bus yet.", nil, nil)
+	projectorQueue = prometheus.NewDesc("shop_projector_lag_events", "Events that are not in the read model yet.", nil, nil)
+	openSagas      = prometheus.NewDesc("shop_sagas_open", "Sagas that have not ended.", nil, nil)
+)
+
+// lags asks the database when it is collected, so that it tells the truth even
+// when whoever should catch up hangs.
+type lags struct {
+	db  *platform.DB
+	now func() time.Time
+}
+
+// Describe implements prometheus.Collector.
+func (l lags) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{outboxAge, outboxLength, projectorQueue, openSagas} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector. While the database does not answer
+// there are no figures, which is what there is to know.
+func (l lags) Collect(out chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), lagTimeout)
+	defer cancel()
+	var oldest, waiting, behind, sagas int64
+	if err := l.db.QueryRow(ctx, []any{&oldest, &waiting, &behind, &sagas}, `SELECT
+		(SELECT coalesce(min(created_at), 0) FROM outbox), (SELECT count(*) FROM outbox),
+		(SELECT count(*) FROM events WHERE position > (SELECT position FROM projection)), (SELECT count(*) FROM sagas)`); err != nil {
+		return
+	}
+	var age float64
+	if waiting > 0 {
+		age = max(0, l.now().Sub(time.UnixMilli(oldest)).Seconds())
+	}
+	for desc, value := range map[*prometheus.Desc]float64{
+		outboxAge: age, outboxLength: float64(waiting), projectorQueue: float64(behind), openSagas: float64(sagas),
+	} {
+		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value)
+	}
+}
