@@ -46,6 +46,7 @@ type call struct {
 
 	header outgoingHeader
 	text   propagator.Traceparent
+	phases *phases // nil unless they are wanted
 }
 
 // outgoingHeader has room for the header that nearly every request gets.
@@ -69,6 +70,12 @@ func (h *outgoingHeader) Set(key, value string) {
 func (c *call) answered(response *http.Response) {
 	c.series.status = response.StatusCode
 	c.series.version = protocolVersion(response.ProtoMajor, response.ProtoMinor)
+	if len(c.transport.responseHeaders) > 0 && c.span.IsRecording() {
+		scratch := instrument.Borrow()
+		capture(scratch, c.transport.responseHeaders, response.Header)
+		c.span.SetAttributes(scratch.Attributes...)
+		scratch.Return()
+	}
 	if c.transport.untilHeaders || response.Body == nil || response.Body == http.NoBody || response.StatusCode == http.StatusSwitchingProtocols {
 		c.end(nil)
 		return
@@ -149,11 +156,12 @@ func (c *call) errorType(err error) string {
 }
 
 // describeTarget adds what a sampler may ask for.
-func (c *call) describeTarget(scratch *instrument.Scratch) {
+func (c *call) describeTarget(scratch *instrument.Scratch, header http.Header) {
 	scratch.Add(semconv.HTTPRequestMethod.String(c.series.method), semconv.ServerAddress.String(c.series.address))
 	if c.series.port > 0 {
 		scratch.Add(semconv.ServerPort.Int(c.series.port))
 	}
+	capture(scratch, c.transport.requestHeaders, header)
 }
 
 // describe completes the span.
@@ -173,6 +181,9 @@ func (c *call) describe(err error) {
 			message = err.Error()
 		}
 		c.span.SetStatus(codes.Error, message)
+	}
+	if c.phases != nil {
+		c.phases.describe(scratch)
 	}
 	c.span.SetAttributes(scratch.Attributes...)
 }

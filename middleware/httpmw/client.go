@@ -92,7 +92,7 @@ func (t *transport) startSpan(ctx context.Context, c *call, r *http.Request) con
 	scratch := instrument.Borrow()
 	defer scratch.Return()
 	if t.early {
-		c.describeTarget(scratch)
+		c.describeTarget(scratch, r.Header)
 	}
 	ctx, c.span = t.tracer.Start(ctx, inSpanName(c.series.method), scratch.SpanOptions(clientKind)...)
 	if !c.span.IsRecording() {
@@ -100,7 +100,7 @@ func (t *transport) startSpan(ctx context.Context, c *call, r *http.Request) con
 	}
 	// In two parts, as the server's.
 	if !t.early {
-		c.describeTarget(scratch)
+		c.describeTarget(scratch, r.Header)
 		c.span.SetAttributes(scratch.Attributes...)
 	}
 	scratch.Clear()
@@ -112,6 +112,10 @@ func (t *transport) startSpan(ctx context.Context, c *call, r *http.Request) con
 		scratch.Add(semconv.HTTPRequestResendCount.Int(n))
 	}
 	c.span.SetAttributes(scratch.Attributes...)
+	if t.phases {
+		c.phases = &phases{began: c.began}
+		ctx = c.phases.watch(ctx)
+	}
 	return ctx
 }
 

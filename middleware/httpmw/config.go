@@ -8,15 +8,18 @@ import (
 
 // config is what the options come to.
 type config struct {
-	source        Telemetry
-	trace, public func(*http.Request) bool
-	clientAddress func(*http.Request) string
-	propagateTo   func(host string) bool
-	untilHeaders  bool
-	bodySizes     bool
-	redacted      []string
-	methods       []string
-	early         bool // somebody may look at the attributes of a span that starts
+	source                          Telemetry
+	trace, public                   func(*http.Request) bool
+	clientAddress                   func(*http.Request) string
+	propagateTo                     func(host string) bool
+	untilHeaders                    bool
+	bodySizes                       bool
+	phases                          bool
+	serverTiming                    bool
+	requestHeaders, responseHeaders []captured
+	redacted                        []string
+	methods                         []string
+	early                           bool // somebody may look at the attributes of a span that starts
 }
 
 func newConfig(opts []Option) config {

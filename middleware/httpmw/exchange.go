@@ -51,6 +51,7 @@ type exchange struct {
 	failed   bool  // a write has failed
 	hijacked bool
 	ended    bool
+	timed    bool // Server-Timing is there
 
 	// told holds the values of the headers that tell the trace, and text what
 	// they consist of.
@@ -92,6 +93,9 @@ func (x *exchange) end(cause any) {
 	x.ended = true
 	took := time.Since(x.began)
 	x.active.Dec()
+	if x.status == 0 && !x.hijacked { // The server is about to answer for the handler.
+		x.time()
+	}
 	series := serverSeries{method: x.method, scheme: x.scheme, route: x.routeFound(), version: protocolVersion(x.request.ProtoMajor, x.request.ProtoMinor)}
 	series.status, series.errorType = x.outcome(cause)
 	x.server.metrics.observe(series, took, x)
@@ -151,6 +155,7 @@ func (x *exchange) describe(series serverSeries, cause any) {
 	if x.server.bodySizes {
 		scratch.Add(semconv.HTTPRequestBodySize.Int64(x.requestSize()), semconv.HTTPResponseBodySize.Int64(x.written))
 	}
+	capture(scratch, x.server.responseHeaders, x.w.Header())
 	x.span.SetAttributes(scratch.Attributes...)
 	switch {
 	case series.errorType == errorPanic:

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/waybill-dev/waybill/middleware/internal/instrument"
+	"github.com/waybill-dev/waybill/middleware/internal/semconv"
 )
 
 // Telemetry is where spans and metrics go. *middleware.Telemetry is one.
@@ -72,4 +73,34 @@ func WithKnownMethods(methods ...string) Option {
 // It concerns NewMiddleware only.
 func WithBodySizes() Option {
 	return optionFunc(func(c *config) { c.bodySizes = true })
+}
+
+// WithRequestHeaders records the request's headers of these names, if it has
+// them, as http.request.header.<name> on the span. No others are recorded.
+// Mind that the headers of a client may be secrets, as Authorization and Cookie
+// are.
+func WithRequestHeaders(names ...string) Option {
+	return optionFunc(func(c *config) { c.requestHeaders = captures(c.requestHeaders, semconv.HTTPRequestHeader, names) })
+}
+
+// WithResponseHeaders does the same with the response's, as
+// http.response.header.<name>.
+func WithResponseHeaders(names ...string) Option {
+	return optionFunc(func(c *config) { c.responseHeaders = captures(c.responseHeaders, semconv.HTTPResponseHeader, names) })
+}
+
+// WithPhases tells on the span how long the request has waited for name
+// resolution, for the connection, for TLS, and for the first byte of the
+// response, in seconds, and whether the connection was there before. It
+// concerns NewTransport only.
+func WithPhases() Option {
+	return optionFunc(func(c *config) { c.phases = true })
+}
+
+// WithServerTiming adds to responses a Server-Timing header with the trace, as
+// scripts in a browser can read it, and how long the handler took until its
+// first byte. Whoever gets the response learns both. It concerns NewMiddleware
+// only.
+func WithServerTiming() Option {
+	return optionFunc(func(c *config) { c.serverTiming = true })
 }

@@ -60,6 +60,7 @@ func (x *exchange) note(status int) {
 // tidy leaves the response one trace: a proxy adds the headers of the response
 // that it passes on to those that are there.
 func (x *exchange) tidy() {
+	x.time()
 	header := x.w.Header()
 	for _, name := range [...]string{traceIDHeader, traceResponseHeader} {
 		if values := header[name]; len(values) > 1 {

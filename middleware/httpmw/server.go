@@ -145,6 +145,7 @@ func (s *server) describe(scratch *instrument.Scratch, x *exchange, r *http.Requ
 	if route != "" {
 		scratch.Add(semconv.HTTPRoute.String(route))
 	}
+	capture(scratch, s.requestHeaders, r.Header)
 }
 
 // detail adds what no sampler asks for.

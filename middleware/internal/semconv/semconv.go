@@ -38,6 +38,23 @@ const (
 	ErrorType                 = attribute.Key("error.type")
 )
 
+// What the names of attributes of headers begin with; the header's name follows
+// in lower case.
+const (
+	HTTPRequestHeader  = "http.request.header."
+	HTTPResponseHeader = "http.response.header."
+)
+
+// How long the phases of a client's request took, in seconds. OpenTelemetry has
+// no names for this.
+const (
+	HTTPResolveDuration   = attribute.Key("waybill.http.resolve.duration")
+	HTTPConnectDuration   = attribute.Key("waybill.http.connect.duration")
+	HTTPTLSDuration       = attribute.Key("waybill.http.tls.duration")
+	HTTPFirstByteDuration = attribute.Key("waybill.http.first_byte.duration") // since the request began
+	HTTPConnectionReused  = attribute.Key("waybill.http.connection.reused")
+)
+
 // Attributes of RPC. The conventions are a release candidate, and the status
 // is to be renamed to rpc.status_code in the next version.
 const (
