@@ -134,6 +134,7 @@ func (m model) logs(request *collogs.ExportLogsServiceRequest) {
 				sl.Scope.Attributes = m.attributes(nil, sl.Scope.Attributes)
 			}
 			for _, record := range sl.LogRecords {
+				record.EventName, _ = m.text(nil, record.EventName)
 				record.Attributes = m.attributes(nil, record.Attributes)
 				if record.Body != nil && m.value(nil, record.Body) {
 					record.Body = &common.AnyValue{}
@@ -174,6 +175,9 @@ func FuzzRedactSpans(f *testing.F) {
 func FuzzRedactLogs(f *testing.F) {
 	f.Add(encode(f, records(str("top secret"), seedAttributes()...)))
 	f.Add(encode(f, records(mapOf(seedAttributes()...))))
+	event := records(nil)
+	event.ResourceLogs[0].ScopeLogs[0].LogRecords[0].EventName = "joe pays with 4111 1111 1111 1111"
+	f.Add(encode(f, event))
 	f.Fuzz(fuzzRedact(journal.Logs, wire.CountLogs, &collogs.ExportLogsServiceRequest{}, func(m model, request proto.Message) {
 		m.logs(request.(*collogs.ExportLogsServiceRequest))
 	}))

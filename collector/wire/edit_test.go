@@ -36,6 +36,9 @@ func (d dice) Entry(dst, key []byte, value Value) ([]byte, Decision) {
 }
 
 func (d dice) Text(dst []byte, keys [][]byte, text []byte) ([]byte, Decision) {
+	if len(keys) == 0 && len(text) == 0 {
+		return dst, Look // The model cannot tell an empty name from none.
+	}
 	return d.decide(dst, d.roll('t', keys, text), string(text))
 }
 
@@ -153,6 +156,7 @@ func (d dice) logs(request *collogs.ExportLogsServiceRequest) {
 				sl.Scope.Attributes = d.attributes(nil, sl.Scope.Attributes)
 			}
 			for _, record := range sl.LogRecords {
+				d.name(&record.EventName)
 				record.Attributes = d.attributes(nil, record.Attributes)
 				if record.Body != nil && d.value(nil, record.Body) {
 					record.Body = &common.AnyValue{}

@@ -148,7 +148,7 @@ func spanSchema(keyValue *message) *message {
 }
 
 func logSchema(keyValue, anyValue *message) *message {
-	return of("LogRecord").text(3, 12).values(5, editSingle, anyValue).entries(6, keyValue)
+	return of("LogRecord").text(3).names(12).values(5, editSingle, anyValue).entries(6, keyValue)
 }
 
 func metricSchema(keyValue *message) *message {
