@@ -2,29 +2,17 @@ package grpcmw
 
 import (
 	"context"
-	"strings"
 
 	"google.golang.org/grpc/metadata"
+
+	"github.com/waybill-dev/waybill/middleware/internal/propagator"
 )
 
 // incoming gives a propagator the metadata of the call that a context is of.
 type incoming struct{ ctx context.Context }
 
-// Get joins the values of headers that are lists. Of others there must be one:
-// who sends traceparent twice has sent none.
-func (c *incoming) Get(key string) string {
-	values := metadata.ValueFromIncomingContext(c.ctx, key)
-	switch {
-	case len(values) == 0:
-		return ""
-	case len(values) == 1:
-		return values[0]
-	case strings.EqualFold(key, "tracestate"), strings.EqualFold(key, "baggage"):
-		return strings.Join(values, ",")
-	default:
-		return ""
-	}
-}
+// Get is the value of a header, by the rule that all carriers follow.
+func (c *incoming) Get(key string) string { return propagator.Header(key, c.Values(key)) }
 
 // Values implements propagation.ValuesGetter.
 func (c *incoming) Values(key string) []string { return metadata.ValueFromIncomingContext(c.ctx, key) }

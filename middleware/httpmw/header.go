@@ -2,35 +2,18 @@ package httpmw
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/waybill-dev/waybill/middleware/internal/propagator"
 )
 
-// headers carries trace context in an http.Header. Unlike OpenTelemetry's
-// carrier it follows what the Trace Context recommendation says of headers
-// that come several times, and spares the work of spelling the names.
+// headers carries trace context in an http.Header. It spares the work of
+// spelling the names, which OpenTelemetry's carrier does each time.
 type headers http.Header
 
 var _ propagator.Carrier = headers{}
 
-// Get is the value of a header: nothing for a traceparent that came twice, as
-// none of them can be trusted, and the whole list for a tracestate that came
-// in parts.
-func (h headers) Get(key string) string {
-	values := h.Values(key)
-	switch {
-	case len(values) == 0:
-		return ""
-	case len(values) == 1:
-		return values[0]
-	case key == "traceparent":
-		return ""
-	case key == "tracestate":
-		return strings.Join(values, ",")
-	}
-	return values[0]
-}
+// Get is the value of a header, by the rule that all carriers follow.
+func (h headers) Get(key string) string { return propagator.Header(key, h.Values(key)) }
 
 // Values are all values of a header.
 func (h headers) Values(key string) []string { return h[canonical(key)] }

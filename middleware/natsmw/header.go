@@ -5,27 +5,16 @@ import (
 	"strings"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/waybill-dev/waybill/middleware/internal/propagator"
 )
 
 // header lets a propagator read and write a message's headers, whose names it
 // compares without case.
 type header nats.Header
 
-// Get joins the values of headers that are lists. Of others there must be one:
-// who sends traceparent twice has sent none.
-func (h header) Get(key string) string {
-	values := h.Values(key)
-	switch {
-	case len(values) == 0:
-		return ""
-	case len(values) == 1:
-		return values[0]
-	case strings.EqualFold(key, "tracestate"), strings.EqualFold(key, "baggage"):
-		return strings.Join(values, ",")
-	default:
-		return ""
-	}
-}
+// Get is the value of a header, by the rule that all carriers follow.
+func (h header) Get(key string) string { return propagator.Header(key, h.Values(key)) }
 
 // Values implements propagation.ValuesGetter.
 func (h header) Values(key string) []string {

@@ -4,7 +4,6 @@ package propagator
 
 import (
 	"context"
-	"strings"
 
 	"go.opentelemetry.io/otel/propagation"
 )
@@ -22,10 +21,10 @@ func (p TraceContext) Extract(ctx context.Context, carrier propagation.TextMapCa
 		return p.TraceContext.Extract(ctx, carrier)
 	}
 	if len(getter.Values("traceparent")) > 1 {
-		return ctx
+		return ctx // as Header has it
 	}
 	if states := getter.Values("tracestate"); len(states) > 1 {
-		carrier = joined{TextMapCarrier: carrier, tracestate: strings.Join(states, ",")}
+		carrier = joined{TextMapCarrier: carrier, tracestate: Header("tracestate", states)}
 	}
 	return p.TraceContext.Extract(ctx, carrier)
 }
