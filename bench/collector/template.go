@@ -136,9 +136,7 @@ func busier(span *tracepb.Span) []*commonpb.KeyValue {
 	}
 	return []*commonpb.KeyValue{
 		text("user_agent.original", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"),
-		text("code.function.name", "github.com/waybill-dev/waybill/shop.(*Server).handle"),
 		text("network.peer.address", fmt.Sprintf("10.42.%d.%d", span.GetSpanId()[6], span.GetSpanId()[7])),
-		text("network.protocol.version", "1.1"),
 	}
 }
 
