@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -93,12 +94,15 @@ func (f *follower) changed() bool {
 	return settled
 }
 
+// content is not ok either when there is nothing in the file. That is what a
+// full disk leaves of one that is written in place, and it would be taken for
+// the wish that nothing be forwarded any more, and no place kept.
 func (f *follower) content() (sum [sha256.Size]byte, ok bool) {
 	if f.path == "" {
 		return sum, false
 	}
 	data, err := os.ReadFile(filepath.Clean(f.path))
-	if err != nil {
+	if err != nil || len(bytes.TrimSpace(data)) == 0 {
 		return sum, false
 	}
 	return sha256.Sum256(data), true

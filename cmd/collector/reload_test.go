@@ -169,6 +169,12 @@ func TestFollowerWaitsForTheWhole(t *testing.T) {
 	put("abc")
 	check("written back", false)
 	check("settled as it was", false)
+	put(" \n")
+	check("emptied", false)
+	check("still empty", false)
+	put("e")
+	check("written", false)
+	check("settled", true)
 }
 
 // TestHangup runs the command as a process, and sends it SIGHUP.
