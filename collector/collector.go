@@ -21,6 +21,7 @@ import (
 	"github.com/waybill-dev/waybill/collector/journal/file"
 	"github.com/waybill-dev/waybill/collector/receive"
 	"github.com/waybill-dev/waybill/collector/redact"
+	"github.com/waybill-dev/waybill/collector/sample"
 )
 
 // Collector is a running collector. Its methods are safe for concurrent use.
@@ -29,6 +30,7 @@ type Collector struct {
 	logger     *slog.Logger
 
 	journal   *file.Journal
+	sampling  *sampling // nil: off
 	redact    *redact.Journal
 	gate      *gate
 	deriver   *derive.Deriver // nil: off
@@ -59,10 +61,20 @@ func (c *Collector) start(ctx context.Context, cfg Config, logger *slog.Logger) 
 		return err
 	}
 	c.configured.take(cfg, "")
+	var forwards journal.Journal = c.journal
+	if err = changeOver(cfg, c.journal); err != nil {
+		return err
+	}
+	if cfg.Sample.Tail.Enabled() {
+		if c.sampling, err = startSampling(ctx, cfg, c.journal, own, logger); err != nil {
+			return fmt.Errorf("sample: %w", err)
+		}
+		forwards = forwarded{Journal: c.journal, kept: c.sampling.kept}
+	}
 	if err = c.forgetUnused(cfg, logger); err != nil {
 		return err
 	}
-	if c.exporters, err = export.Start(cfg.forwarding(), c.journal, own, logger); err != nil {
+	if c.exporters, err = export.Start(cfg.forwarding(), forwards, own, logger); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
 	if cfg.Derive.Enabled() {
@@ -97,16 +109,32 @@ func register(own *prometheus.Registry, journal prometheus.Collector) error {
 // forgetUnused gives up the cursors of stages that the configuration no longer
 // has. They would hold back everything after them until the journal is full.
 func (c *Collector) forgetUnused(cfg Config, logger *slog.Logger) error {
-	enabled := map[string]bool{derive.ReaderName: cfg.Derive.Enabled()}
-	for _, name := range cfg.Export.Readers() {
-		enabled[name] = true
+	enabled := map[string]bool{derive.ReaderName: cfg.Derive.Enabled(), sample.ReaderName: c.sampling != nil}
+	for signal := journal.Traces; signal <= journal.Logs; signal++ {
+		for _, name := range cfg.Export.Readers(signal) {
+			enabled[name] = true
+		}
 	}
-	stats := c.journal.Stats()
+	if c.sampling == nil {
+		return forget(c.journal, enabled, logger)
+	}
+	if err := forget(c.sampling.kept, enabled, logger); err != nil {
+		return err
+	}
+	for name := range enabled {
+		enabled[name] = enabled[name] && !export.IsReaderOf(journal.Traces, name)
+	}
+	return forget(c.journal, enabled, logger)
+}
+
+// forget gives up the cursors of a journal's readers that are not enabled.
+func forget(j *file.Journal, enabled map[string]bool, logger *slog.Logger) error {
+	stats := j.Stats()
 	for name, cursor := range stats.Cursors {
 		if on, known := enabled[name]; on || !known && !export.IsReader(name) {
 			continue
 		}
-		if err := c.journal.Forget(name); err != nil {
+		if err := j.Forget(name); err != nil {
 			return err
 		}
 		logger.Warn("gave up the place of a reader that is no longer configured", "reader", name, "unread_bytes", uint64(stats.End-cursor))
@@ -185,6 +213,9 @@ func (c *Collector) Shutdown(ctx context.Context) error {
 		errs = append(errs, c.receivers.Shutdown(ctx))
 		c.drain(ctx)
 	}
+	if c.sampling != nil {
+		errs = append(errs, c.sampling.stop())
+	}
 	if c.exporters != nil {
 		errs = append(errs, c.exporters.Shutdown(ctx))
 	}
@@ -193,6 +224,9 @@ func (c *Collector) Shutdown(ctx context.Context) error {
 	}
 	if c.admin != nil {
 		c.admin.Shutdown(ctx)
+	}
+	if c.sampling != nil {
+		errs = append(errs, c.sampling.close())
 	}
 	if c.journal != nil {
 		errs = append(errs, c.journal.Close())

@@ -10,6 +10,7 @@ import (
 	"github.com/waybill-dev/waybill/collector/journal/file"
 	"github.com/waybill-dev/waybill/collector/receive"
 	"github.com/waybill-dev/waybill/collector/redact"
+	"github.com/waybill-dev/waybill/collector/sample"
 )
 
 //go:generate go test -run ^TestConfigurationReference$ . -update
@@ -20,6 +21,7 @@ type Config struct {
 	Redact  redact.Config  `yaml:"redact"`
 	Journal file.Config    `yaml:"journal"`
 	Derive  derive.Config  `yaml:"derive"`
+	Sample  sample.Config  `yaml:"sample"`
 	Export  export.Config  `yaml:"export"`
 	Admin   admin.Config   `yaml:"admin"`
 }
@@ -32,6 +34,7 @@ func DefaultConfig() Config {
 		Redact:  redact.DefaultConfig(),
 		Journal: file.DefaultConfig(),
 		Derive:  derive.DefaultConfig(),
+		Sample:  sample.DefaultConfig(),
 		Export:  export.DefaultConfig(),
 		Admin:   admin.DefaultConfig(),
 	}
@@ -41,7 +44,7 @@ func DefaultConfig() Config {
 
 // Validate reports all that is wrong with the configuration.
 func (c Config) Validate() error {
-	return errors.Join(c.Receive.Validate(), c.Redact.Validate(), c.Journal.Validate(), c.Derive.Validate(), c.Export.Validate(), c.Admin.Validate())
+	return errors.Join(c.Receive.Validate(), c.Redact.Validate(), c.Journal.Validate(), c.Derive.Validate(), c.Sample.Validate(), c.Export.Validate(), c.Admin.Validate())
 }
 
 // forwarding is the configuration of export; where it does not say so, dead
@@ -60,6 +63,7 @@ func (c *Config) sections() map[string]any {
 		"redact":  &c.Redact,
 		"journal": &c.Journal,
 		"derive":  &c.Derive,
+		"sample":  &c.Sample,
 		"export":  &c.Export,
 		"admin":   &c.Admin,
 	}

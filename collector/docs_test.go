@@ -42,8 +42,9 @@ func TestManualNamesEveryMetric(t *testing.T) {
 	cfg := testConfig(t.TempDir())
 	cfg.Export.Traces[0].Endpoint = traces.URL()
 	cfg.Redact.Enabled = true
+	cfg.Sample.Tail = errorsOnly()
 	c := run(t, cfg)
-	mustPost(t, c, "traces", spanRequest(1, "op", tracepb.Status_STATUS_CODE_OK))
+	mustPost(t, c, "traces", spanRequest(1, "op", tracepb.Status_STATUS_CODE_ERROR))
 	traces.Wait(t, "the span", func() bool { return len(traces.Spans(t)) == 1 })
 	names := regexp.MustCompile(`waybill_[a-z_]+`)
 	documented := names.FindAllString(manual(t), -1)

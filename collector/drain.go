@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/waybill-dev/waybill/collector/derive"
+	"github.com/waybill-dev/waybill/collector/journal"
 )
 
 // drainLook is how often a collector that is being stopped looks whether its
@@ -13,7 +14,8 @@ const drainLook = 10 * time.Millisecond
 
 // drain waits until all readers are up to date, for as long as the
 // configuration allows, and for no longer than half of what ctx leaves. It does
-// not wait for a destination that fails: the journal keeps what is for it.
+// not wait for a destination that fails, nor for traces that are not decided:
+// the journal keeps them.
 func (c *Collector) drain(ctx context.Context) {
 	bound := c.configured.get().Admin.Drain
 	if deadline, ok := ctx.Deadline(); ok {
@@ -33,11 +35,18 @@ func (c *Collector) drain(ctx context.Context) {
 
 func (c *Collector) drained() bool {
 	stats := c.journal.Stats()
-	behind := func(reader string) bool { return stats.Cursors[reader] < stats.End }
+	chosen := stats // What forwarders of traces read.
+	if c.sampling != nil {
+		chosen = c.sampling.kept.Stats()
+	}
 	for _, s := range c.exporters.Status() {
-		if s.FailingSince.IsZero() && behind(s.Reader) {
+		of := stats
+		if s.Signal == journal.Traces {
+			of = chosen
+		}
+		if s.FailingSince.IsZero() && of.Cursors[s.Reader] < of.End {
 			return false
 		}
 	}
-	return c.deriver == nil || !behind(derive.ReaderName)
+	return c.deriver == nil || stats.Cursors[derive.ReaderName] >= stats.End
 }

@@ -167,3 +167,6 @@ func eventually(t *testing.T, what string, ok func() bool) {
 		}
 	}
 }
+
+// nopLogger says nothing.
+func nopLogger() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -24,6 +24,7 @@ import (
 const (
 	childDir      = "WAYBILL_COLLECTOR_CHILD_DIR"
 	childEndpoint = "WAYBILL_COLLECTOR_CHILD_ENDPOINT"
+	childSamples  = "WAYBILL_COLLECTOR_CHILD_SAMPLES"
 )
 
 func TestMain(m *testing.M) {
@@ -39,6 +40,9 @@ func collectUntilKilled(dir, endpoint string) error {
 	cfg := testConfig(dir)
 	cfg.Journal.Sync = file.SyncAlways
 	cfg.Export.Traces[0].Endpoint = endpoint
+	if os.Getenv(childSamples) != "" {
+		cfg.Sample.Tail = errorsOnly()
+	}
 	c, err := Start(context.Background(), cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err

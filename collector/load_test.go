@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/waybill-dev/waybill/collector/export"
+	"github.com/waybill-dev/waybill/collector/journal"
 	"github.com/waybill-dev/waybill/collector/journal/file"
 	"github.com/waybill-dev/waybill/collector/redact"
 )
@@ -125,7 +126,7 @@ func secrets() cmp.Options {
 
 func TestLoadNamesTheLine(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
-		{"exprot: {}", ":1: exprot: unknown key; did you mean export? known are admin, derive, export, journal, receive, redact, viewer"},
+		{"exprot: {}", ":1: exprot: unknown key; did you mean export? known are admin, derive, export, journal, receive, redact, sample, viewer"},
 		{"admin:\n  addr: x", ":2: admin.addr: unknown key; did you mean address? known are address, drain, log_level, stall_after"},
 		{"admin:\n  address: x\n  address: y", ":3: admin.address: the key is there twice"},
 		{"admin: {}\nadmin: {}", ":2: admin: the key is there twice"},
@@ -209,7 +210,7 @@ export:
 	if diff := cmp.Diff(want, got.Export); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"export-traces", "export-traces-vendor"}, got.Export.Readers()); diff != "" {
+	if diff := cmp.Diff([]string{"export-traces", "export-traces-vendor"}, got.Export.Readers(journal.Traces)); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -105,14 +105,18 @@ func ReaderName(signal journal.Signal, destination string) string {
 // or has given with another configuration.
 func IsReader(name string) bool { return strings.HasPrefix(name, readerPrefix) }
 
-// Readers are the names of all readers that the configuration has.
-func (c Config) Readers() []string {
+// IsReaderOf says so of one signal.
+func IsReaderOf(signal journal.Signal, name string) bool {
+	all := ReaderName(signal, DefaultName)
+	return name == all || strings.HasPrefix(name, all+"-")
+}
+
+// Readers are the names of all readers that the configuration has for a signal.
+func (c Config) Readers(signal journal.Signal) []string {
 	var names []string
-	for signal := journal.Traces; signal <= journal.Logs; signal++ {
-		for _, d := range c.of(signal) {
-			if d.Enabled() {
-				names = append(names, ReaderName(signal, d.Name))
-			}
+	for _, d := range c.of(signal) {
+		if d.Enabled() {
+			names = append(names, ReaderName(signal, d.Name))
 		}
 	}
 	return names

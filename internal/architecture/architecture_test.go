@@ -77,6 +77,7 @@ func TestImportDirections(t *testing.T) {
 		{"collector/receive", []string{"collector/receive", "collector/silent", "collector/journal", "collector/wire"}},
 		{"collector/redact", []string{"collector/redact", "collector/journal", "collector/wire"}},
 		{"collector/derive", []string{"collector/derive", "collector/silent", "collector/journal", "collector/wire"}},
+		{"collector/sample", []string{"collector/sample", "collector/journal", "collector/wire"}},
 		{"collector/export", []string{"collector/export", "collector/journal", "collector/wire"}},
 		{"collector/admin", []string{"collector/admin", "collector/silent", "collector/journal"}},
 		{"collector", []string{"collector"}},

@@ -1,0 +1,128 @@
+package sample
+
+import (
+	"errors"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/waybill-dev/waybill/collector/wire"
+)
+
+var errMalformed = errors.New("not a protobuf message")
+
+// cutter takes the spans of some traces out of requests. Its buffers are used
+// again.
+type cutter struct {
+	// wants says whether a trace's spans are wanted, and the threshold that they
+	// are to carry.
+	wants func(id wire.TraceID) verdict
+
+	resource, scope, span, state []byte
+	spans                        int
+}
+
+// cut appends to dst an encoded ExportTraceServiceRequest with the spans that
+// are wanted, and with their resources and scopes, and says how many they are.
+// Everything about them stays as it was sent, but for the tracestate of those
+// with a threshold. On an error dst is as it was.
+func (c *cutter) cut(dst, request []byte) ([]byte, int, error) {
+	c.spans = 0
+	out, _, err := c.message(dst, request, 1, c.resourceSpans)
+	if err != nil || c.spans == 0 {
+		return dst, 0, err
+	}
+	return out, c.spans, nil
+}
+
+// message copies a message. Of the fields of that number it copies what change
+// makes of them, and says whether there were any.
+func (c *cutter) message(dst, raw []byte, num protowire.Number, change func([]byte) ([]byte, bool, error)) (out []byte, found bool, err error) {
+	for len(raw) > 0 {
+		n, typ, tag := protowire.ConsumeTag(raw)
+		if tag < 0 {
+			return dst, false, errMalformed
+		}
+		size := protowire.ConsumeFieldValue(n, typ, raw[tag:])
+		if size < 0 {
+			return dst, false, errMalformed
+		}
+		if n != num || typ != protowire.BytesType {
+			dst = append(dst, raw[:tag+size]...)
+			raw = raw[tag+size:]
+			continue
+		}
+		inside, _ := protowire.ConsumeBytes(raw[tag:])
+		content, keep, err := change(inside)
+		if err != nil {
+			return dst, false, err
+		}
+		if keep {
+			found = true
+			dst = protowire.AppendTag(dst, num, protowire.BytesType)
+			dst = protowire.AppendBytes(dst, content)
+		}
+		raw = raw[tag+size:]
+	}
+	return dst, found, nil
+}
+
+func (c *cutter) resourceSpans(raw []byte) (_ []byte, keep bool, err error) {
+	c.resource, keep, err = c.message(c.resource[:0], raw, 2, c.scopeSpans)
+	return c.resource, keep, err
+}
+
+func (c *cutter) scopeSpans(raw []byte) (_ []byte, keep bool, err error) {
+	c.scope, keep, err = c.message(c.scope[:0], raw, 2, c.oneSpan)
+	return c.scope, keep, err
+}
+
+// oneSpan gives a span as it is, or with a tracestate that has the threshold.
+func (c *cutter) oneSpan(raw []byte) ([]byte, bool, error) {
+	id, state, err := identity(raw)
+	if err != nil {
+		return nil, false, err
+	}
+	v := c.wants(id)
+	if !v.keep {
+		return nil, false, nil
+	}
+	c.spans++
+	if v.threshold == 0 {
+		return raw, true, nil
+	}
+	// Of a field that comes twice the last one counts.
+	c.state = appendThreshold(c.state[:0], state, v.threshold)
+	c.span, _, err = c.message(c.span[:0], raw, 3, func([]byte) ([]byte, bool, error) { return nil, false, nil })
+	c.span = protowire.AppendTag(c.span, 3, protowire.BytesType)
+	c.span = protowire.AppendBytes(c.span, c.state)
+	return c.span, true, err
+}
+
+// identity reads of a Span:
+//
+//	bytes trace_id = 1;  string trace_state = 3;
+func identity(raw []byte) (id wire.TraceID, state []byte, err error) {
+	for len(raw) > 0 {
+		num, typ, tag := protowire.ConsumeTag(raw)
+		if tag < 0 {
+			return id, nil, errMalformed
+		}
+		size := protowire.ConsumeFieldValue(num, typ, raw[tag:])
+		if size < 0 {
+			return id, nil, errMalformed
+		}
+		if typ == protowire.BytesType && (num == 1 || num == 3) {
+			content, _ := protowire.ConsumeBytes(raw[tag:])
+			switch {
+			case num == 3:
+				state = content
+			case len(content) == len(id):
+				copy(id[:], content)
+			default:
+				id = wire.TraceID{}
+			}
+		}
+		raw = raw[tag+size:]
+	}
+	return id, state, nil
+}

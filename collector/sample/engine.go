@@ -1,0 +1,194 @@
+package sample
+
+import (
+	"time"
+
+	"github.com/waybill-dev/waybill/collector/journal"
+	"github.com/waybill-dev/waybill/collector/wire"
+)
+
+// Why a trace was decided when it was, as the label of
+// waybill_sample_decisions_total.
+const (
+	reasonRoot    = "root"
+	reasonWait    = "wait"
+	reasonSpans   = "spans"
+	reasonTraces  = "traces"
+	reasonMemory  = "memory"
+	unknown       = "unknown_service"
+	maxServices   = 1024
+	otherServices = "other_services"
+)
+
+// engine collects traces from records and decides them. Its clock is the time
+// at which records were appended, so that a sampler that is behind, or starts
+// again, decides as one that is up to date. It is used by one goroutine.
+type engine struct {
+	cfg    TailConfig
+	bench  *bench
+	judged judged
+
+	now      time.Time
+	next     journal.Offset // behind the last record that was taken
+	open     map[wire.TraceID]*trace
+	waiting  list
+	rooted   []*trace // by when their roots came
+	bytes    int64    // that the open traces take
+	memory   *remembered
+	portions bool // are noted
+
+	services map[string]uint32
+	names    []string
+
+	// Of the record at hand.
+	at           journal.Offset
+	last         *trace
+	resource     []byte
+	service      uint32
+	resourceMark uint64
+}
+
+// judged is told what becomes of spans. Both are called while a record is
+// taken, or time passes.
+type judged interface {
+	// decide decides a trace.
+	decide(t *trace, reason string, now time.Time) decision
+	// late takes in a span of a trace that is decided; before through it has
+	// been dealt with already.
+	late(id wire.TraceID, d decision, at journal.Offset, service uint32, s *wire.Span)
+}
+
+func newEngine(cfg TailConfig, b *bench, j judged, evicted func()) *engine {
+	return &engine{
+		cfg: cfg, bench: b, judged: j,
+		open: map[wire.TraceID]*trace{}, memory: newRemembered(cfg.RememberTraces, evicted),
+		services: map[string]uint32{otherServices: 0}, names: []string{otherServices},
+	}
+}
+
+// take takes in a record. Errors: of a record that ends in the middle of a
+// span; those before it are taken in.
+func (e *engine) take(r *journal.Record) error {
+	e.advance(r.Time)
+	e.next = r.Next
+	if r.Signal != journal.Traces {
+		return nil
+	}
+	e.at, e.last, e.resource = r.Offset, nil, nil
+	err := wire.WalkSpans(r.Payload, e.span)
+	e.resource = nil // The memory is the journal's.
+	return err
+}
+
+func (e *engine) span(resource *wire.Resource, _ *wire.Scope, s *wire.Span) error {
+	if len(resource.Raw) == 0 || len(e.resource) != len(resource.Raw) || &e.resource[0] != &resource.Raw[0] {
+		e.enter(resource)
+	}
+	t := e.last
+	if t == nil || t.id != s.TraceID || t.decided {
+		if t = e.find(s); t == nil {
+			return nil
+		}
+	}
+	marks := e.resourceMark | e.bench.marks(s.Attributes)
+	e.bytes += t.add(e.at, s, e.service, marks)
+	if e.portions {
+		t.share(e.service, int64(len(s.Raw)))
+	}
+	if s.ParentID == (wire.SpanID{}) && t.rooted.IsZero() {
+		t.rooted = e.now
+		e.rooted = append(e.rooted, t)
+	}
+	e.bound(t)
+	return nil
+}
+
+// find is the trace of a span: one that waits, or a new one; nil where it is
+// decided.
+func (e *engine) find(s *wire.Span) *trace {
+	t := e.open[s.TraceID]
+	if t == nil {
+		if d, ok := e.memory.get(s.TraceID); ok {
+			if e.at >= d.through {
+				e.judged.late(s.TraceID, d, e.at, e.service, s)
+			}
+			return nil
+		}
+		t = &trace{id: s.TraceID, first: e.now, random: randomOf(s)}
+		e.open[t.id] = t
+		e.waiting.push(t)
+		e.bytes += traceBytes
+	}
+	e.last = t
+	return t
+}
+
+// bound decides traces before their time where there would be too much.
+func (e *engine) bound(t *trace) {
+	if t.spans >= e.cfg.MaxTraceSpans {
+		e.decide(t, reasonSpans)
+	}
+	for len(e.open) > e.cfg.MaxTraces {
+		e.decide(e.waiting.oldest, reasonTraces)
+	}
+	for e.bytes > e.cfg.MaxMemoryBytes && len(e.open) > 0 {
+		e.decide(e.waiting.oldest, reasonMemory)
+	}
+}
+
+// enter takes in the resource of the spans that follow.
+func (e *engine) enter(resource *wire.Resource) {
+	e.resource = resource.Raw
+	e.resourceMark = e.bench.marks(resource.Attributes)
+	name := resource.ServiceName()
+	id, ok := e.services[string(name)]
+	if !ok && len(e.names) < maxServices {
+		id = uint32(len(e.names))
+		e.services[string(name)] = id
+		if len(name) == 0 {
+			name = []byte(unknown)
+		}
+		e.names = append(e.names, string(name))
+	}
+	e.service = id
+}
+
+// advance lets time pass, and decides what has waited long enough. Time that
+// jumps back stands still.
+func (e *engine) advance(now time.Time) {
+	if now.After(e.now) {
+		e.now = now
+	}
+	for len(e.rooted) > 0 {
+		t := e.rooted[0]
+		if !t.decided && e.now.Sub(t.rooted) < e.cfg.RootGrace {
+			break
+		}
+		e.rooted[0] = nil
+		e.rooted = e.rooted[1:]
+		if !t.decided {
+			e.decide(t, reasonRoot)
+		}
+	}
+	for t := e.waiting.oldest; t != nil && e.now.Sub(t.first) >= e.cfg.DecisionWait; t = e.waiting.oldest {
+		e.decide(t, reasonWait)
+	}
+}
+
+func (e *engine) decide(t *trace, reason string) {
+	t.decided = true
+	delete(e.open, t.id)
+	e.waiting.remove(t)
+	e.bytes -= traceBytes + int64(cap(t.offsets))*entryBytes
+	e.memory.put(t.id, e.judged.decide(t, reason, e.now))
+	t.offsets = nil
+}
+
+// needs is the offset from which on the journal has to be read again after a
+// crash: that of the oldest span whose trace is not decided.
+func (e *engine) needs() journal.Offset {
+	if t := e.waiting.oldest; t != nil {
+		return t.offsets[0]
+	}
+	return e.next
+}

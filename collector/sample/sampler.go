@@ -1,0 +1,265 @@
+package sample
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/waybill-dev/waybill/collector/journal"
+)
+
+// ReaderName is the name by which sampling keeps its place in the journal.
+const ReaderName = "sample"
+
+const (
+	// batchBytes bounds what is read at once.
+	batchBytes = 1 << 20
+	// handBytes is about how much is handed on at once.
+	handBytes = 1 << 20
+	// handEvery is how often what was decided is handed on.
+	handEvery = 200 * time.Millisecond
+	// retryAfter is the wait after a journal could not be read or written.
+	retryAfter = time.Second
+	// complainEvery is how often a lasting trouble is logged.
+	complainEvery = time.Minute
+)
+
+// Journals are what a sampler works on. They stay the caller's.
+type Journals struct {
+	// In has all that was received.
+	In journal.Journal
+	// Kept takes what was chosen.
+	Kept journal.Journal
+	// Decisions takes what was decided. Nobody else reads it.
+	Decisions journal.Journal
+}
+
+// Sampler reads traces, and appends those that the policies choose to another
+// journal, whole.
+//
+// What has been decided is first handed on, then written down, and only then
+// does the cursor pass it; the cursor stays before the oldest span whose trace
+// is not decided. After a crash the sampler reads on from there, leaves out what
+// has been dealt with, and decides the rest as it would have. What was being
+// handed on at the crash may be handed on twice, and nothing is lost.
+type Sampler struct {
+	journals Journals
+	engine   *engine
+	pending  *pending
+	meters   *meters
+	reader   journal.Reader
+	logger   *slog.Logger
+	stop     context.CancelFunc
+	running  sync.WaitGroup
+
+	// Of run.
+	cutter     cutter
+	hand       []byte
+	handSpans  int
+	handedOn   time.Time
+	complained time.Time
+}
+
+// Start opens a reader and begins to choose. Metrics are registered at reg.
+// cfg must be enabled. Shutdown ends it.
+func Start(ctx context.Context, cfg TailConfig, journals Journals, reg prometheus.Registerer, logger *slog.Logger) (*Sampler, error) {
+	m := newMeters(cfg.Policies)
+	if err := m.register(reg, journals.Kept); err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	p := newPending(m)
+	e := newEngine(cfg, newBench(cfg.Policies), p, m.evicted.Inc)
+	p.engine = e
+	s := &Sampler{journals: journals, engine: e, pending: p, meters: m, logger: logger}
+	if err := recall(ctx, journals.Decisions, journals.In.Stats().End, e.memory); err != nil {
+		return nil, err
+	}
+	var err error
+	if s.reader, err = journals.In.Reader(ReaderName); err != nil {
+		return nil, err
+	}
+	stop, cancel := context.WithCancel(context.Background())
+	s.stop = cancel
+	s.running.Go(func() { s.run(stop) })
+	return s, nil
+}
+
+// Shutdown ends choosing and closes the reader. Traces that are not decided
+// wait in the journal.
+func (s *Sampler) Shutdown() error {
+	s.stop()
+	s.running.Wait()
+	return s.reader.Close()
+}
+
+// run ends with stop, or with one of the journals.
+func (s *Sampler) run(stop context.Context) {
+	for {
+		err := s.read(stop)
+		if err == nil && s.due() {
+			err = s.handOn(stop)
+		}
+		switch {
+		case stop.Err() != nil || errors.Is(err, journal.ErrClosed):
+			return
+		case err != nil:
+			s.complain("the journal cannot be sampled; trying again", err)
+			if !sleep(stop) {
+				return
+			}
+		}
+	}
+}
+
+// read takes in what has come, or lets time pass where nothing comes.
+func (s *Sampler) read(stop context.Context) error {
+	ctx, cancel := context.WithTimeout(stop, handEvery)
+	defer cancel()
+	records, err := s.reader.Next(ctx, batchBytes)
+	switch {
+	case stop.Err() == nil && errors.Is(err, context.DeadlineExceeded):
+		s.engine.advance(time.Now())
+		return nil
+	case err != nil:
+		return err
+	}
+	for i := range records {
+		if s.engine.take(&records[i]) != nil {
+			s.meters.malformed.Inc()
+		}
+	}
+	return nil
+}
+
+func (s *Sampler) due() bool {
+	return len(s.pending.offsets) >= maxPending || time.Since(s.handedOn) >= handEvery
+}
+
+// handOn deals with what has been decided. An error, which is of the end or of
+// a commit, leaves it to the next time, or to the next start.
+func (s *Sampler) handOn(stop context.Context) error {
+	s.meters.waiting.Set(float64(len(s.engine.open)))
+	s.meters.bytes.Set(float64(s.engine.bytes))
+	for _, at := range s.pending.places() {
+		if err := s.cutOut(stop, at); err != nil {
+			return err
+		}
+	}
+	err := s.flush(stop)
+	if err == nil {
+		err = s.writeDown(stop)
+	}
+	if err != nil {
+		return err
+	}
+	s.pending.clear()
+	s.handedOn = time.Now()
+	return s.reader.Commit(s.engine.needs())
+}
+
+// cutOut takes what is wanted out of one record.
+func (s *Sampler) cutOut(stop context.Context, at journal.Offset) error {
+	record, err := s.journals.In.At(at)
+	if errors.Is(err, journal.ErrClosed) {
+		return err
+	}
+	spans := 0
+	if err == nil && len(record.Payload) > handBytes { // It may fill a segment alone.
+		if err := s.flush(stop); err != nil {
+			return err
+		}
+	}
+	if err == nil {
+		s.cutter.wants = s.pending.wants(at)
+		s.hand, spans, err = s.cutter.cut(s.hand, record.Payload)
+	}
+	if err != nil {
+		s.meters.lost.Inc()
+		s.complain("spans of a trace that is to be kept cannot be read again", err)
+		return nil
+	}
+	s.handSpans += spans
+	if len(s.hand) < handBytes {
+		return nil
+	}
+	return s.flush(stop)
+}
+
+// flush appends what was cut out to the journal of what is kept.
+func (s *Sampler) flush(stop context.Context) error {
+	if s.handSpans == 0 {
+		return nil
+	}
+	err := s.append(stop, s.journals.Kept, s.handSpans, s.hand)
+	switch {
+	case errors.Is(err, journal.ErrTooLarge):
+		s.meters.lost.Inc()
+		s.complain("spans of traces that are to be kept are too large together", err)
+	case err != nil:
+		s.hand, s.handSpans = s.hand[:0], 0 // It is cut out again.
+		return err
+	default:
+		s.meters.handed.Add(float64(s.handSpans))
+	}
+	s.hand, s.handSpans = s.hand[:0], 0
+	return nil
+}
+
+// writeDown appends the decisions to their journal.
+func (s *Sampler) writeDown(stop context.Context) error {
+	var spans []byte
+	n := 0
+	for i, id := range s.pending.settled {
+		if d, ok := s.engine.memory.get(id); ok { // If not, it has made room for another.
+			d.through = s.engine.next
+			s.engine.memory.put(id, d)
+			spans = appendDecision(spans, id, d)
+			n++
+		}
+		if n == 0 || len(spans) < handBytes/8 && i < len(s.pending.settled)-1 {
+			continue
+		}
+		if err := s.append(stop, s.journals.Decisions, n, decisionsRequest(spans)); err != nil {
+			return err
+		}
+		spans, n = spans[:0], 0
+	}
+	return nil
+}
+
+// append tries until it is done, or the sampler is stopped: a journal that is
+// full has room when somebody has read from it.
+func (s *Sampler) append(stop context.Context, j journal.Journal, spans int, payload []byte) error {
+	for {
+		_, err := j.Append(stop, journal.Traces, uint32(spans), payload)
+		if err == nil || stop.Err() != nil || errors.Is(err, journal.ErrTooLarge) || errors.Is(err, journal.ErrClosed) {
+			return err
+		}
+		s.complain("what sampling has chosen cannot be stored; trying again", err)
+		if !sleep(stop) {
+			return stop.Err()
+		}
+	}
+}
+
+// complain logs a lasting trouble now and then.
+func (s *Sampler) complain(message string, err error) {
+	if now := time.Now(); now.Sub(s.complained) >= complainEvery {
+		s.complained = now
+		s.logger.Error(message, "error", err)
+	}
+}
+
+func sleep(stop context.Context) bool {
+	select {
+	case <-time.After(retryAfter):
+		return true
+	case <-stop.Done():
+		return false
+	}
+}
