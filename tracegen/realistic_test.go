@@ -14,7 +14,7 @@ func TestRealisticIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const n = 5000
+	const n = 3000
 	encoder := newEncoder(newProgram(built))
 	single, durations := 0, []float64(nil)
 	for i := range uint64(n) {

@@ -71,7 +71,7 @@ func ask(t *testing.T, url string, wait time.Duration, record tracegen.Record) v
 func TestAllArrives(t *testing.T) {
 	for _, protocol := range []tracegen.Protocol{tracegen.HTTP, tracegen.GRPC} {
 		s := startSink(t, 0)
-		record := send(t, 500, func(c *tracegen.Config) {
+		record := send(t, 150, func(c *tracegen.Config) {
 			c.Protocol, c.Endpoint = protocol, "http://"+s.HTTP().String()
 			if protocol == tracegen.GRPC {
 				c.Endpoint = s.GRPC().String()
@@ -79,10 +79,10 @@ func TestAllArrives(t *testing.T) {
 		})
 		result := ask(t, "http://"+s.HTTP().String(), time.Second, record)
 		counts := s.Counts()
-		if !result.Good() || result.Asked != 500 || len(result.Examples) > 0 {
+		if !result.Good() || result.Asked != 150 || len(result.Examples) > 0 {
 			t.Errorf("%s: result = %+v", protocol, result)
 		}
-		if counts.Traces != 500 || counts.Spans != record.Made.Spans || counts.Duplicates != 0 || counts.Requests != record.Made.Requests {
+		if counts.Traces != 150 || counts.Spans != record.Made.Spans || counts.Duplicates != 0 || counts.Requests != record.Made.Requests {
 			t.Errorf("%s: counts = %+v, made %+v", protocol, counts, record.Made)
 		}
 	}
@@ -91,10 +91,10 @@ func TestAllArrives(t *testing.T) {
 // A sink that loses one span in a hundred is found out, to the span.
 func TestWhatIsDroppedIsMissed(t *testing.T) {
 	s := startSink(t, 0.01)
-	record := send(t, 1000, func(c *tracegen.Config) { c.Endpoint = "http://" + s.HTTP().String() })
+	record := send(t, 300, func(c *tracegen.Config) { c.Endpoint = "http://" + s.HTTP().String() })
 	result := ask(t, "http://"+s.HTTP().String(), 0, record)
 	dropped := s.Counts().Dropped
-	if dropped == 0 || result.MissingSpans != dropped || result.Whole+result.Incomplete+result.Missing != 1000 || result.Incomplete == 0 {
+	if dropped == 0 || result.MissingSpans != dropped || result.Whole+result.Incomplete+result.Missing != 300 || result.Incomplete == 0 {
 		t.Errorf("dropped %d; result = %+v", dropped, result)
 	}
 	if result.Good() || len(result.Examples) == 0 || !strings.Contains(result.Examples[0], "lacks") {
@@ -207,8 +207,8 @@ func TestThroughCollectorAndViewer(t *testing.T) {
 	}
 	defer stop(t, v.Shutdown)
 
-	record := send(t, 300, func(c2 *tracegen.Config) { c2.Protocol, c2.Endpoint = tracegen.GRPC, c.OTLPGRPC().String() })
-	if result := ask(t, "http://"+v.Addr().String(), 30*time.Second, record); !result.Good() || result.Asked != 300 {
+	record := send(t, 100, func(c2 *tracegen.Config) { c2.Protocol, c2.Endpoint = tracegen.GRPC, c.OTLPGRPC().String() })
+	if result := ask(t, "http://"+v.Addr().String(), 30*time.Second, record); !result.Good() || result.Asked != 100 {
 		t.Errorf("result = %+v", result)
 	}
 }
