@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
+	"os"
 	"path/filepath"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -85,6 +87,23 @@ func (f forwarded) Reader(name string) (journal.Reader, error) {
 		return f.kept.Reader(name)
 	}
 	return f.Journal.Reader(name)
+}
+
+// TrySampling replays the traces that the journal of a stopped collector holds,
+// and reports what the configuration's policies would have kept. It changes
+// nothing: neither records nor the places of readers. Errors: the journal is
+// not there, or is in use.
+func TrySampling(ctx context.Context, cfg Config, logger *slog.Logger) (report sample.Report, err error) {
+	if _, err := os.Stat(cfg.Journal.Dir); err != nil {
+		return report, fmt.Errorf("journal: %w", err)
+	}
+	cfg.Journal.Retain, cfg.Journal.MaxAge, cfg.Journal.MaxBytes = true, 0, math.MaxInt64
+	j, err := file.Open(cfg.Journal, logger)
+	if err != nil {
+		return report, err
+	}
+	defer func() { err = errors.Join(err, j.Close()) }()
+	return sample.Try(ctx, cfg.Sample.Tail, j)
 }
 
 // changeOver lets those begin that have no place in the journal yet when

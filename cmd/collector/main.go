@@ -3,6 +3,7 @@
 //
 //	collector [--config FILE] [--log-format text|json] [--log-level LEVEL]
 //	collector validate [--config FILE]
+//	collector sample --config FILE [--journal DIR]
 //	collector version
 //
 // It runs until SIGINT or SIGTERM; a second one ends it at once. On SIGHUP, and

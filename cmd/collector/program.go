@@ -30,7 +30,8 @@ type program struct {
 	lookEvery time.Duration
 
 	configFile string
-	command    string // "": run; "validate", "version"
+	journalDir string
+	command    string // "": run; "validate", "sample", "version"
 	logFormat  string
 	// flagLevel, where it is set, counts for more than the configuration's.
 	flagLevel *slog.Level
@@ -47,10 +48,11 @@ func (p *program) ParseFlags(args []string) error {
 	flags := flag.NewFlagSet("collector", flag.ContinueOnError)
 	flags.SetOutput(p.stderr)
 	flags.Usage = func() {
-		fmt.Fprintln(p.stderr, "usage: collector [validate | version] [flags]")
+		fmt.Fprintln(p.stderr, "usage: collector [validate | sample | version] [flags]")
 		flags.PrintDefaults()
 	}
 	flags.StringVar(&p.configFile, "config", "", "YAML file; without it everything is at its default")
+	flags.StringVar(&p.journalDir, "journal", "", "for sample: `directory` of the journal, in place of journal.dir")
 	flags.StringVar(&p.logFormat, "log-format", "text", "text or json")
 	flags.Func("log-level", "debug, info, warn or error; without it admin.log_level of the configuration counts", func(text string) error {
 		p.flagLevel = new(slog.Level)
@@ -62,7 +64,7 @@ func (p *program) ParseFlags(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if name := flags.Arg(0); name == "validate" || name == "version" {
+	if name := flags.Arg(0); name == "validate" || name == "sample" || name == "version" {
 		p.command = name
 		if err := flags.Parse(flags.Args()[1:]); err != nil {
 			return err
@@ -70,7 +72,9 @@ func (p *program) ParseFlags(args []string) error {
 	}
 	switch {
 	case flags.NArg() > 0:
-		return fmt.Errorf("%q is no flag, and no command: those are validate and version", flags.Arg(0))
+		return fmt.Errorf("%q is no flag, and no command: those are validate, sample and version", flags.Arg(0))
+	case p.journalDir != "" && p.command != "sample":
+		return errors.New("--journal is for the command sample; otherwise journal.dir of the configuration counts")
 	case p.logFormat != "text" && p.logFormat != "json":
 		return fmt.Errorf("log format %q: want text or json", p.logFormat)
 	}
@@ -94,6 +98,9 @@ func (p *program) Run(ctx context.Context) error {
 	}
 	p.logLevel.Set(cfg.Admin.LogLevel)
 	logger := p.logger()
+	if p.command == "sample" {
+		return p.sample(ctx, cfg, logger)
+	}
 	c, err := collector.Start(ctx, cfg, logger)
 	if err != nil {
 		return err
@@ -112,6 +119,21 @@ func (p *program) Run(ctx context.Context) error {
 	}
 	logger.Info("collector has stopped")
 	return nil
+}
+
+// sample replays the journal and prints what would be forwarded of it.
+func (p *program) sample(ctx context.Context, cfg collector.Config, logger *slog.Logger) error {
+	if p.journalDir != "" {
+		cfg.Journal.Dir = p.journalDir
+	}
+	if !cfg.Sample.Tail.Enabled() {
+		return fmt.Errorf("%w: sample.tail.policies: none, so every trace is forwarded", errConfiguration)
+	}
+	report, err := collector.TrySampling(ctx, cfg, logger)
+	if err != nil {
+		return err
+	}
+	return report.WriteTable(p.stdout)
 }
 
 // load reads the configuration as it is now.

@@ -191,7 +191,7 @@ func TestParseFlagsRefuses(t *testing.T) {
 		t.Errorf("a level that there is not: %v", err)
 	}
 	var stderr bytes.Buffer
-	if err := newProgram(io.Discard, &stderr, noEnv).ParseFlags([]string{"-h"}); !errors.Is(err, flag.ErrHelp) || !strings.Contains(stderr.String(), "usage: collector [validate | version]") {
+	if err := newProgram(io.Discard, &stderr, noEnv).ParseFlags([]string{"-h"}); !errors.Is(err, flag.ErrHelp) || !strings.Contains(stderr.String(), "usage: collector [validate | sample | version]") {
 		t.Errorf("-h: %v, %s", err, stderr.String())
 	}
 }
