@@ -22,6 +22,8 @@ test: ## run every test with the race detector
 
 check: lint ## what a change must pass beside the tests: format, vet, lint, tidy modules
 	$(GO) mod tidy -diff
+	cd interop && $(GO) mod tidy -diff
+	cd bench/middleware && $(GO) mod tidy -diff
 	$(GO) mod verify
 
 interop: ## run the shop against the real Jaeger and Prometheus, built from their modules
