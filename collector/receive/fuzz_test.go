@@ -179,6 +179,7 @@ func FuzzGRPC(f *testing.F) {
 	f.Fuzz(func(t *testing.T, timeout string, encoding uint8, body []byte) {
 		w.payload, w.items, w.signal = nil, 0, 0
 		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, traceMethod, bytes.NewReader(body))
+		req.ProtoMajor = 2
 		req.Header.Set("Content-Type", "application/grpc")
 		req.Header.Set("Grpc-Timeout", timeout)
 		req.Header.Set("Grpc-Encoding", encodings[int(encoding)%len(encodings)])

@@ -50,7 +50,7 @@ func (h *grpcHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	if !isGRPC(r) {
 		w.Header().Set("Accept", "application/grpc")
-		w.WriteHeader(http.StatusUnsupportedMediaType)
+		http.Error(w, notGRPC, http.StatusUnsupportedMediaType)
 		h.intake.meters.answered(0, h.via, outcomeUnsupported, began)
 		return
 	}
@@ -143,8 +143,11 @@ func badCall(err error, message string) *refusal {
 	return interrupted(err)
 }
 
+// notGRPC answers those who have taken this port for another.
+const notGRPC = "this port speaks gRPC; OTLP over HTTP has a port of its own, 4318 unless it is configured otherwise"
+
 // isGRPC says whether the request is a call with messages in protobuf.
 func isGRPC(r *http.Request) bool {
 	name, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
-	return r.Method == http.MethodPost && (name == "application/grpc" || name == "application/grpc+proto")
+	return r.ProtoMajor == 2 && r.Method == http.MethodPost && (name == "application/grpc" || name == "application/grpc+proto")
 }

@@ -280,3 +280,30 @@ func TestGRPCRefusesOtherMediaTypes(t *testing.T) {
 		}
 	}
 }
+
+// A sender of OTLP over HTTP that has the wrong port learns so.
+func TestGRPCTellsHTTP1(t *testing.T) {
+	j := memory.New(memory.Config{})
+	r, _ := receivers(t, testConfig(), j)
+	for _, contentType := range []string{"application/x-protobuf", "application/json", "application/grpc"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+r.GRPCAddr().String()+"/v1/traces", bytes.NewReader(encode(t, traceRequest(1))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", contentType)
+		client := &http.Transport{}
+		resp, err := client.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		client.CloseIdleConnections()
+		if err != nil || resp.StatusCode != http.StatusUnsupportedMediaType || !strings.Contains(string(text), "4318") {
+			t.Errorf("%s: answer %d, %q, %v; want 415 and the port", contentType, resp.StatusCode, text, err)
+		}
+	}
+	if stored := len(records(t, j)); stored != 0 {
+		t.Errorf("%d records, want none", stored)
+	}
+}

@@ -83,9 +83,10 @@ func newHTTPServer(handler http.Handler, logger *slog.Logger) *http.Server {
 	return s
 }
 
-// newGRPCServer speaks HTTP/2 only, without TLS.
+// newGRPCServer speaks HTTP/2 without TLS. HTTP/1 it understands as well, so
+// that who sends OTLP over HTTP to this port is told, rather than cut off.
 func newGRPCServer(handler http.Handler, logger *slog.Logger) *http.Server {
-	return newServer(handler, logger)
+	return newHTTPServer(handler, logger)
 }
 
 // newServer bounds how long a client may take at each step, so that slow and
