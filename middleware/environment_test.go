@@ -233,6 +233,7 @@ func TestPropagatorsObeyTheEnvironment(t *testing.T) {
 		"b3":     {"b3": traceID + "-" + spanID + "-1"},
 		"multi":  {"x-b3-traceid": traceID, "x-b3-spanid": spanID, "x-b3-sampled": "1"},
 		"jaeger": {"uber-trace-id": traceID + ":" + spanID + ":0:1"},
+		"plain":  {"x-trace-id": traceID, "x-parent-span-id": spanID},
 	}
 	for _, test := range []struct {
 		names string
@@ -242,6 +243,7 @@ func TestPropagatorsObeyTheEnvironment(t *testing.T) {
 		{"", []string{"w3c"}, []string{"traceparent"}},
 		{"tracecontext,baggage,b3, jaeger,tracecontext", []string{"w3c", "b3", "multi", "jaeger"}, []string{"b3", "traceparent", "uber-trace-id"}},
 		{"B3MULTI", []string{"b3", "multi"}, []string{"x-b3-sampled", "x-b3-spanid", "x-b3-traceid"}},
+		{"tracecontext,plain", []string{"w3c", "plain"}, []string{"traceparent", "x-parent-span-id", "x-trace-id"}},
 		{"tracecontext,nonsense", []string{"w3c"}, []string{"traceparent"}},
 		{"none", nil, nil},
 	} {

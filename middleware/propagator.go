@@ -32,10 +32,12 @@ func newPropagator(env *environment) propagation.TextMapPropagator {
 			propagators = append(propagators, b3.New(b3.WithInjectEncoding(b3.B3MultipleHeader)))
 		case "jaeger":
 			propagators = append(propagators, propagator.Jaeger{})
+		case "plain":
+			propagators = append(propagators, propagator.Plain{})
 		case "none":
 			return propagation.NewCompositeTextMapPropagator()
 		default:
-			env.ignore(name, word, "tracecontext, baggage, b3, b3multi, jaeger or none, with commas between them")
+			env.ignore(name, word, "tracecontext, baggage, b3, b3multi, jaeger, plain or none, with commas between them")
 		}
 	}
 	return propagation.NewCompositeTextMapPropagator(propagators...)

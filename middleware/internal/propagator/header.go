@@ -1,6 +1,10 @@
 package propagator
 
-import "strings"
+import (
+	"strings"
+
+	"go.opentelemetry.io/otel/propagation"
+)
 
 // Header is the value of a header that has come with these values. Headers that
 // are lists are joined, as Trace Context and Baggage have it. Of
@@ -20,4 +24,12 @@ func Header(name string, values []string) string {
 
 func isList(name string) bool {
 	return strings.EqualFold(name, "tracestate") || strings.EqualFold(name, "baggage") || strings.EqualFold(name, jaegerBaggageHeader)
+}
+
+// value is that of a header in a carrier, which may tell of several.
+func value(carrier propagation.TextMapCarrier, name string) string {
+	if getter, several := carrier.(propagation.ValuesGetter); several {
+		return Header(name, getter.Values(name))
+	}
+	return carrier.Get(name)
 }

@@ -19,8 +19,9 @@ const (
 	knownFlags = trace.FlagsSampled | trace.FlagsRandom
 )
 
-// parse reads a traceparent that is as nearly all are: of version 00, valid,
-// and without flags that are reserved.
+// parse reads a traceparent that is as nearly all are: of version 00, and valid.
+// Flags that are reserved are left out: level 2 has given one of them a meaning
+// without a new version, and so may a level to come.
 func parse(text string) (sc trace.SpanContextConfig, usual bool) {
 	if len(text) != length || text[:traceIDAt] != "00-" || text[spanIDAt-1] != '-' || text[flagsAt-1] != '-' {
 		return sc, false
@@ -29,8 +30,8 @@ func parse(text string) (sc trace.SpanContextConfig, usual bool) {
 	if !unhex(sc.TraceID[:], text[traceIDAt:]) || !unhex(sc.SpanID[:], text[spanIDAt:]) || !unhex(flags[:], text[flagsAt:]) {
 		return sc, false
 	}
-	sc.TraceFlags, sc.Remote = trace.TraceFlags(flags[0]), true
-	return sc, sc.TraceFlags&^knownFlags == 0 && sc.TraceID.IsValid() && sc.SpanID.IsValid()
+	sc.TraceFlags, sc.Remote = trace.TraceFlags(flags[0])&knownFlags, true
+	return sc, sc.TraceID.IsValid() && sc.SpanID.IsValid()
 }
 
 // unhex reads as many digits, in lower case, as fill dst.

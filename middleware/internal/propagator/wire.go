@@ -18,8 +18,9 @@ type Carrier interface {
 
 // Wire does what a propagator does, and what nearly all propagators do, W3C
 // Trace Context and perhaps Baggage, at a fraction of the cost: it allocates
-// nothing, and does not look for what is not there. What is unusual, be it the
-// propagator or a header, it leaves to the propagator itself. It is safe for
+// nothing, does not look for what is not there, and reads headers as
+// TraceContext does. What is unusual, be it the propagator or a header, it
+// leaves to the propagator itself. It is safe for
 // concurrent use.
 type Wire struct {
 	all propagation.TextMapPropagator

@@ -63,7 +63,6 @@ func TestWireReadsWhatThePropagatorReads(t *testing.T) {
 			"all":             header("traceparent", parent, "tracestate", "a=1", "baggage", "k=v"),
 			"state alone":     header("tracestate", "a=1"),
 			"version to come": header("traceparent", "cc-"+parent[3:]+"-more"),
-			"reserved flags":  header("traceparent", parent[:53]+"04"),
 			"random":          header("traceparent", parent[:53]+"03"),
 			"upper case":      header("traceparent", "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01"),
 			"zero trace":      header("traceparent", "00-00000000000000000000000000000000-b7ad6b7169203331-01"),
