@@ -20,6 +20,7 @@ func grpcServerRules() []rule {
 		{"span.attribute previous-rpc-attempts", onlyOurs, "a call that is retried can be told (gRFC A72)"},
 		{"span.attribute error.type", onlyOurs, "the conventions ask for error.type on spans, too"},
 		{"span.tracestate", in("state in two headers", says("a=1,b=2", "a=1")), "a tracestate in parts is one list (Trace Context, 3.3.1)"},
+		{"span.parent", in("flags yet to come", says("caller", "none")), "flags that a level to come may give a meaning void no trace, as random did not"},
 		{"span.parent", in("two traces|the same trace twice", says("none", "caller")), "of two traceparents none can be trusted (Trace Context, 3.2.1)"},
 		{"*rpc.response.status_code", says("UNKNOWN", "CODE(4711)"), "a code that gRPC does not define is UNKNOWN to who receives it"},
 		{"* label error.type", in("4711", says("UNKNOWN", "")), "a code that gRPC does not define is UNKNOWN, which is an error of a server"},

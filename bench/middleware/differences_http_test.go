@@ -38,6 +38,7 @@ func serverRules() []rule {
 		{"span.attribute error.type", in("500|503", statusOnly), "the conventions ask for error.type wherever a request has failed"},
 		{"span.attribute server.port", in(":443", onlyOurs), "the Host header has named the port"},
 		{"span.tracestate", in("state in two headers", says("a=1,b=2", "a=1")), "a tracestate in parts is one list (Trace Context, 3.3.1)"},
+		{"span.parent", in("flags yet to come", says("caller", "none")), "flags that a level to come may give a meaning void no trace, as random did not"},
 		{"span.parent", in("two traces|the same trace twice", says("none", "caller")), "of two traceparents none can be trusted (Trace Context, 3.2.1)"},
 	}
 }

@@ -288,6 +288,7 @@ func traces() map[string][][2]string {
 		"upper-case trace":      {{"traceparent", strings.ToUpper(parent)}},
 		"a trace and baggage":   {{"traceparent", parent}, {"baggage", "tenant=north"}},
 		"a version yet to come": {{"traceparent", "cc" + parent[2:] + "-more"}},
+		"flags yet to come":     {{"traceparent", parent[:53] + "05"}},
 		"version ff":            {{"traceparent", "ff" + parent[2:]}},
 	}
 }
