@@ -83,11 +83,15 @@ func TestReleaseThatComesFirstKeepsTheOrderOut(t *testing.T) {
 
 func TestStockIsNeverOversold(t *testing.T) {
 	s := newStore(t)
+	const orders, pieces = 1000, 100
+	if err := s.AddItems(t.Context(), []Item{{"print", "Print", 100, pieces}}); err != nil {
+		t.Fatal(err)
+	}
 	var sold atomic.Int64
 	var wg sync.WaitGroup
-	for i := range 40 {
+	for i := range orders {
 		wg.Go(func() {
-			_, err := s.Reserve(t.Context(), fmt.Sprint("o", i), []Line{{ItemID: "mug", Quantity: 1}}, time.Now())
+			_, err := s.Reserve(t.Context(), fmt.Sprint("o", i), []Line{{ItemID: "print", Quantity: 1}}, time.Now())
 			if err == nil {
 				sold.Add(1)
 			} else if !errors.Is(err, ErrOutOfStock) {
@@ -96,10 +100,10 @@ func TestStockIsNeverOversold(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if sold.Load() != 10 {
-		t.Errorf("sold %d of 10", sold.Load())
+	if sold.Load() != pieces {
+		t.Errorf("sold %d of %d", sold.Load(), pieces)
 	}
-	wantAvailable(t, s, map[string]int64{"mug": 0})
+	wantAvailable(t, s, map[string]int64{"print": 0})
 }
 
 func TestRestockFillsUpToCapacity(t *testing.T) {

@@ -29,12 +29,16 @@ func event(id, eventType, data string) platform.Event {
 const (
 	confirmed = `{"order_id":"ord_1","user_id":"usr_ada","email":"ada@example.com","currency":"EUR","amount":1205}`
 	cancelled = `{"order_id":"ord_1","email":"ada@example.com","currency":"EUR","reason":"CARD_DECLINED"}`
+	regretted = `{"order_id":"ord_1","email":"ada@example.com","currency":"EUR","amount":1205,"reason":"CANCELLED_BY_CUSTOMER"}`
 )
 
 func TestOneMessageForEachEvent(t *testing.T) {
 	s := newServer(t, platform.Delay{})
 	for range 2 { // The bus delivers at least once.
-		for _, e := range []platform.Event{event("evt_1", "order.confirmed", confirmed), event("evt_2", "order.cancelled", cancelled)} {
+		for _, e := range []platform.Event{
+			event("evt_1", "order.confirmed", confirmed), event("evt_2", "order.cancelled", cancelled),
+			event("evt_3", "order.cancelled", regretted),
+		} {
 			if err := s.Handle(t.Context(), e); err != nil {
 				t.Fatal(err)
 			}
@@ -58,6 +62,10 @@ func TestOneMessageForEachEvent(t *testing.T) {
 		{
 			EventID: "evt_2", OrderID: "ord_1", Recipient: "ada@example.com", Subject: "Your order ord_1 is cancelled",
 			Body: "We could not complete your order (CARD_DECLINED). Your card was not charged.",
+		},
+		{
+			EventID: "evt_3", OrderID: "ord_1", Recipient: "ada@example.com", Subject: "Your order ord_1 is cancelled",
+			Body: "As you have asked. If we had charged your card, we have given back 12.05 EUR.",
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
