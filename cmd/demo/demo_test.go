@@ -175,7 +175,9 @@ func testBadRequests(t *testing.T, d running) {
 		{"unknown item", orderOf("usr_ada", "tok_visa", "itm_unicorn"), 422, "unknown-item"},
 		{"negative amount", `{"amount":-1,` + orderOf("usr_ada", "tok_visa", "itm_tea")[1:], 422, "invalid-order"},
 		{"other amount", `{"amount":1,` + orderOf("usr_ada", "tok_visa", "itm_tea")[1:], 409, "amount-mismatch"},
-		{"oversized body", `{"user_id":"` + strings.Repeat("x", 1<<20) + `"}`, 413, "body-too-large"},
+		// It fits into the buffers of a socket: whoever still sends when the
+		// gateway hangs up may not get to read the answer.
+		{"oversized body", `{"user_id":"` + strings.Repeat("x", 100<<10) + `"}`, 413, "body-too-large"},
 		{"provider outage", orderOf("usr_ada", "tok_outage", "itm_tea"), 503, "payment-unavailable"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
