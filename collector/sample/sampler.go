@@ -61,9 +61,14 @@ type Sampler struct {
 	cutter     cutter
 	hand       []byte
 	handSpans  int
+	cuttings   []cutting // of the hand, one for each record
 	handedOn   time.Time
 	complained time.Time
 }
+
+// cutting is what was cut out of one record: so many spans, up to end in the
+// hand.
+type cutting struct{ end, spans int }
 
 // Start opens a reader and begins to choose. Metrics are registered at reg.
 // cfg must be enabled. Shutdown ends it.
@@ -140,11 +145,13 @@ func (s *Sampler) due() bool {
 	return len(s.pending.offsets) >= maxPending || time.Since(s.handedOn) >= handEvery
 }
 
-// handOn deals with what has been decided. An error, which is of the end or of
-// a commit, leaves it to the next time, or to the next start.
+// handOn deals with what has been decided. An error, which is of the end, of a
+// journal that cannot be read now, or of a commit, leaves it to the next time,
+// or to the next start.
 func (s *Sampler) handOn(stop context.Context) error {
 	s.meters.waiting.Set(float64(len(s.engine.open)))
 	s.meters.bytes.Set(float64(s.engine.bytes))
+	s.empty() // Of what was cut out before an error.
 	for _, at := range s.pending.places() {
 		if err := s.cutOut(stop, at); err != nil {
 			return err
@@ -165,8 +172,8 @@ func (s *Sampler) handOn(stop context.Context) error {
 // cutOut takes what is wanted out of one record.
 func (s *Sampler) cutOut(stop context.Context, at journal.Offset) error {
 	record, err := s.journals.In.At(at)
-	if errors.Is(err, journal.ErrClosed) {
-		return err
+	if err != nil && !errors.Is(err, journal.ErrGone) {
+		return err // It is there, and cannot be read now.
 	}
 	spans := 0
 	if err == nil && len(record.Payload) > handBytes { // It may fill a segment alone.
@@ -183,31 +190,56 @@ func (s *Sampler) cutOut(stop context.Context, at journal.Offset) error {
 		s.complain("spans of a trace that is to be kept cannot be read again", err)
 		return nil
 	}
-	s.handSpans += spans
+	if spans > 0 {
+		s.handSpans += spans
+		s.cuttings = append(s.cuttings, cutting{len(s.hand), spans})
+	}
 	if len(s.hand) < handBytes {
 		return nil
 	}
 	return s.flush(stop)
 }
 
-// flush appends what was cut out to the journal of what is kept.
+// flush appends what was cut out to the journal of what is kept. After an error
+// it is cut out again.
 func (s *Sampler) flush(stop context.Context) error {
 	if s.handSpans == 0 {
 		return nil
 	}
-	err := s.append(stop, s.journals.Kept, s.handSpans, s.hand)
-	switch {
-	case errors.Is(err, journal.ErrTooLarge):
-		s.meters.lost.Inc()
-		s.complain("spans of traces that are to be kept are too large together", err)
-	case err != nil:
-		s.hand, s.handSpans = s.hand[:0], 0 // It is cut out again.
-		return err
-	default:
-		s.meters.handed.Add(float64(s.handSpans))
+	err := s.store(stop, s.handSpans, s.hand)
+	if errors.Is(err, journal.ErrTooLarge) {
+		err = s.storeEach(stop)
 	}
-	s.hand, s.handSpans = s.hand[:0], 0
+	s.empty()
+	return err
+}
+
+func (s *Sampler) empty() { s.hand, s.handSpans, s.cuttings = s.hand[:0], 0, s.cuttings[:0] }
+
+// storeEach stores alone what is too large together: a journal of small
+// segments has room for what came out of one record of another.
+func (s *Sampler) storeEach(stop context.Context) error {
+	begin := 0
+	for _, c := range s.cuttings {
+		err := s.store(stop, c.spans, s.hand[begin:c.end])
+		switch {
+		case errors.Is(err, journal.ErrTooLarge):
+			s.meters.lost.Inc()
+			s.complain("spans of traces that are to be kept are too large together", err)
+		case err != nil:
+			return err
+		}
+		begin = c.end
+	}
 	return nil
+}
+
+func (s *Sampler) store(stop context.Context, spans int, payload []byte) error {
+	err := s.append(stop, s.journals.Kept, spans, payload)
+	if err == nil {
+		s.meters.handed.Add(float64(spans))
+	}
+	return err
 }
 
 // writeDown appends the decisions to their journal.

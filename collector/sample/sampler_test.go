@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -168,6 +169,66 @@ func TestAFullJournalHoldsTheCursor(t *testing.T) {
 	j.wait(t, "a")
 	if err := s.Shutdown(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// narrow has no room for large records.
+type narrow struct {
+	journal.Journal
+	limit int
+}
+
+func (n narrow) Append(ctx context.Context, signal journal.Signal, items uint32, payload []byte) (journal.Offset, error) {
+	if len(payload) > n.limit {
+		return 0, journal.ErrTooLarge
+	}
+	return n.Journal.Append(ctx, signal, items, payload)
+}
+
+// TestSmallSegments have room for each record, but not for what is handed on
+// together.
+func TestSmallSegments(t *testing.T) {
+	j := memories()
+	j.Kept = narrow{j.Kept, 300}
+	j.receive(t, spanOf(1, 0, failed, named("a")))
+	j.receive(t, spanOf(2, 0, failed, named("large"), with("key", strings.Repeat("x", 300))))
+	j.receive(t, spanOf(3, 0, failed, named("b")), spanOf(4, 0, named("dropped")))
+	j.receive(t, spanOf(5, 0, failed, named("c")))
+	s := begin(t, quick(), j)
+	j.wait(t, "a b c")
+	if err := s.Shutdown(); err != nil {
+		t.Fatal(err)
+	}
+	if lost := testutil.ToFloat64(s.meters.lost); lost != 1 {
+		t.Errorf("%v records were lost, want the large one", lost)
+	}
+}
+
+// unreadable fails to read again, once.
+type unreadable struct {
+	journal.Journal
+	once *atomic.Bool
+}
+
+func (u unreadable) At(off journal.Offset) (journal.Record, error) {
+	if u.once.CompareAndSwap(false, true) {
+		return journal.Record{}, errors.New("too many open files")
+	}
+	return u.Journal.At(off)
+}
+
+// TestWhatCannotBeReadNow is read later: it is not lost.
+func TestWhatCannotBeReadNow(t *testing.T) {
+	j, once := memories(), &atomic.Bool{}
+	j.In = unreadable{j.In, once}
+	j.receive(t, spanOf(1, 0, failed, named("a")))
+	s := begin(t, quick(), j)
+	j.wait(t, "a")
+	if err := s.Shutdown(); err != nil {
+		t.Fatal(err)
+	}
+	if !once.Load() || testutil.ToFloat64(s.meters.lost) != 0 {
+		t.Error("it was given up, or was read at once")
 	}
 }
 
