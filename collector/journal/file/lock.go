@@ -23,7 +23,7 @@ func takeLock(root *os.Root) (*os.File, error) {
 	}
 	_ = f.Close()
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return nil, errors.New("it is in use by another journal: one process at a time may open it")
+		return nil, errors.New("it is in use by another process: each needs a journal directory of its own")
 	}
 	return nil, fmt.Errorf("lock: %w", err)
 }
