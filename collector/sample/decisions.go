@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -45,6 +46,21 @@ func appendBytes(dst []byte, num protowire.Number, content []byte) []byte {
 	return protowire.AppendBytes(dst, content)
 }
 
+// recallWait is how long recall waits for records that may be damaged, and then
+// never come: those that are there come at once.
+const recallWait = 10 * time.Second
+
+// next gives no records and no error where there are no more.
+func next(ctx context.Context, reader journal.Reader) ([]journal.Record, error) {
+	waiting, cancel := context.WithTimeout(ctx, recallWait)
+	defer cancel()
+	records, err := reader.Next(waiting, handBytes)
+	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		return nil, nil
+	}
+	return records, err
+}
+
 // recall fills the memory with what is written down. Decisions about offsets
 // that the journal in question does not have yet are of another journal.
 func recall(ctx context.Context, written journal.Journal, end journal.Offset, m *remembered) (err error) {
@@ -58,7 +74,10 @@ func recall(ctx context.Context, written journal.Journal, end journal.Offset, m 
 	}
 	defer func() { err = errors.Join(err, reader.Close()) }()
 	for {
-		records, err := reader.Next(ctx, handBytes)
+		records, err := next(ctx, reader)
+		if err == nil && records == nil {
+			return nil
+		}
 		if err != nil {
 			return fmt.Errorf("decisions: %w", err)
 		}
