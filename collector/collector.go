@@ -211,10 +211,12 @@ func (c *Collector) Shutdown(ctx context.Context) error {
 	}
 	if c.receivers != nil {
 		errs = append(errs, c.receivers.Shutdown(ctx))
-		c.drain(ctx)
 	}
-	if c.sampling != nil {
-		errs = append(errs, c.sampling.stop())
+	if c.sampling != nil { // Before forwarders, which are to have what was decided.
+		errs = append(errs, c.sampling.stop(ctx))
+	}
+	if c.receivers != nil {
+		c.drain(ctx)
 	}
 	if c.exporters != nil {
 		errs = append(errs, c.exporters.Shutdown(ctx))

@@ -57,11 +57,11 @@ func startSampling(ctx context.Context, cfg Config, in journal.Journal, own prom
 }
 
 // stop ends choosing. What was chosen is still there to be forwarded.
-func (s *sampling) stop() error {
+func (s *sampling) stop(ctx context.Context) error {
 	if s.sampler == nil {
 		return nil
 	}
-	return s.sampler.Shutdown()
+	return s.sampler.Shutdown(ctx)
 }
 
 func (s *sampling) close() error {

@@ -23,6 +23,8 @@ const (
 	handBytes = 1 << 20
 	// handEvery is how often what was decided is handed on.
 	handEvery = 200 * time.Millisecond
+	// stopTime is what Shutdown gives to handing on.
+	stopTime = 2 * time.Second
 	// retryAfter is the wait after a journal could not be read or written.
 	retryAfter = time.Second
 	// complainEvery is how often a lasting trouble is logged.
@@ -54,7 +56,8 @@ type Sampler struct {
 	meters   *meters
 	reader   journal.Reader
 	logger   *slog.Logger
-	stop     context.CancelFunc
+	stop     context.CancelFunc // ends reading
+	cut      context.CancelFunc // ends handing on
 	running  sync.WaitGroup
 
 	// Of run.
@@ -88,29 +91,43 @@ func Start(ctx context.Context, cfg TailConfig, journals Journals, reg prometheu
 	if s.reader, err = journals.In.Reader(ReaderName); err != nil {
 		return nil, err
 	}
-	stop, cancel := context.WithCancel(context.Background())
-	s.stop = cancel
-	s.running.Go(func() { s.run(stop) })
+	stop, cancelStop := context.WithCancel(context.Background())
+	hand, cancelHand := context.WithCancel(context.Background())
+	s.stop, s.cut = cancelStop, cancelHand
+	s.running.Go(func() { s.run(stop, hand) })
 	return s, nil
 }
 
-// Shutdown ends choosing and closes the reader. Traces that are not decided
-// wait in the journal.
-func (s *Sampler) Shutdown() error {
+// Shutdown ends choosing and closes the reader. What has been decided is handed
+// on for two seconds more, or until ctx ends; what is left may be handed on
+// twice, once after the next start. Traces that are not decided wait in the
+// journal.
+func (s *Sampler) Shutdown(ctx context.Context) error {
 	s.stop()
+	ctx, cancel := context.WithTimeout(ctx, stopTime)
+	defer cancel()
+	release := context.AfterFunc(ctx, s.cut)
 	s.running.Wait()
+	release()
+	s.cut()
 	return s.reader.Close()
 }
 
-// run ends with stop, or with one of the journals.
-func (s *Sampler) run(stop context.Context) {
+// run ends with stop, and then hands on what has been decided, or with one of
+// the journals. Handing on ends with hand.
+func (s *Sampler) run(stop, hand context.Context) {
 	for {
 		err := s.read(stop)
 		if err == nil && s.due() {
-			err = s.handOn(stop)
+			err = s.handOn(hand)
 		}
 		switch {
-		case stop.Err() != nil || errors.Is(err, journal.ErrClosed):
+		case hand.Err() != nil || errors.Is(err, journal.ErrClosed):
+			return
+		case stop.Err() != nil:
+			if err := s.handOn(hand); err != nil && hand.Err() == nil && !errors.Is(err, journal.ErrClosed) {
+				s.logger.Error("what has been sampled may be forwarded twice", "error", err)
+			}
 			return
 		case err != nil:
 			s.complain("the journal cannot be sampled; trying again", err)
@@ -148,18 +165,18 @@ func (s *Sampler) due() bool {
 // handOn deals with what has been decided. An error, which is of the end, of a
 // journal that cannot be read now, or of a commit, leaves it to the next time,
 // or to the next start.
-func (s *Sampler) handOn(stop context.Context) error {
+func (s *Sampler) handOn(hand context.Context) error {
 	s.meters.waiting.Set(float64(len(s.engine.open)))
 	s.meters.bytes.Set(float64(s.engine.bytes))
 	s.empty() // Of what was cut out before an error.
 	for _, at := range s.pending.places() {
-		if err := s.cutOut(stop, at); err != nil {
+		if err := s.cutOut(hand, at); err != nil {
 			return err
 		}
 	}
-	err := s.flush(stop)
+	err := s.flush(hand)
 	if err == nil {
-		err = s.writeDown(stop)
+		err = s.writeDown(hand)
 	}
 	if err != nil {
 		return err
@@ -170,14 +187,14 @@ func (s *Sampler) handOn(stop context.Context) error {
 }
 
 // cutOut takes what is wanted out of one record.
-func (s *Sampler) cutOut(stop context.Context, at journal.Offset) error {
+func (s *Sampler) cutOut(hand context.Context, at journal.Offset) error {
 	record, err := s.journals.In.At(at)
 	if err != nil && !errors.Is(err, journal.ErrGone) {
 		return err // It is there, and cannot be read now.
 	}
 	spans := 0
 	if err == nil && len(record.Payload) > handBytes { // It may fill a segment alone.
-		if err := s.flush(stop); err != nil {
+		if err := s.flush(hand); err != nil {
 			return err
 		}
 	}
@@ -197,18 +214,18 @@ func (s *Sampler) cutOut(stop context.Context, at journal.Offset) error {
 	if len(s.hand) < handBytes {
 		return nil
 	}
-	return s.flush(stop)
+	return s.flush(hand)
 }
 
 // flush appends what was cut out to the journal of what is kept. After an error
 // it is cut out again.
-func (s *Sampler) flush(stop context.Context) error {
+func (s *Sampler) flush(hand context.Context) error {
 	if s.handSpans == 0 {
 		return nil
 	}
-	err := s.store(stop, s.handSpans, s.hand)
+	err := s.store(hand, s.handSpans, s.hand)
 	if errors.Is(err, journal.ErrTooLarge) {
-		err = s.storeEach(stop)
+		err = s.storeEach(hand)
 	}
 	s.empty()
 	return err
@@ -218,10 +235,10 @@ func (s *Sampler) empty() { s.hand, s.handSpans, s.cuttings = s.hand[:0], 0, s.c
 
 // storeEach stores alone what is too large together: a journal of small
 // segments has room for what came out of one record of another.
-func (s *Sampler) storeEach(stop context.Context) error {
+func (s *Sampler) storeEach(hand context.Context) error {
 	begin := 0
 	for _, c := range s.cuttings {
-		err := s.store(stop, c.spans, s.hand[begin:c.end])
+		err := s.store(hand, c.spans, s.hand[begin:c.end])
 		switch {
 		case errors.Is(err, journal.ErrTooLarge):
 			s.meters.lost.Inc()
@@ -234,8 +251,8 @@ func (s *Sampler) storeEach(stop context.Context) error {
 	return nil
 }
 
-func (s *Sampler) store(stop context.Context, spans int, payload []byte) error {
-	err := s.append(stop, s.journals.Kept, spans, payload)
+func (s *Sampler) store(hand context.Context, spans int, payload []byte) error {
+	err := s.append(hand, s.journals.Kept, spans, payload)
 	if err == nil {
 		s.meters.handed.Add(float64(spans))
 	}
@@ -243,7 +260,7 @@ func (s *Sampler) store(stop context.Context, spans int, payload []byte) error {
 }
 
 // writeDown appends the decisions to their journal.
-func (s *Sampler) writeDown(stop context.Context) error {
+func (s *Sampler) writeDown(hand context.Context) error {
 	var spans []byte
 	n := 0
 	for i, id := range s.pending.settled {
@@ -256,7 +273,7 @@ func (s *Sampler) writeDown(stop context.Context) error {
 		if n == 0 || len(spans) < handBytes/8 && i < len(s.pending.settled)-1 {
 			continue
 		}
-		if err := s.append(stop, s.journals.Decisions, n, decisionsRequest(spans)); err != nil {
+		if err := s.append(hand, s.journals.Decisions, n, decisionsRequest(spans)); err != nil {
 			return err
 		}
 		spans, n = spans[:0], 0
@@ -264,17 +281,17 @@ func (s *Sampler) writeDown(stop context.Context) error {
 	return nil
 }
 
-// append tries until it is done, or the sampler is stopped: a journal that is
+// append tries until it is done, or handing on has to end: a journal that is
 // full has room when somebody has read from it.
-func (s *Sampler) append(stop context.Context, j journal.Journal, spans int, payload []byte) error {
+func (s *Sampler) append(hand context.Context, j journal.Journal, spans int, payload []byte) error {
 	for {
-		_, err := j.Append(stop, journal.Traces, uint32(spans), payload)
-		if err == nil || stop.Err() != nil || errors.Is(err, journal.ErrTooLarge) || errors.Is(err, journal.ErrClosed) {
+		_, err := j.Append(hand, journal.Traces, uint32(spans), payload)
+		if err == nil || hand.Err() != nil || errors.Is(err, journal.ErrTooLarge) || errors.Is(err, journal.ErrClosed) {
 			return err
 		}
 		s.complain("what sampling has chosen cannot be stored; trying again", err)
-		if !sleep(stop) {
-			return stop.Err()
+		if !sleep(hand) {
+			return hand.Err()
 		}
 	}
 }

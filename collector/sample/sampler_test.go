@@ -94,7 +94,7 @@ func TestASamplerGoesOn(t *testing.T) {
 	j.wait(t, "a")
 	j.receive(t, spanOf(1, 1, child, named("b")))
 	j.wait(t, "a b")
-	if err := s.Shutdown(); err != nil {
+	if err := s.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if cursor := j.In.Stats().Cursors[ReaderName]; cursor != 0 {
@@ -110,7 +110,7 @@ func TestASamplerGoesOn(t *testing.T) {
 			t.Fatal("the cursor is still held")
 		}
 	}
-	if err := s.Shutdown(); err != nil {
+	if err := s.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -167,8 +167,61 @@ func TestAFullJournalHoldsTheCursor(t *testing.T) {
 	}
 	close(room)
 	j.wait(t, "a")
-	if err := s.Shutdown(); err != nil {
+	if err := s.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// slow takes its time, and says that it has begun.
+type slow struct {
+	journal.Journal
+	began, room chan struct{}
+}
+
+func (s slow) Append(ctx context.Context, signal journal.Signal, items uint32, payload []byte) (journal.Offset, error) {
+	close(s.began)
+	select {
+	case <-s.room:
+		return s.Journal.Append(ctx, signal, items, payload)
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
+
+// TestAStopFinishesHandingOn, so that nothing is handed on again.
+func TestAStopFinishesHandingOn(t *testing.T) {
+	j := memories()
+	kept := slow{j.Kept, make(chan struct{}), make(chan struct{})}
+	j.Kept = kept
+	s := begin(t, quick(), j)
+	j.receive(t, spanOf(1, 0, failed, named("a")))
+	<-kept.began
+	s.stop()
+	close(kept.room)
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	j.wait(t, "a")
+	if stats := j.In.Stats(); stats.Cursors[ReaderName] != stats.End {
+		t.Errorf("the cursor is at %d of %d", stats.Cursors[ReaderName], stats.End)
+	}
+}
+
+// TestAStopDoesNotWaitForEver for a journal that has no room.
+func TestAStopDoesNotWaitForEver(t *testing.T) {
+	j := memories()
+	kept := slow{j.Kept, make(chan struct{}), make(chan struct{})}
+	j.Kept = kept
+	s := begin(t, quick(), j)
+	j.receive(t, spanOf(1, 0, failed, named("a")))
+	<-kept.began
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Shutdown(ended); err != nil {
+		t.Fatal(err)
+	}
+	if cursor := j.In.Stats().Cursors[ReaderName]; cursor != 0 {
+		t.Errorf("the cursor went to %d, past what was not handed on", cursor)
 	}
 }
 
@@ -196,7 +249,7 @@ func TestSmallSegments(t *testing.T) {
 	j.receive(t, spanOf(5, 0, failed, named("c")))
 	s := begin(t, quick(), j)
 	j.wait(t, "a b c")
-	if err := s.Shutdown(); err != nil {
+	if err := s.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if lost := testutil.ToFloat64(s.meters.lost); lost != 1 {
@@ -224,7 +277,7 @@ func TestWhatCannotBeReadNow(t *testing.T) {
 	j.receive(t, spanOf(1, 0, failed, named("a")))
 	s := begin(t, quick(), j)
 	j.wait(t, "a")
-	if err := s.Shutdown(); err != nil {
+	if err := s.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if !once.Load() || testutil.ToFloat64(s.meters.lost) != 0 {
@@ -240,7 +293,7 @@ func TestAClosedJournalEndsTheSampler(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.running.Wait()
-	if err := s.Shutdown(); err != nil && !errors.Is(err, journal.ErrClosed) {
+	if err := s.Shutdown(t.Context()); err != nil && !errors.Is(err, journal.ErrClosed) {
 		t.Error(err)
 	}
 }
