@@ -47,8 +47,8 @@ type Policy struct {
 	// to the last one's end, for latency. A MaxDuration of zero is no bound.
 	MinDuration time.Duration `yaml:"min_duration"`
 	MaxDuration time.Duration `yaml:"max_duration"`
-	// Key is the attribute's, and Values are the texts of which it has to have
-	// one, for attribute; without values any will do.
+	// Key is the attribute's, for attribute. It has to have one of the values,
+	// as texts; where none are given any will do.
 	Key    string   `yaml:"key"`
 	Values []string `yaml:"values"`
 	// Statuses are unset, ok and error, for status.
