@@ -19,6 +19,9 @@ import (
 	"google.golang.org/grpc/status"
 )
 
+// watch is a stream.
+const watch = "/shop.v1.OrderService/WatchOrders"
+
 // TestGRPCServersDifferAsListed has hundreds of calls told to otelgrpc's
 // handler and to ours, as gRPC tells of them, and compares what is recorded.
 func TestGRPCServersDifferAsListed(t *testing.T) {
@@ -56,7 +59,7 @@ func statuses() []codes.Code {
 
 func newAnswer(random *rand.Rand) answer {
 	return answer{
-		method:    one(random, method, "/shop.v1.OrderService/WatchOrders", "/grpc.health.v1.Health/Check", "/no.such.Service/Method", "/nonsense"),
+		method:    one(random, method, watch, "/grpc.health.v1.Health/Check", "/no.such.Service/Method", "/nonsense"),
 		trace:     one(random, slices.Sorted(maps.Keys(traces()))...),
 		authority: one(random, "shop.example:9001", "shop.example", "[::1]:9001", ""),
 		peer:      one(random, "TCP", "a socket"), retried: one(random, "never", "never", "2"),
@@ -91,7 +94,7 @@ func (a answer) call() call {
 		// gRPC neither begins nor ends it.
 		return call{ctx, &stats.RPCTagInfo{FullMethodName: a.method}, append(events, &stats.OutTrailer{})}
 	}
-	events = append(events, &stats.Begin{BeginTime: begin})
+	events = append(events, &stats.Begin{BeginTime: begin, IsServerStream: a.method == watch})
 	for range a.messages {
 		events = append(events, &stats.InPayload{Length: 10}, &stats.OutPayload{Length: 20})
 	}
@@ -135,7 +138,7 @@ func (a attempt) String() string {
 
 func newAttempt(random *rand.Rand) attempt {
 	a := attempt{
-		method: one(random, method, "/shop.v1.OrderService/WatchOrders", "/grpc.health.v1.Health/Check"),
+		method: one(random, method, watch, "/grpc.health.v1.Health/Check"),
 		trace:  one(random, "no trace", sampled, unsampled, "baggage"),
 		target: one(random, "shop.example:9001", "[::1]:9001"), passedOn: one(random, "none", "none", "passed on"),
 		does: one(random, "ends", "ends", "ends", "reaches nobody", "is cancelled", "is retried"), messages: random.IntN(4), code: one(random, statuses()...),
@@ -169,7 +172,7 @@ func (a attempt) tell(t *testing.T, handler stats.Handler) metadata.MD {
 	}
 	ctx = handler.TagRPC(ctx, &stats.RPCTagInfo{FullMethodName: a.method})
 	begin := time.Now()
-	handler.HandleRPC(ctx, &stats.Begin{Client: true, BeginTime: begin, IsTransparentRetryAttempt: a.does == "is retried"})
+	handler.HandleRPC(ctx, &stats.Begin{Client: true, BeginTime: begin, IsServerStream: a.method == watch, IsTransparentRetryAttempt: a.does == "is retried"})
 	if a.does != "reaches nobody" {
 		handler.HandleRPC(ctx, &stats.OutHeader{
 			Client: true, FullMethod: a.method, Authority: a.target, RemoteAddr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 9), Port: 9001},
