@@ -50,7 +50,7 @@ fuzz: ## run each fuzz target for FUZZTIME
 		done; \
 	done
 
-generate: ## make again what is made: protobuf code and dashboards (needs protoc)
+generate: ## make again what is made: protobuf code, dashboards, references (needs protoc and its include files)
 	$(GO) generate ./...
 
 build: ## build the four commands into bin/
