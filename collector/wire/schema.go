@@ -116,26 +116,27 @@ func newSchema() requests {
 	resource := of("Resource").entries(1, keyValue).nest(3, of("EntityRef").text(1, 2, 3, 4))
 	scope := of("InstrumentationScope").text(1, 2).entries(3, keyValue)
 
+	around := envelope{resource: resource, scope: scope}
 	return requests{
-		traces:   request("Spans", resource, scope, spanSchema(keyValue), true),
-		logs:     request("Logs", resource, scope, logSchema(keyValue, anyValue), true),
-		metrics:  request("Metrics", resource, scope, metricSchema(keyValue), false),
+		traces:   around.request("Trace", "Spans", spanSchema(keyValue), true),
+		logs:     around.request("Logs", "Logs", logSchema(keyValue, anyValue), true),
+		metrics:  around.request("Metrics", "Metrics", metricSchema(keyValue), false),
 		anyValue: anyValue,
 	}
 }
 
 func of(name string) *message { return &message{name: name} }
 
-// request is the shape that the three signals share.
-func request(signal string, resource, scope, item *message, count bool) *message {
-	scoped := of("Scope"+signal).nest(1, scope).nest(2, item).text(3)
+// envelope is what the items of each signal lie in.
+type envelope struct{ resource, scope *message }
+
+// request is the shape that the three signals share. It is named after the
+// signal's service, and its parts after the items in them.
+func (e envelope) request(service, items string, item *message, count bool) *message {
+	scoped := of("Scope"+items).nest(1, e.scope).nest(2, item).text(3)
 	scoped.rules[2].item = count
-	service := signal
-	if signal == "Spans" {
-		service = "Trace"
-	}
 	return of("Export"+service+"ServiceRequest").
-		nest(1, of("Resource"+signal).nest(1, resource).nest(2, scoped).text(3))
+		nest(1, of("Resource"+items).nest(1, e.resource).nest(2, scoped).text(3))
 }
 
 func spanSchema(keyValue *message) *message {
