@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/waybill-dev/waybill/middleware/grpcmw"
+	"github.com/waybill-dev/waybill/middleware/internal/instrumenttest"
 )
 
 // checkUnattempted checks the only span and the only series of a call that gRPC
@@ -21,12 +22,12 @@ import (
 func checkUnattempted(t *testing.T, side *telemetry, method, status string) {
 	t.Helper()
 	span := side.onlySpan(t)
-	got := attributes(span.Attributes())
+	got := instrumenttest.Attributes(span.Attributes())
 	if span.Name() != method || span.Status().Code != otelcodes.Error || got["error.type"] != status || got["rpc.response.status_code"] != status {
 		t.Errorf("span %q has status %+v and %v, want %s", span.Name(), span.Status(), got, status)
 	}
-	series := side.series(t, clientMetric)
-	if len(series) != 1 || series[0].count != 1 || series[0].labels["rpc_method"] != method || series[0].labels["error_type"] != status {
+	series := side.Series(t, clientMetric)
+	if len(series) != 1 || series[0].Count != 1 || series[0].Labels["rpc_method"] != method || series[0].Labels["error_type"] != status {
 		t.Errorf("series are %+v", series)
 	}
 }
@@ -81,10 +82,10 @@ func TestInterceptorsCountNoCallTwice(t *testing.T) {
 		}
 	}
 	r.settle()
-	if sent, served := len(r.client.spans.Ended()), len(r.server.spans.Ended()); sent != 2 || served != 2 {
+	if sent, served := len(r.client.Spans.Ended()), len(r.server.Spans.Ended()); sent != 2 || served != 2 {
 		t.Errorf("%d client and %d server spans, want 2 each", sent, served)
 	}
-	if got := attributes(r.client.spans.Ended()[0].Attributes()); got["waybill.rpc.messages.sent"] != "" {
+	if got := instrumenttest.Attributes(r.client.Spans.Ended()[0].Attributes()); got["waybill.rpc.messages.sent"] != "" {
 		t.Errorf("a unary call counts messages: %v", got)
 	}
 }

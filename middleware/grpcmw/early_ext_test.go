@@ -7,6 +7,7 @@ import (
 	testpb "google.golang.org/grpc/interop/grpc_testing"
 
 	"github.com/waybill-dev/waybill/middleware/grpcmw"
+	"github.com/waybill-dev/waybill/middleware/internal/instrumenttest"
 )
 
 // unasking is telemetry whose sampler does not look at attributes.
@@ -30,8 +31,8 @@ func TestSpansAreTheSameWhenNobodyLooksAtTheirStart(t *testing.T) {
 		r.settle()
 		all := map[string]map[string]string{}
 		for _, o := range []*telemetry{r.server, r.client} {
-			for _, span := range o.spans.Ended() {
-				all[span.Name()+" by a "+span.SpanKind().String()] = attributes(span.Attributes())
+			for _, span := range o.Spans.Ended() {
+				all[span.Name()+" by a "+span.SpanKind().String()] = instrumenttest.Attributes(span.Attributes())
 			}
 		}
 		return all

@@ -6,13 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/propagation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
-	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -23,88 +17,26 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/waybill-dev/waybill/middleware/grpcmw"
+	"github.com/waybill-dev/waybill/middleware/internal/instrumenttest"
 )
 
 const unaryMethod = "grpc.testing.TestService/UnaryCall"
 
 // telemetry records what one side has seen.
-type telemetry struct {
-	provider *sdktrace.TracerProvider
-	spans    *tracetest.SpanRecorder
-	registry *prometheus.Registry
-}
+type telemetry struct{ *instrumenttest.Telemetry }
 
 func newTelemetry(options ...sdktrace.TracerProviderOption) *telemetry {
-	spans := tracetest.NewSpanRecorder()
-	return &telemetry{
-		provider: sdktrace.NewTracerProvider(append(options, sdktrace.WithSpanProcessor(spans))...),
-		spans:    spans, registry: prometheus.NewPedanticRegistry(),
-	}
+	return &telemetry{instrumenttest.New(options...)}
 }
-
-func (t *telemetry) TracerProvider() trace.TracerProvider { return t.provider }
-
-func (t *telemetry) Propagator() propagation.TextMapPropagator {
-	return propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
-}
-
-func (t *telemetry) Registerer() prometheus.Registerer { return t.registry }
 
 // onlySpan is the one span that was recorded.
 func (t *telemetry) onlySpan(test *testing.T) sdktrace.ReadOnlySpan {
 	test.Helper()
-	ended := t.spans.Ended()
+	ended := t.Spans.Ended()
 	if len(ended) != 1 {
 		test.Fatalf("%d spans have ended, want 1", len(ended))
 	}
 	return ended[0]
-}
-
-// measured is one series of a histogram.
-type measured struct {
-	labels   map[string]string
-	count    uint64
-	exemplar map[string]string // of any of its buckets
-}
-
-func (t *telemetry) series(test *testing.T, name string) []measured {
-	test.Helper()
-	families, err := t.registry.Gather()
-	if err != nil {
-		test.Fatal(err)
-	}
-	var found []measured
-	for _, family := range families {
-		if family.GetName() != name {
-			continue
-		}
-		for _, metric := range family.GetMetric() {
-			m := measured{labels: pairs(metric.GetLabel()), count: metric.GetHistogram().GetSampleCount()}
-			for _, bucket := range metric.GetHistogram().GetBucket() {
-				if bucket.GetExemplar() != nil {
-					m.exemplar = pairs(bucket.GetExemplar().GetLabel())
-				}
-			}
-			found = append(found, m)
-		}
-	}
-	return found
-}
-
-func pairs(labels []*dto.LabelPair) map[string]string {
-	m := map[string]string{}
-	for _, pair := range labels {
-		m[pair.GetName()] = pair.GetValue()
-	}
-	return m
-}
-
-func attributes(list []attribute.KeyValue) map[string]string {
-	m := map[string]string{}
-	for _, kv := range list {
-		m[string(kv.Key)] = kv.Value.String()
-	}
-	return m
 }
 
 // service does what a call asks for.
@@ -232,7 +164,7 @@ func (r *rig) invoke(ctx context.Context, method string) error {
 func (t *telemetry) allEnded(test *testing.T) {
 	test.Helper()
 	var open []string
-	for _, span := range t.spans.Started() {
+	for _, span := range t.Spans.Started() {
 		if span.EndTime().IsZero() {
 			open = append(open, span.Name())
 		}

@@ -47,15 +47,15 @@ func TestConcurrentCalls(t *testing.T) {
 	r.settle()
 	r.client.allEnded(t)
 	var measured uint64
-	for _, series := range r.client.series(t, clientMetric) {
-		measured += series.count
+	for _, series := range r.client.Series(t, clientMetric) {
+		measured += series.Count
 	}
-	if spans := len(r.client.spans.Ended()); spans > workers*calls || int(measured) != spans {
+	if spans := len(r.client.Spans.Ended()); spans > workers*calls || int(measured) != spans {
 		t.Errorf("%d calls were measured and %d have spans, of %d", measured, spans, workers*calls)
 	}
 	byMethod := map[string]uint64{}
-	for _, series := range r.server.series(t, serverMetric) {
-		byMethod[series.labels["rpc_method"]] += series.count
+	for _, series := range r.server.Series(t, serverMetric) {
+		byMethod[series.Labels["rpc_method"]] += series.Count
 	}
 	if byMethod["_OTHER"] != workers*calls/4 || byMethod[unaryMethod] < workers*calls/2 {
 		t.Errorf("server measured %v", byMethod)
@@ -85,7 +85,7 @@ func newReplays(t testing.TB, sampled bool) map[string]*replay {
 		flags, sampler = "-01", sdktrace.ParentBased(sdktrace.AlwaysSample())
 	}
 	side := newTelemetry()
-	side.provider = sdktrace.NewTracerProvider(sdktrace.WithSampler(sampler)) // A recorder would allocate.
+	side.Provider = sdktrace.NewTracerProvider(sdktrace.WithSampler(sampler)) // A recorder would allocate.
 	server, err := grpcmw.NewServerHandler(grpcmw.WithTelemetry(side))
 	if err != nil {
 		t.Fatal(err)

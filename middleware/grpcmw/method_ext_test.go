@@ -9,6 +9,8 @@ import (
 	"google.golang.org/grpc/codes"
 	testpb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/status"
+
+	"github.com/waybill-dev/waybill/middleware/internal/instrumenttest"
 )
 
 func TestUnknownMethodsAreOther(t *testing.T) {
@@ -31,7 +33,7 @@ func TestUnknownMethodsAreOther(t *testing.T) {
 				"rpc.response.status_code": "UNIMPLEMENTED", "error.type": "UNIMPLEMENTED",
 				"server.address": "shop.example", "server.port": "9001", "network.peer.address": "bufconn",
 			}
-			if diff := cmp.Diff(want, attributes(span.Attributes())); diff != "" {
+			if diff := cmp.Diff(want, instrumenttest.Attributes(span.Attributes())); diff != "" {
 				t.Errorf("attributes (-want +got):\n%s", diff)
 			}
 			if span.EndTime().Before(span.StartTime()) {
@@ -56,8 +58,8 @@ func TestUnknownMethodsMakeOneSeriesAndNoOpenSpans(t *testing.T) {
 	r.server.allEnded(t)
 	r.client.allEnded(t)
 	counts := map[string]uint64{}
-	for _, series := range r.server.series(t, serverMetric) {
-		counts[series.labels["rpc_method"]] += series.count
+	for _, series := range r.server.Series(t, serverMetric) {
+		counts[series.Labels["rpc_method"]] += series.Count
 	}
 	if diff := cmp.Diff(map[string]uint64{"_OTHER": 50, unaryMethod: 1}, counts); diff != "" {
 		t.Errorf("measurements by method (-want +got):\n%s", diff)
@@ -82,13 +84,13 @@ func TestUnknownServiceHandlerServesAnyMethodWithinTheLimitOfSeries(t *testing.T
 	}
 	r.settle()
 	r.server.allEnded(t)
-	series := r.server.series(t, serverMetric)
+	series := r.server.Series(t, serverMetric)
 	if len(series) > 2001 {
 		t.Errorf("%d series", len(series))
 	}
 	var total uint64
 	for _, s := range series {
-		total += s.count
+		total += s.Count
 	}
 	if total != calls {
 		t.Errorf("%d calls were measured, want %d", total, calls)

@@ -161,7 +161,7 @@ func TestHandlersOnOneConnectionDoNotMixTheirCalls(t *testing.T) {
 	r.settle()
 	for _, side := range []*telemetry{r.client, r.server, outer} {
 		side.allEnded(t)
-		if n := len(side.spans.Ended()); n != 2 {
+		if n := len(side.Spans.Ended()); n != 2 {
 			t.Errorf("%d spans, want 2", n)
 		}
 	}
@@ -178,13 +178,13 @@ func TestPublicEndpointBeginsATraceWithALink(t *testing.T) {
 		}
 	}
 	r.settle()
-	for _, span := range r.server.spans.Ended() {
+	for _, span := range r.server.Spans.Ended() {
 		if span.Parent().IsValid() || span.SpanContext().TraceID().String() == traceID {
 			t.Error("the span is in the caller's trace")
 		}
 	}
 	linked := 0
-	for _, span := range r.server.spans.Ended() {
+	for _, span := range r.server.Spans.Ended() {
 		for _, link := range span.Links() {
 			linked++
 			if link.SpanContext.SpanID().String() != spanID {
@@ -220,11 +220,11 @@ func TestHealthChecksAreMeasuredButNotTraced(t *testing.T) {
 	}
 	r.settle()
 	for name, side := range map[string]*telemetry{clientMetric: r.client, serverMetric: r.server} {
-		if n := len(side.spans.Started()); n != 0 {
+		if n := len(side.Spans.Started()); n != 0 {
 			t.Errorf("%s: %d spans were started", name, n)
 		}
-		series := side.series(t, name)
-		if len(series) != 1 || series[0].labels["rpc_method"] != "grpc.health.v1.Health/Check" || series[0].count != 1 {
+		series := side.Series(t, name)
+		if len(series) != 1 || series[0].Labels["rpc_method"] != "grpc.health.v1.Health/Check" || series[0].Count != 1 {
 			t.Errorf("%s: %+v, want one measurement", name, series)
 		}
 	}
@@ -236,14 +236,14 @@ func TestFilteredCallPassesTheTraceOn(t *testing.T) {
 	r.serverOptions, r.clientOptions = []grpcmw.Option{never}, []grpcmw.Option{never}
 	s := r.watch()
 	client := r.start(t)
-	ctx, parent := r.client.provider.Tracer("test").Start(t.Context(), "order")
+	ctx, parent := r.client.Provider.Tracer("test").Start(t.Context(), "order")
 	if _, err := client.UnaryCall(ctx, &testpb.SimpleRequest{}); err != nil {
 		t.Fatal(err)
 	}
 	if s.span.SpanID() != parent.SpanContext().SpanID() || !s.span.IsRemote() {
 		t.Errorf("the handler's context has span %v, want the caller's", s.span)
 	}
-	if n := len(r.server.spans.Started()); n != 0 {
+	if n := len(r.server.Spans.Started()); n != 0 {
 		t.Errorf("%d spans were started on the server", n)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/waybill-dev/waybill/middleware/grpcmw"
+	"github.com/waybill-dev/waybill/middleware/internal/instrumenttest"
 )
 
 func newWholeRig() *rig {
@@ -35,7 +36,7 @@ func checkPanicked(t *testing.T, side *telemetry, status string) {
 	if want := (sdktrace.Status{Code: otelcodes.Error, Description: "handler panicked"}); span.Status() != want {
 		t.Errorf("span status is %+v", span.Status())
 	}
-	if got := attributes(span.Attributes()); got["error.type"] != "panic" || got["rpc.response.status_code"] != status {
+	if got := instrumenttest.Attributes(span.Attributes()); got["error.type"] != "panic" || got["rpc.response.status_code"] != status {
 		t.Errorf("attributes are %v, want a panic and %s", got, status)
 	}
 	seen := events(span)
@@ -43,8 +44,8 @@ func checkPanicked(t *testing.T, side *telemetry, status string) {
 		seen[0].Attributes["exception.message"] != "out of orders" || !strings.Contains(seen[0].Attributes["exception.stacktrace"], "servercalls_ext_test.go") {
 		t.Errorf("events are %v, want the panic with its stack", seen)
 	}
-	series := side.series(t, serverMetric)
-	if len(series) != 1 || series[0].labels["error_type"] != "panic" || series[0].labels["rpc_response_status_code"] != status {
+	series := side.Series(t, serverMetric)
+	if len(series) != 1 || series[0].Labels["error_type"] != "panic" || series[0].Labels["rpc_response_status_code"] != status {
 		t.Errorf("series are %+v", series)
 	}
 }

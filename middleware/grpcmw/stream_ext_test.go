@@ -11,6 +11,7 @@ import (
 	testpb "google.golang.org/grpc/interop/grpc_testing"
 
 	"github.com/waybill-dev/waybill/middleware/grpcmw"
+	"github.com/waybill-dev/waybill/middleware/internal/instrumenttest"
 )
 
 const duplexMethod = "grpc.testing.TestService/FullDuplexCall"
@@ -48,10 +49,10 @@ func TestStreamIsOneSpanAndOneMeasurement(t *testing.T) {
 		if span.Name() != duplexMethod || len(span.Events()) != 0 {
 			t.Errorf("span is %q with %d events, want none unless asked for", span.Name(), len(span.Events()))
 		}
-		if got := attributes(span.Attributes()); got["waybill.rpc.messages.sent"] != "3" || got["waybill.rpc.messages.received"] != "3" {
+		if got := instrumenttest.Attributes(span.Attributes()); got["waybill.rpc.messages.sent"] != "3" || got["waybill.rpc.messages.received"] != "3" {
 			t.Errorf("%s: attributes are %v, want 3 messages each way", name, got)
 		}
-		if series := side.series(t, name); len(series) != 1 || series[0].count != 1 {
+		if series := side.Series(t, name); len(series) != 1 || series[0].Count != 1 {
 			t.Errorf("%s: %+v, want one measurement", name, series)
 		}
 	}
@@ -97,7 +98,7 @@ type event struct {
 func events(span sdktrace.ReadOnlySpan) []event {
 	var list []event
 	for _, e := range span.Events() {
-		list = append(list, event{e.Name, attributes(e.Attributes)})
+		list = append(list, event{e.Name, instrumenttest.Attributes(e.Attributes)})
 	}
 	return list
 }
@@ -118,7 +119,7 @@ func TestStreamThatTheCallerLeavesIsNoError(t *testing.T) {
 	r.settle()
 	checkOutcome(t, r.client, clientMetric, "CANCELLED", false)
 	r.server.allEnded(t)
-	if series := r.server.series(t, serverMetric); len(series) != 1 || series[0].labels["error_type"] != "" {
+	if series := r.server.Series(t, serverMetric); len(series) != 1 || series[0].Labels["error_type"] != "" {
 		t.Errorf("server's series are %+v", series)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/waybill-dev/waybill/middleware/grpcmw"
+	"github.com/waybill-dev/waybill/middleware/internal/instrumenttest"
 )
 
 const (
@@ -51,10 +52,10 @@ func TestUnaryCall(t *testing.T) {
 		"rpc.system.name": "grpc", "rpc.method": unaryMethod, "rpc.response.status_code": "OK",
 		"server.address": "shop.example", "server.port": "9001", "network.peer.address": "bufconn",
 	}
-	if diff := cmp.Diff(want, attributes(sent.Attributes())); diff != "" {
+	if diff := cmp.Diff(want, instrumenttest.Attributes(sent.Attributes())); diff != "" {
 		t.Errorf("client's attributes (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(want, attributes(served.Attributes())); diff != "" {
+	if diff := cmp.Diff(want, instrumenttest.Attributes(served.Attributes())); diff != "" {
 		t.Errorf("server's attributes (-want +got):\n%s", diff)
 	}
 	if scope := served.InstrumentationScope(); scope.Name != "github.com/waybill-dev/waybill/middleware/grpcmw" || scope.SchemaURL == "" {
@@ -71,14 +72,14 @@ func TestMetricsHaveBoundedLabelsAndExemplars(t *testing.T) {
 	r.settle()
 	for name, side := range map[string]*telemetry{clientMetric: r.client, serverMetric: r.server} {
 		span := side.onlySpan(t).SpanContext()
-		want := []measured{{
-			labels: map[string]string{
+		want := []instrumenttest.Measured{{
+			Labels: map[string]string{
 				"rpc_system_name": "grpc", "rpc_method": unaryMethod, "rpc_response_status_code": "OK", "error_type": "",
 			},
-			count:    1,
-			exemplar: map[string]string{"trace_id": span.TraceID().String(), "span_id": span.SpanID().String()},
+			Count:    1,
+			Exemplar: map[string]string{"trace_id": span.TraceID().String(), "span_id": span.SpanID().String()},
 		}}
-		if diff := cmp.Diff(want, side.series(t, name), cmp.AllowUnexported(measured{})); diff != "" {
+		if diff := cmp.Diff(want, side.Series(t, name), cmp.AllowUnexported(instrumenttest.Measured{})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
@@ -92,12 +93,12 @@ func TestUnsampledCallsAreMeasuredWithoutExemplar(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.settle()
-	if n := len(r.client.spans.Ended()) + len(r.server.spans.Ended()); n != 0 {
+	if n := len(r.client.Spans.Ended()) + len(r.server.Spans.Ended()); n != 0 {
 		t.Errorf("%d spans were recorded: the server must take over the client's decision", n)
 	}
 	for name, side := range map[string]*telemetry{clientMetric: r.client, serverMetric: r.server} {
-		series := side.series(t, name)
-		if len(series) != 1 || series[0].count != 1 || series[0].exemplar != nil {
+		series := side.Series(t, name)
+		if len(series) != 1 || series[0].Count != 1 || series[0].Exemplar != nil {
 			t.Errorf("%s: %+v, want one measurement without exemplar", name, series)
 		}
 	}
@@ -154,14 +155,14 @@ func checkOutcome(t *testing.T, side *telemetry, metric, status string, failed b
 	if failed {
 		wantType, wantStatus = status, sdktrace.Status{Code: otelcodes.Error, Description: "because"}
 	}
-	if got := attributes(span.Attributes()); got["rpc.response.status_code"] != status || got["error.type"] != wantType {
+	if got := instrumenttest.Attributes(span.Attributes()); got["rpc.response.status_code"] != status || got["error.type"] != wantType {
 		t.Errorf("%s: attributes are %v, want status %s and error.type %q", metric, got, status, wantType)
 	}
 	if got := span.Status(); got != wantStatus {
 		t.Errorf("%s: span status is %+v, want %+v", metric, got, wantStatus)
 	}
-	series := side.series(t, metric)
-	if len(series) != 1 || series[0].labels["rpc_response_status_code"] != status || series[0].labels["error_type"] != wantType {
+	series := side.Series(t, metric)
+	if len(series) != 1 || series[0].Labels["rpc_response_status_code"] != status || series[0].Labels["error_type"] != wantType {
 		t.Errorf("%s: series are %+v, want status %s and error_type %q", metric, series, status, wantType)
 	}
 }
@@ -217,7 +218,7 @@ func TestDeadlineIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.settle()
-	if got := attributes(r.client.onlySpan(t).Attributes())["error.type"]; got != "DEADLINE_EXCEEDED" {
+	if got := instrumenttest.Attributes(r.client.onlySpan(t).Attributes())["error.type"]; got != "DEADLINE_EXCEEDED" {
 		t.Errorf("client's error.type is %q", got)
 	}
 	checkOutcome(t, r.server, serverMetric, "DEADLINE_EXCEEDED", true)
@@ -230,7 +231,7 @@ func TestCallThatReachesNoServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	span := r.client.onlySpan(t)
-	if got := attributes(span.Attributes()); got["error.type"] != "UNAVAILABLE" || span.Status().Code != otelcodes.Error {
+	if got := instrumenttest.Attributes(span.Attributes()); got["error.type"] != "UNAVAILABLE" || span.Status().Code != otelcodes.Error {
 		t.Errorf("span has %v and status %v", got, span.Status())
 	}
 }
@@ -247,19 +248,19 @@ func TestRetriesAreASpanEach(t *testing.T) {
 	r.options = []grpc.DialOption{grpc.WithDefaultServiceConfig(`{"methodConfig": [{"name": [{}], "retryPolicy": {
 		"maxAttempts": 4, "initialBackoff": "0.001s", "maxBackoff": "0.001s", "backoffMultiplier": 1, "retryableStatusCodes": ["UNAVAILABLE"]}}]}`)}
 	client := r.start(t)
-	ctx, parent := r.client.provider.Tracer("test").Start(t.Context(), "order")
+	ctx, parent := r.client.Provider.Tracer("test").Start(t.Context(), "order")
 	if _, err := client.UnaryCall(ctx, &testpb.SimpleRequest{}); err != nil {
 		t.Fatal(err)
 	}
 	r.settle()
 
-	sent, served := r.client.spans.Ended(), r.server.spans.Ended()
+	sent, served := r.client.Spans.Ended(), r.server.Spans.Ended()
 	if len(sent) != 3 || len(served) != 3 {
 		t.Fatalf("%d client and %d server spans, want 3 each", len(sent), len(served))
 	}
 	before := map[trace.SpanID]string{}
 	for _, span := range served { // In whatever order they end.
-		before[span.Parent().SpanID()] = attributes(span.Attributes())["previous-rpc-attempts"]
+		before[span.Parent().SpanID()] = instrumenttest.Attributes(span.Attributes())["previous-rpc-attempts"]
 	}
 	for i, want := range []string{"", "1", "2"} {
 		if sent[i].Parent().SpanID() != parent.SpanContext().SpanID() {
@@ -281,7 +282,7 @@ func TestTransparentRetryIsMarked(t *testing.T) {
 	ctx := handler.TagRPC(t.Context(), &stats.RPCTagInfo{FullMethodName: "/" + unaryMethod})
 	handler.HandleRPC(ctx, &stats.Begin{Client: true, IsTransparentRetryAttempt: true})
 	handler.HandleRPC(ctx, &stats.End{Client: true})
-	if got := attributes(side.onlySpan(t).Attributes())["transparent-retry"]; got != "true" {
+	if got := instrumenttest.Attributes(side.onlySpan(t).Attributes())["transparent-retry"]; got != "true" {
 		t.Errorf("transparent-retry is %q", got)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 
+	"github.com/waybill-dev/waybill/middleware/internal/instrumenttest"
 	"github.com/waybill-dev/waybill/middleware/natsmw"
 )
 
@@ -41,16 +42,16 @@ func TestRequestAndReplyOverCoreNATS(t *testing.T) {
 	if process.Parent().SpanID() != request.SpanContext().SpanID() || reply.Parent().SpanID() != process.SpanContext().SpanID() {
 		t.Error("request, processing and reply are not one chain")
 	}
-	if got := attributes(process.Attributes())["messaging.consumer.group.name"]; got != "inventory" {
+	if got := instrumenttest.Attributes(process.Attributes())["messaging.consumer.group.name"]; got != "inventory" {
 		t.Errorf("consumer group is %q", got)
 	}
-	got := attributes(reply.Attributes())
+	got := instrumenttest.Attributes(reply.Attributes())
 	if !strings.HasPrefix(got["messaging.destination.name"], "_INBOX.") || got["messaging.destination.temporary"] != "true" {
 		t.Errorf("attributes of the reply are %v", got)
 	}
 	// Inboxes are as many as connections, and make one series.
 	templates := map[string]string{}
-	for _, series := range tel.series(t, publishMetric) {
+	for _, series := range tel.Series(t, publishMetric) {
 		templates[series.Labels["messaging_destination_name"]] = series.Labels["messaging_destination_template"]
 	}
 	if diff := cmp.Diff(map[string]string{"stock.check": "", "": "(temporary)"}, templates); diff != "" {
@@ -71,13 +72,13 @@ func TestSubjectsAreNamedByTheOption(t *testing.T) {
 		}
 	}
 	for i, subject := range []string{"orders.1.paid", "orders.2.paid"} {
-		span := tel.spans.Ended()[i]
-		got := attributes(span.Attributes())
+		span := tel.Spans.Ended()[i]
+		got := instrumenttest.Attributes(span.Attributes())
 		if span.Name() != "publish orders.*.paid" || got["messaging.destination.template"] != "orders.*.paid" || got["messaging.destination.name"] != subject {
 			t.Errorf("span %q has %v", span.Name(), got)
 		}
 	}
-	series := tel.series(t, publishMetric)
+	series := tel.Series(t, publishMetric)
 	if len(series) != 1 || series[0].Count != 2 || series[0].Labels["messaging_destination_template"] != "orders.*.paid" ||
 		series[0].Labels["messaging_destination_name"] != "" {
 		t.Errorf("series are %+v", series)
@@ -94,7 +95,7 @@ func TestForgottenDestinationsStayWithinTheLimitOfSeries(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	series := tel.series(t, publishMetric)
+	series := tel.Series(t, publishMetric)
 	var total uint64
 	for _, s := range series {
 		total += s.Count

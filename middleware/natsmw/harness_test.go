@@ -8,39 +8,18 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/propagation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
-	"go.opentelemetry.io/otel/trace"
 
+	"github.com/waybill-dev/waybill/middleware/internal/instrumenttest"
 	"github.com/waybill-dev/waybill/middleware/natsmw"
 )
 
 // telemetry records what a service has seen.
-type telemetry struct {
-	provider *sdktrace.TracerProvider
-	spans    *tracetest.SpanRecorder
-	registry *prometheus.Registry
-}
+type telemetry struct{ *instrumenttest.Telemetry }
 
 func newTelemetry(options ...sdktrace.TracerProviderOption) *telemetry {
-	spans := tracetest.NewSpanRecorder()
-	return &telemetry{
-		provider: sdktrace.NewTracerProvider(append(options, sdktrace.WithSpanProcessor(spans))...),
-		spans:    spans, registry: prometheus.NewPedanticRegistry(),
-	}
+	return &telemetry{instrumenttest.New(options...)}
 }
-
-func (t *telemetry) TracerProvider() trace.TracerProvider { return t.provider }
-
-func (t *telemetry) Propagator() propagation.TextMapPropagator {
-	return propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
-}
-
-func (t *telemetry) Registerer() prometheus.Registerer { return t.registry }
 
 func (t *telemetry) messenger(test *testing.T, options ...natsmw.Option) *natsmw.Messenger {
 	test.Helper()
@@ -56,7 +35,7 @@ func (t *telemetry) named(test *testing.T, name string) sdktrace.ReadOnlySpan {
 	test.Helper()
 	var found []sdktrace.ReadOnlySpan
 	var names []string
-	for _, span := range t.spans.Ended() {
+	for _, span := range t.Spans.Ended() {
 		names = append(names, span.Name())
 		if span.Name() == name {
 			found = append(found, span)
@@ -66,53 +45,6 @@ func (t *telemetry) named(test *testing.T, name string) sdktrace.ReadOnlySpan {
 		test.Fatalf("%d spans are named %q, want 1; there are %q", len(found), name, names)
 	}
 	return found[0]
-}
-
-// measured is one series of a histogram.
-type measured struct {
-	Labels   map[string]string
-	Count    uint64
-	Exemplar map[string]string // of any of its buckets
-}
-
-func (t *telemetry) series(test *testing.T, name string) []measured {
-	test.Helper()
-	families, err := t.registry.Gather()
-	if err != nil {
-		test.Fatal(err)
-	}
-	var found []measured
-	for _, family := range families {
-		if family.GetName() != name {
-			continue
-		}
-		for _, metric := range family.GetMetric() {
-			m := measured{Labels: pairs(metric.GetLabel()), Count: metric.GetHistogram().GetSampleCount()}
-			for _, bucket := range metric.GetHistogram().GetBucket() {
-				if bucket.GetExemplar() != nil {
-					m.Exemplar = pairs(bucket.GetExemplar().GetLabel())
-				}
-			}
-			found = append(found, m)
-		}
-	}
-	return found
-}
-
-func pairs(labels []*dto.LabelPair) map[string]string {
-	m := map[string]string{}
-	for _, pair := range labels {
-		m[pair.GetName()] = pair.GetValue()
-	}
-	return m
-}
-
-func attributes(list []attribute.KeyValue) map[string]string {
-	m := map[string]string{}
-	for _, kv := range list {
-		m[string(kv.Key)] = kv.Value.String()
-	}
-	return m
 }
 
 // broker is a NATS server with JetStream inside the test, and a connection.

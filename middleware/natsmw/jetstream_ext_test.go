@@ -14,6 +14,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/waybill-dev/waybill/middleware/internal/instrumenttest"
 	"github.com/waybill-dev/waybill/middleware/natsmw"
 )
 
@@ -33,7 +34,7 @@ func acknowledge(_ context.Context, msg jetstream.Msg) error { return msg.Ack() 
 func TestPublishedAndProcessed(t *testing.T) {
 	b, tel := startBroker(t), newTelemetry()
 	consumer := b.mailer(t)
-	ctx, order := tel.provider.Tracer("test").Start(t.Context(), "order")
+	ctx, order := tel.Provider.Tracer("test").Start(t.Context(), "order")
 	if err := tel.messenger(t).Publish(ctx, paid(), b.store); err != nil {
 		t.Fatal(err)
 	}
@@ -59,13 +60,13 @@ func TestPublishedAndProcessed(t *testing.T) {
 	}
 	if diff := cmp.Diff(with(common, map[string]string{
 		"messaging.operation.name": "publish", "messaging.operation.type": "send",
-	}), attributes(published.Attributes())); diff != "" {
+	}), instrumenttest.Attributes(published.Attributes())); diff != "" {
 		t.Errorf("attributes of publishing (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(with(common, map[string]string{
 		"messaging.operation.name": "process", "messaging.operation.type": "process",
 		"messaging.consumer.group.name": "mailer", "messaging.nats.message.delivery_count": "1",
-	}), attributes(processed.Attributes())); diff != "" {
+	}), instrumenttest.Attributes(processed.Attributes())); diff != "" {
 		t.Errorf("attributes of processing (-want +got):\n%s", diff)
 	}
 	checkSeries(t, tel, publishMetric, "publish", "", published)
@@ -92,7 +93,7 @@ func checkLink(t *testing.T, span sdktrace.ReadOnlySpan, to trace.SpanContext) {
 // exemplar and no other labels than these.
 func checkSeries(t *testing.T, tel *telemetry, metric, operation, group string, span sdktrace.ReadOnlySpan) {
 	t.Helper()
-	want := []measured{{
+	want := []instrumenttest.Measured{{
 		Labels: map[string]string{
 			"messaging_system": "nats", "messaging_operation_name": operation, "messaging_destination_name": "orders.paid",
 			"messaging_destination_template": "", "messaging_consumer_group_name": group, "error_type": "",
@@ -102,7 +103,7 @@ func checkSeries(t *testing.T, tel *telemetry, metric, operation, group string, 
 			"trace_id": span.SpanContext().TraceID().String(), "span_id": span.SpanContext().SpanID().String(),
 		},
 	}}
-	if diff := cmp.Diff(want, tel.series(t, metric)); diff != "" {
+	if diff := cmp.Diff(want, tel.Series(t, metric)); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", metric, diff)
 	}
 }
@@ -115,7 +116,7 @@ func TestProducerAsParent(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Even when something else is around.
-	ctx, around := tel.provider.Tracer("test").Start(t.Context(), "poll")
+	ctx, around := tel.Provider.Tracer("test").Start(t.Context(), "poll")
 	if err := m.Process(ctx, next(t, consumer), acknowledge); err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +145,7 @@ func TestProcessingBelongsToWhatIsAround(t *testing.T) {
 	if err := m.Publish(t.Context(), paid(), b.store); err != nil {
 		t.Fatal(err)
 	}
-	ctx, around := tel.provider.Tracer("test").Start(t.Context(), "batch")
+	ctx, around := tel.Provider.Tracer("test").Start(t.Context(), "batch")
 	if err := m.Process(ctx, next(t, consumer), acknowledge); err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +173,7 @@ func TestRedeliveriesAreCounted(t *testing.T) {
 	if err := m.Process(t.Context(), next(t, consumer), acknowledge); err != nil {
 		t.Fatal(err)
 	}
-	ended := tel.spans.Ended()[1:]
+	ended := tel.Spans.Ended()[1:]
 	for i, want := range []struct {
 		delivery, errorType string
 		status              sdktrace.Status
@@ -180,7 +181,7 @@ func TestRedeliveriesAreCounted(t *testing.T) {
 		{"1", "_OTHER", sdktrace.Status{Code: codes.Error, Description: smtp.Error()}},
 		{"2", "", sdktrace.Status{}},
 	} {
-		got := attributes(ended[i].Attributes())
+		got := instrumenttest.Attributes(ended[i].Attributes())
 		if got["messaging.nats.message.delivery_count"] != want.delivery || got["error.type"] != want.errorType || ended[i].Status() != want.status {
 			t.Errorf("delivery %d: attributes %v and status %v", i+1, got, ended[i].Status())
 		}
@@ -190,7 +191,7 @@ func TestRedeliveriesAreCounted(t *testing.T) {
 		}
 	}
 	byType := map[string]uint64{}
-	for _, series := range tel.series(t, processMetric) {
+	for _, series := range tel.Series(t, processMetric) {
 		byType[series.Labels["error_type"]] += series.Count
 		if group := series.Labels["messaging_consumer_group_name"]; group != "" {
 			t.Errorf("a metric has group %q, which nobody has configured", group)

@@ -18,7 +18,7 @@ func newWork(t testing.TB, sampled bool) map[string]func() {
 		sampler = sdktrace.AlwaysSample()
 	}
 	tel := newTelemetry()
-	tel.provider = sdktrace.NewTracerProvider(sdktrace.WithSampler(sampler)) // A recorder would allocate.
+	tel.Provider = sdktrace.NewTracerProvider(sdktrace.WithSampler(sampler)) // A recorder would allocate.
 	m, err := natsmw.New(natsmw.WithTelemetry(tel))
 	if err != nil {
 		t.Fatal(err)

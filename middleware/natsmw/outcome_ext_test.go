@@ -14,6 +14,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/waybill-dev/waybill/middleware/internal/instrumenttest"
 )
 
 // declined names its own type.
@@ -44,13 +46,13 @@ func TestErrorTypes(t *testing.T) {
 				t.Fatalf("Publish returned %v", err)
 			}
 			span := tel.named(t, "publish orders.paid")
-			if got := attributes(span.Attributes())["error.type"]; got != tt.want {
+			if got := instrumenttest.Attributes(span.Attributes())["error.type"]; got != tt.want {
 				t.Errorf("error.type is %q, want %q", got, tt.want)
 			}
 			if got, want := span.Status(), (sdktrace.Status{Code: codes.Error, Description: tt.err.Error()}); got != want {
 				t.Errorf("status is %+v, want %+v", got, want)
 			}
-			if series := tel.series(t, publishMetric); len(series) != 1 || series[0].Labels["error_type"] != tt.want {
+			if series := tel.Series(t, publishMetric); len(series) != 1 || series[0].Labels["error_type"] != tt.want {
 				t.Errorf("series are %+v", series)
 			}
 		})
@@ -85,7 +87,7 @@ func TestRealFailuresOfPublishing(t *testing.T) {
 			if err := tel.messenger(t).Publish(t.Context(), nats.NewMsg(tt.subject), tt.send); err == nil {
 				t.Fatal("publishing succeeded")
 			}
-			if got := attributes(tel.named(t, "publish "+tt.subject).Attributes())["error.type"]; got != tt.want {
+			if got := instrumenttest.Attributes(tel.named(t, "publish "+tt.subject).Attributes())["error.type"]; got != tt.want {
 				t.Errorf("error.type is %q, want %q", got, tt.want)
 			}
 		})
@@ -104,10 +106,10 @@ func TestCallersOwnCancellationIsNoError(t *testing.T) {
 		t.Fatal(err)
 	}
 	span := tel.named(t, "process orders.paid")
-	if got := attributes(span.Attributes())["error.type"]; got != "" || span.Status().Code != codes.Unset {
+	if got := instrumenttest.Attributes(span.Attributes())["error.type"]; got != "" || span.Status().Code != codes.Unset {
 		t.Errorf("error.type is %q and status %v", got, span.Status())
 	}
-	if series := tel.series(t, processMetric); len(series) != 1 || series[0].Labels["error_type"] != "" || series[0].Count != 1 {
+	if series := tel.Series(t, processMetric); len(series) != 1 || series[0].Labels["error_type"] != "" || series[0].Count != 1 {
 		t.Errorf("series are %+v", series)
 	}
 }
@@ -128,7 +130,7 @@ func TestPanicIsRecordedAndGoesOn(t *testing.T) {
 	if len(events) != 1 || events[0].Name != "exception" {
 		t.Fatalf("events are %v", events)
 	}
-	got := attributes(events[0].Attributes)
+	got := instrumenttest.Attributes(events[0].Attributes)
 	if got["exception.type"] != "string" || !strings.Contains(got["exception.stacktrace"], "TestPanicIsRecordedAndGoesOn") {
 		t.Errorf("exception is %v", got)
 	}
@@ -151,10 +153,10 @@ func TestGoexitEndsTheSpan(t *testing.T) {
 func checkFailure(t *testing.T, tel *telemetry, errorType, description string) {
 	t.Helper()
 	span := tel.named(t, "process orders.paid")
-	if got := attributes(span.Attributes())["error.type"]; got != errorType || span.Status().Description != description {
+	if got := instrumenttest.Attributes(span.Attributes())["error.type"]; got != errorType || span.Status().Description != description {
 		t.Errorf("error.type is %q and status %+v", got, span.Status())
 	}
-	if series := tel.series(t, processMetric); len(series) != 1 || series[0].Labels["error_type"] != errorType {
+	if series := tel.Series(t, processMetric); len(series) != 1 || series[0].Labels["error_type"] != errorType {
 		t.Errorf("series are %+v", series)
 	}
 }
@@ -170,7 +172,7 @@ func TestUnsampledMessagesAreMeasuredAndCarryTheDecision(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if series := tel.series(t, publishMetric); len(series) != 1 || series[0].Count != 1 || series[0].Exemplar != nil {
+	if series := tel.Series(t, publishMetric); len(series) != 1 || series[0].Count != 1 || series[0].Exemplar != nil {
 		t.Errorf("series are %+v, want one measurement without exemplar", series)
 	}
 }
@@ -210,10 +212,10 @@ func TestConcurrentMessages(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	if n := len(tel.spans.Ended()); n != 2*publishers*each {
+	if n := len(tel.Spans.Ended()); n != 2*publishers*each {
 		t.Errorf("%d spans, want %d", n, 2*publishers*each)
 	}
-	if series := tel.series(t, processMetric); len(series) != 1 || series[0].Count != publishers*each {
+	if series := tel.Series(t, processMetric); len(series) != 1 || series[0].Count != publishers*each {
 		t.Errorf("series are %+v", series)
 	}
 }
