@@ -26,7 +26,7 @@ check: lint ## what a change must pass beside the tests: format, vet, lint, tidy
 	cd bench/middleware && $(GO) mod tidy -diff
 	$(GO) mod verify
 
-interop: ## run the shop against the real Jaeger and Prometheus, built from their modules
+interop: ## run the shop against the real Jaeger, Prometheus and Loki, built from their modules
 	cd interop && $(GO) run ./build && $(GO) test -timeout 15m ./...
 
 bench: ## run the benchmarks COUNT times, in the form that benchstat reads (BENCH=pattern)

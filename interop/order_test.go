@@ -146,7 +146,8 @@ func TestOrders(t *testing.T) {
 	derived := freeAddress(t)
 	j.start(t)
 	p.start(t, derived)
-	s := startShop(t, j, p, derived)
+	l := startLoki(t)
+	s := startShop(t, j, p, l, derived)
 
 	ids := map[string]string{}
 	for _, o := range []order{good, declined, soldOut} {
@@ -157,6 +158,7 @@ func TestOrders(t *testing.T) {
 	t.Run("services", func(t *testing.T) { checkServices(t, j) })
 	t.Run("metrics", func(t *testing.T) { checkMetrics(t, p) })
 	t.Run("exemplars", func(t *testing.T) { checkExemplars(t, p, ids) })
+	t.Run("logs", func(t *testing.T) { checkLogs(t, l, ids) })
 	t.Run("monitor", func(t *testing.T) { checkMonitor(t, j) })
 	t.Run("dashboards", func(t *testing.T) { checkDashboards(t, p) })
 }

@@ -15,7 +15,7 @@ type shop struct {
 
 // startShop runs cmd/demo without a shopper until the test ends. Its derived
 // metrics are served at the address.
-func startShop(t *testing.T, j jaeger, p prometheus, derived string) shop {
+func startShop(t *testing.T, j jaeger, p prometheus, l lokiServer, derived string) shop {
 	t.Helper()
 	config := writeFile(t, "demo.yaml", fmt.Sprintf(`
 receive:
@@ -26,9 +26,10 @@ derive: {address: %q}
 export:
   traces: {endpoint: %q}
   metrics: {endpoint: "%s/api/v1/otlp"}
+  logs: {endpoint: "%s/otlp"}
 admin: {address: "127.0.0.1:0"}
 viewer: {address: "127.0.0.1:0"}
-`, derived, j.otlp, p))
+`, derived, j.otlp, p, l))
 	// Metrics are sent every second, so that the test need not wait a minute.
 	demo := launch(t, []string{"OTEL_METRIC_EXPORT_INTERVAL=1000"}, buildCommand(t, "demo"),
 		"--rate", "0", "--config", config, "--data", t.TempDir(), "--gateway", "127.0.0.1:0")

@@ -87,6 +87,7 @@ func TestImagesAreTheVersionsThatAreTested(t *testing.T) {
 	want := map[string]string{
 		"nats":       "nats:" + version(t, "go.mod", "github.com/nats-io/nats-server/v2") + "-alpine",
 		"prometheus": "prom/prometheus:v" + prometheus,
+		"loki":       "grafana/loki:" + version(t, "interop/backends/loki/go.mod", "github.com/grafana/loki/v3"),
 		"jaeger":     "jaegertracing/jaeger:" + map[string]string{"1.76.0": "2.13.0"}[version(t, "interop/backends/jaeger/go.mod", "github.com/jaegertracing/jaeger")],
 	}
 	for name, image := range want {

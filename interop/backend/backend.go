@@ -37,6 +37,14 @@ func Prometheus() Backend {
 	return Backend{Name: "prometheus", Package: "github.com/prometheus/prometheus/cmd/prometheus"}
 }
 
+// Loki is Loki 3: every part of it in one process.
+func Loki() Backend {
+	return Backend{Name: "loki", Package: "github.com/grafana/loki/v3/cmd/loki"}
+}
+
+// All are the backends, in the order in which they are built.
+func All() []Backend { return []Backend{Jaeger(), Prometheus(), Loki()} }
+
 // Binary is where the backend's binary belongs: a folder of the user's cache
 // that is named after what the binary was made of, so that a binary that is
 // there is the right one. It says whether the binary is there.
