@@ -61,12 +61,16 @@ func (s signal) newClient(cfg config, env *environment) *otlp.Client {
 		env.reject(fmt.Errorf(
 			"%s=%q: this package sends http/protobuf; for another protocol give Setup an exporter with WithSpanExporter", name, protocol))
 	}
+	endpoint, jaegers := s.endpoint(cfg, env)
 	client := &otlp.Client{
-		Endpoint: s.endpoint(cfg, env),
+		Endpoint: endpoint,
 		Header:   http.Header{},
 		Timeout:  env.milliseconds(10*time.Second, s.names("TIMEOUT")...),
 		Gzip:     env.choice("none", []string{"none", "gzip"}, s.names("COMPRESSION")...) == "gzip",
 		HTTP:     cfg.httpClient,
+	}
+	if jaegers && env.jaeger.authorization != "" {
+		client.Header.Set("Authorization", env.jaeger.authorization)
 	}
 	headers, err := env.pairs(s.names("HEADERS")...)
 	if err != nil {
@@ -86,27 +90,37 @@ func (s signal) newClient(cfg config, env *environment) *otlp.Client {
 	return client
 }
 
-// endpoint is the URL of a signal. Only its own variable is the whole of it.
-func (s signal) endpoint(cfg config, env *environment) string {
+// endpoint is the URL of a signal, and whether a variable of Jaeger's has told
+// it. Only the signal's own variable is the whole of it.
+func (s signal) endpoint(cfg config, env *environment) (endpoint string, jaegers bool) {
 	own := s.names("ENDPOINT")[0]
 	name, value := "WithEndpoint", cfg.endpoint
 	if value == "" {
 		name, value = env.first(s.names("ENDPOINT")...)
+		jaegers = name != "" && env.jaeger.instead[name] != ""
 	}
 	if value == "" {
 		value = defaultEndpoint
 	}
 	u, err := url.Parse(value)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		env.reject(fmt.Errorf("%s=%q: want a URL that begins with http:// or https://", name, value))
-		return ""
+		env.reject(fmt.Errorf("%s=%q: want a URL that begins with http:// or https://", name, withoutUser(value)))
+		return "", false
 	}
 	if name != own {
 		u = u.JoinPath("v1", string(s))
 	} else if u.Path == "" {
 		u.Path = "/"
 	}
-	return u.String()
+	return u.String(), jaegers
+}
+
+// withoutUser leaves out what may be a password.
+func withoutUser(value string) string {
+	if at := strings.LastIndexByte(value, '@'); at >= 0 {
+		return "…" + value[at:]
+	}
+	return value
 }
 
 // tls reads the certificates that the variables name; nil for the system's.

@@ -9,12 +9,14 @@ import (
 	"time"
 )
 
-// environment reads the OTEL_* variables. A variable that is set to nothing is
+// environment reads the OTEL_* variables, and those of jaeger-client-go that
+// stand in for them. A variable that is set to nothing is
 // not set. As OpenTelemetry's specification asks, a value that makes no sense
 // is ignored with a warning, except where nothing could be sent without it:
 // that is an error. Both are collected, so that Setup tells all at once.
 type environment struct {
 	lookup   func(string) (string, bool)
+	jaeger   jaeger
 	warnings []error
 	errs     []error
 }
@@ -23,8 +25,11 @@ func (e *environment) err() error { return errors.Join(e.errs...) }
 
 // ignore warns of a value that is not taken.
 func (e *environment) ignore(name, value, want string) {
-	e.warnings = tellOnce(e.warnings, fmt.Errorf("%s=%q: want %s", name, value, want))
+	e.warn(fmt.Errorf("%s=%q: want %s", name, value, want))
 }
+
+// warn tells of what is not as it was asked for.
+func (e *environment) warn(err error) { e.warnings = tellOnce(e.warnings, err) }
 
 // reject makes Setup fail.
 func (e *environment) reject(err error) { e.errs = tellOnce(e.errs, err) }
@@ -47,6 +52,9 @@ func (e *environment) first(names ...string) (name, value string) {
 	for _, name := range names {
 		if value, set := e.lookup(name); set && strings.TrimSpace(value) != "" {
 			return name, strings.TrimSpace(value)
+		}
+		if value := e.jaeger.instead[name]; value != "" {
+			return name, value
 		}
 	}
 	return "", ""

@@ -319,7 +319,11 @@ func TestWhatNothingCouldBeSentWithoutIsAnError(t *testing.T) {
 func TestDelaysObeyEnvironmentAndOption(t *testing.T) {
 	for name, opts := range map[string][]middleware.Option{
 		"environment": {middleware.WithGetenv(environ("OTEL_BSP_SCHEDULE_DELAY", "20", "OTEL_BLRP_SCHEDULE_DELAY", "20", "OTEL_METRIC_EXPORT_INTERVAL", "20"))},
-		"options":     {middleware.WithBatchDelay(20 * time.Millisecond), middleware.WithMetricInterval(20 * time.Millisecond)},
+		"Jaeger's": {
+			middleware.WithGetenv(environ("JAEGER_REPORTER_FLUSH_INTERVAL", "20ms", "JAEGER_REPORTER_MAX_QUEUE_SIZE", "100")),
+			middleware.WithMetricInterval(20 * time.Millisecond),
+		},
+		"options": {middleware.WithBatchDelay(20 * time.Millisecond), middleware.WithMetricInterval(20 * time.Millisecond)},
 	} {
 		collector := newReceiver(t)
 		tel := setup(t, append(opts, middleware.WithEndpoint(collector.URL))...)

@@ -73,7 +73,7 @@ func (o *outlet) lose(outcome string, items int, cause error) {
 	if due {
 		attrs := []slog.Attr{slog.String("signal", string(o.signal)), slog.String("outcome", outcome), slog.Int("lost", lost)}
 		if o.client != nil {
-			attrs = append(attrs, slog.String("endpoint", o.client.Endpoint))
+			attrs = append(attrs, slog.String("endpoint", withoutUser(o.client.Endpoint)))
 		}
 		if cause != nil {
 			attrs = append(attrs, slog.Any("error", cause))

@@ -34,9 +34,15 @@ func newResource(ctx context.Context, cfg config, env *environment) (*resource.R
 		semconv.ServiceName.String("unknown_service:"+filepath.Base(os.Args[0])),
 		semconv.ServiceInstanceID.String(randomUUID()),
 	)
+	for _, pair := range env.jaegerTags() {
+		attributes = append(attributes, attribute.String(pair[0], pair[1]))
+	}
+	if name := env.text("JAEGER_SERVICE_NAME"); name != "" {
+		attributes = append(attributes, semconv.ServiceName.String(name))
+	}
 	pairs, err := env.pairs("OTEL_RESOURCE_ATTRIBUTES")
 	if err != nil {
-		env.warnings = append(env.warnings, err)
+		env.warn(err)
 	}
 	for _, pair := range pairs {
 		attributes = append(attributes, attribute.String(pair[0], pair[1]))

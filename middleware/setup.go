@@ -63,6 +63,7 @@ func newRegistry() (*prometheus.Registry, error) {
 func Setup(ctx context.Context, opts ...Option) (*Telemetry, error) {
 	cfg := newConfig(opts)
 	env := &environment{lookup: cfg.getenv}
+	env.adoptJaeger()
 	p, err := newPlan(ctx, cfg, env)
 	if err != nil {
 		return nil, fmt.Errorf("set up telemetry: %w", err)
@@ -81,7 +82,10 @@ func Setup(ctx context.Context, opts ...Option) (*Telemetry, error) {
 	t := &Telemetry{propagator: p.propagator, registry: registry}
 	p.start(t, cfg, items)
 	for _, warning := range env.warnings {
-		p.local.LogAttrs(ctx, slog.LevelWarn, "environment variable is ignored", slog.Any("error", warning))
+		p.local.LogAttrs(ctx, slog.LevelWarn, "environment variable is not obeyed as it stands", slog.Any("error", warning))
+	}
+	if len(env.jaeger.seen) > 0 {
+		p.local.LogAttrs(ctx, slog.LevelInfo, "variables of jaeger-client-go are read, OTEL_* go before them", slog.Any("variables", env.jaeger.seen))
 	}
 	if cfg.globals {
 		t.setGlobals()
