@@ -89,7 +89,7 @@ func TestTopologyCommands(t *testing.T) {
 		{[]string{"list"}, []string{"shop", "7 services", "realistic", "40 services"}},
 		{[]string{"show", "shop"}, []string{"services:", "traces:"}},
 		{[]string{"schema"}, []string{"json-schema.org"}},
-		{[]string{"check", "--svg", svg, "--rate", "100", "shop"}, []string{"psp: POST /charges (server) [up to 4 attempts]", "spans", "at 100 traces a second"}},
+		{[]string{"check", "--svg", svg, "--rate", "100", "shop"}, []string{"psp: POST /charges (server) [up to 4 attempts]", "spans", "depth", "bytes", "at 100 traces a second", "spans a second"}},
 	} {
 		status, out, errs := command(t, append([]string{"topology"}, test.args...)...)
 		if status != 0 || errs != "" {

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/waybill-dev/waybill/tracegen"
@@ -29,7 +32,7 @@ func showTopology(_ context.Context, args []string, out, errs io.Writer) error {
 		return listTopologies(out)
 	}
 	if verb == "schema" && flags.NArg() == 0 {
-		_, err := io.WriteString(out, topology.Schema)
+		_, err := io.WriteString(out, topology.Schema())
 		return err
 	}
 	if flags.NArg() != 1 || verb != "show" && verb != "check" {
@@ -73,6 +76,20 @@ func checkTopology(t *topology.Topology, rate float64, svg string, out io.Writer
 	if err := survey.WriteTable(out); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "at %g traces a second: %.0f spans and %.2f MiB a second\n", rate, rate*survey.Spans.Mean, rate*survey.Bytes.Mean/(1<<20))
-	return nil
+	return writeRates(survey, rate, out)
+}
+
+// writeRates says how much a number of traces a second is, altogether and of
+// each service, the busiest first.
+func writeRates(survey tracegen.Survey, rate float64, out io.Writer) error {
+	fmt.Fprintf(out, "at %g traces a second: %.0f spans and %.2f MiB a second\n\n", rate, rate*survey.Spans.Mean, rate*survey.Bytes.Mean/(1<<20))
+	services := slices.SortedFunc(maps.Keys(survey.PerService), func(a, b string) int {
+		return cmp.Or(cmp.Compare(survey.PerService[b], survey.PerService[a]), cmp.Compare(a, b))
+	})
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "service\tspans a trace\tspans a second\t")
+	for _, name := range services {
+		fmt.Fprintf(table, "%s\t%.2f\t%.1f\t\n", name, survey.PerService[name], rate*survey.PerService[name])
+	}
+	return table.Flush()
 }

@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"regexp"
@@ -9,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v3"
 )
 
 // properties are the keys that a part of the schema has.
@@ -33,7 +36,7 @@ func TestSchemaHasTheKeysThatAreRead(t *testing.T) {
 		properties
 		Defs map[string]properties `json:"$defs"`
 	}
-	if err := json.Unmarshal([]byte(Schema), &schema); err != nil {
+	if err := json.Unmarshal([]byte(Schema()), &schema); err != nil {
 		t.Fatal(err)
 	}
 	operation := func(inside string) string {
@@ -67,6 +70,63 @@ func TestSchemaHasTheKeysThatAreRead(t *testing.T) {
 		}
 		if diff := cmp.Diff(read, part.keys()); diff != "" {
 			t.Errorf("%q (-read +schema):\n%s", name, diff)
+		}
+	}
+}
+
+// An editor that has the schema takes what Parse takes, and marks what is
+// wrong in a place of its own.
+func TestSchemaTakesWhatIsRead(t *testing.T) {
+	document, err := jsonschema.UnmarshalJSON(strings.NewReader(Schema()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource("topology.json", document); err != nil {
+		t.Fatal(err)
+	}
+	compiled, err := compiler.Compile("topology.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	validate := func(source []byte) error {
+		var read any
+		if err := yaml.Unmarshal(source, &read); err != nil {
+			t.Fatal(err)
+		}
+		encoded, err := json.Marshal(read)
+		if err != nil {
+			t.Fatal(err)
+		}
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(encoded))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return compiled.Validate(value)
+	}
+	for _, name := range Names() {
+		built, err := Builtin(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := validate(built.Source); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, wrong := range []string{
+		"rate: -0.1", "rate: often", "knd: server", "latency: -3ms", "latency: {constant: 1s, maxx: 2s}",
+		"kind: external", "calls: [{to: z, count: 1000000}]", "attributes: {u: {pattern: 'u-{x}'}}", "attributes: {u: [1]}",
+	} {
+		inside := wrong
+		if strings.HasPrefix(wrong, "rate") {
+			inside = "errors: {e: {" + wrong + "}}"
+		}
+		source := "services: {a: {operations: {x: {" + inside + "}, z: {}}}}\ntraces: [{start: a/x}]"
+		if validate([]byte(source)) == nil {
+			t.Errorf("the schema takes %s", wrong)
+		}
+		if _, err := Parse("t.yaml", []byte(source)); err == nil {
+			t.Errorf("Parse takes %s", wrong)
 		}
 	}
 }
