@@ -18,9 +18,16 @@ import (
 
 // TestKilledCollectorLosesNothing kills the collector while it takes spans in
 // and Jaeger is down. Whatever it has acknowledged must be in Jaeger when both
-// are there again.
+// are there again, by either protocol.
 func TestKilledCollectorLosesNothing(t *testing.T) {
+	for _, protocol := range []string{"http", "grpc"} {
+		t.Run(protocol, func(t *testing.T) { testKilled(t, protocol) })
+	}
+}
+
+func testKilled(t *testing.T, protocol string) {
 	j := newJaeger(t, "http://"+freeAddress(t))
+	to := map[string]string{"http": j.otlp, "grpc": j.grpc}[protocol]
 	receiver, admin := freeAddress(t), freeAddress(t)
 	config := writeFile(t, "collector.yaml", fmt.Sprintf(`
 receive:
@@ -37,9 +44,9 @@ receive:
 journal: {dir: %q}
 derive: {address: "off"}
 export:
-  traces: {endpoint: %q}
+  traces: {endpoint: %q, protocol: %s}
 admin: {address: %q}
-`, receiver, t.TempDir(), j.otlp, admin))
+`, receiver, t.TempDir(), to, protocol, admin))
 	path := buildCommand(t, "collector")
 	start := func() *program {
 		p := launch(t, nil, path, "--config", config)

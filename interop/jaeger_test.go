@@ -13,6 +13,7 @@ import (
 // jaeger is where a real Jaeger listens, or will.
 type jaeger struct {
 	otlp   string // base URL for OTLP over HTTP
+	grpc   string // base URL for OTLP over gRPC
 	query  string // base URL of the API
 	listen []string
 }
@@ -21,11 +22,11 @@ type jaeger struct {
 // metrics from a Prometheus.
 func newJaeger(t *testing.T, prometheus string) jaeger {
 	t.Helper()
-	otlp, query := freeAddress(t), freeAddress(t)
+	otlp, grpc, query := freeAddress(t), freeAddress(t), freeAddress(t)
 	return jaeger{
-		otlp: "http://" + otlp, query: "http://" + query,
+		otlp: "http://" + otlp, grpc: "http://" + grpc, query: "http://" + query,
 		listen: []string{
-			"JAEGER_OTLP_HTTP=" + otlp, "JAEGER_OTLP_GRPC=" + freeAddress(t),
+			"JAEGER_OTLP_HTTP=" + otlp, "JAEGER_OTLP_GRPC=" + grpc,
 			"JAEGER_QUERY_HTTP=" + query, "JAEGER_QUERY_GRPC=" + freeAddress(t),
 			"JAEGER_HEALTH=" + freeAddress(t), "JAEGER_PROMETHEUS=" + prometheus,
 			"JAEGER_MAX_TRACES=100000",
