@@ -62,11 +62,19 @@ type Destination struct {
 	// compression; a larger request of a client goes alone. Zero is
 	// 2 MiB.
 	MaxBatchBytes int `yaml:"max_batch_bytes"`
+	// Linger is the least time from one request to the next, unless enough is
+	// there to fill one: what comes in meanwhile goes as one request. What comes
+	// after a pause is not held up. Zero sends everything at once.
+	Linger time.Duration `yaml:"linger"`
 }
+
+// defaultLinger is short beside the time that people wait for a trace, and
+// long enough for five requests of 500 spans at 50,000 spans a second.
+const defaultLinger = 50 * time.Millisecond
 
 // DefaultDestination forwards nothing until it has an endpoint.
 func DefaultDestination() Destination {
-	return Destination{Name: DefaultName, Protocol: HTTP, Timeout: 30 * time.Second, Compression: Gzip}
+	return Destination{Name: DefaultName, Protocol: HTTP, Timeout: 30 * time.Second, Compression: Gzip, Linger: defaultLinger}
 }
 
 // SetDefaults makes d what a configuration file begins with.
@@ -122,6 +130,7 @@ func (d Destination) validate(at string) error {
 	check(d.Compression == Gzip || d.Compression == Zstd || d.Compression == NoCompression,
 		"compression", "%q: want %s, %s or %s", d.Compression, Gzip, Zstd, NoCompression)
 	check(d.MaxBatchBytes >= 0, "max_batch_bytes", "%d is negative", d.MaxBatchBytes)
+	check(d.Linger >= 0, "linger", "%v is negative", d.Linger)
 	return errors.Join(errs...)
 }
 

@@ -98,12 +98,26 @@ func (f *forwarder) run(stop, send context.Context) {
 			}
 			continue
 		}
+		taken, more := time.Now(), fills(records, f.maxBatch)
 		next := records[len(records)-1].Next
 		if err := f.deliver(stop, send, f.own(records)); err != nil {
 			return
 		}
 		f.commit(next)
+		if linger := f.task.destination.Linger; !more && !sleep(stop, linger-time.Since(taken)) {
+			return
+		}
 	}
+}
+
+// fills says whether records are about as many as make a batch: the journal has
+// more of them, or will soon. Small ones count for more than their bytes, as
+// reading them stops sooner.
+func fills(records []journal.Record, batch int) bool {
+	const each = 64
+	_, size := weigh(records)
+	last := len(records[len(records)-1].Payload)
+	return int(size)+last > batch || int(size)+each*len(records) > batch/4*3
 }
 
 // own keeps the records of the forwarder's signal.

@@ -86,6 +86,9 @@ func (f *forwarder) attempt(send context.Context) answer {
 
 // sleep returns false when ctx ended first.
 func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

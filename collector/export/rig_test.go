@@ -41,6 +41,7 @@ func newRigWith(t *testing.T, protocol Protocol, backend *exporttest.Backend) *r
 	r := &rig{t: t, journal: memory.New(memory.Config{}), backend: backend, log: &logBuffer{}, cfg: DefaultConfig()}
 	r.cfg.Traces[0].Protocol = protocol
 	r.cfg.Traces[0].Endpoint = r.backend.URL()
+	r.cfg.Traces[0].Linger = 0 // A test that waits for each request in turn would wait for this as well.
 	if protocol == GRPC {
 		r.cfg.Traces[0].Compression = NoCompression // Its servers must be told what they are to know.
 	}

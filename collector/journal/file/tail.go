@@ -9,8 +9,9 @@ import (
 const (
 	// tailBytes bounds the memory of what the tail holds, in bytes of capacity.
 	tailBytes = 4 << 20
-	// tailPieces bounds how many pieces it holds.
-	tailPieces = 64
+	// tailPieces bounds how many pieces it holds. A reader that comes by every
+	// 50 ms finds what 5,000 groups a second have left.
+	tailPieces = 256
 )
 
 // tail is the newest of what was written, still in the groups it was written
