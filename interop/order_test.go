@@ -28,6 +28,8 @@ var traces = map[string]string{
     order server shop.order.v1.OrderService/CreateOrder
       order client INSERT events
       order client INSERT sagas
+      order client INSERT outbox
+        order producer publish orders.created
       order internal place order
         order client shop.inventory.v1.InventoryService/Reserve
           inventory server shop.inventory.v1.InventoryService/Reserve
@@ -51,10 +53,10 @@ var traces = map[string]string{
         order client INSERT events
         order client DELETE sagas
         order client INSERT outbox
-        order producer publish orders.confirmed
-          notification consumer process orders.confirmed
-            notification client SELECT messages
-            notification client INSERT messages
+          order producer publish orders.confirmed
+            notification consumer process orders.confirmed
+              notification client SELECT messages
+              notification client INSERT messages
 `,
 	// The provider's refusal is an answer, so its own span and payment's did
 	// their work; whoever wanted the money has failed.
@@ -66,6 +68,8 @@ var traces = map[string]string{
     order server shop.order.v1.OrderService/CreateOrder
       order client INSERT events
       order client INSERT sagas
+      order client INSERT outbox
+        order producer publish orders.created
       order internal place order ERROR
         order client shop.inventory.v1.InventoryService/Reserve
           inventory server shop.inventory.v1.InventoryService/Reserve
@@ -95,10 +99,10 @@ var traces = map[string]string{
         order client INSERT events
         order client DELETE sagas
         order client INSERT outbox
-        order producer publish orders.cancelled
-          notification consumer process orders.cancelled
-            notification client SELECT messages
-            notification client INSERT messages
+          order producer publish orders.cancelled
+            notification consumer process orders.cancelled
+              notification client SELECT messages
+              notification client INSERT messages
 `,
 	soldOut.name: `gateway server POST /api/v1/orders
   gateway client shop.user.v1.UserService/ValidateUser
@@ -108,6 +112,8 @@ var traces = map[string]string{
     order server shop.order.v1.OrderService/CreateOrder
       order client INSERT events
       order client INSERT sagas
+      order client INSERT outbox
+        order producer publish orders.created
       order internal place order ERROR
         order client shop.inventory.v1.InventoryService/Reserve ERROR
           inventory server shop.inventory.v1.InventoryService/Reserve
@@ -119,10 +125,10 @@ var traces = map[string]string{
         order client INSERT events
         order client DELETE sagas
         order client INSERT outbox
-        order producer publish orders.cancelled
-          notification consumer process orders.cancelled
-            notification client SELECT messages
-            notification client INSERT messages
+          order producer publish orders.cancelled
+            notification consumer process orders.cancelled
+              notification client SELECT messages
+              notification client INSERT messages
 `,
 }
 

@@ -40,7 +40,8 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 			return err
 		}
 		h.Go(func(ctx context.Context) {
-			if err := bus.Consume(ctx, platform.DefaultConsumer("notification"), server.Handle); err != nil && ctx.Err() == nil {
+			consumer := platform.DefaultConsumer("notification", platform.StreamOrders, platform.SubjectConfirmed, platform.SubjectCancelled)
+			if err := bus.Consume(ctx, consumer, server.Handle); err != nil && ctx.Err() == nil {
 				h.Logger().Error("order events are not consumed", "error", err)
 			}
 		})

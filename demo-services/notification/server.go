@@ -92,13 +92,13 @@ func compose(e platform.Event) (Message, error) {
 	}
 	m := Message{EventID: e.ID, OrderID: data.OrderID, Recipient: data.Email}
 	switch {
-	case e.Type == "order.confirmed":
+	case e.Type == platform.EventOrderConfirmed:
 		m.Subject = "Your order " + data.OrderID + " is confirmed"
 		m.Body = fmt.Sprintf("Thank you. We have charged your card with %d.%02d %s.", data.Amount/100, data.Amount%100, data.Currency)
-	case e.Type == "order.cancelled" && data.Reason == platform.ReasonCancelledByCustomer:
+	case e.Type == platform.EventOrderCancelled && data.Reason == platform.ReasonCancelledByCustomer:
 		m.Subject = "Your order " + data.OrderID + " is cancelled"
 		m.Body = fmt.Sprintf("As you have asked. If we had charged your card, we have given back %d.%02d %s.", data.Amount/100, data.Amount%100, data.Currency)
-	case e.Type == "order.cancelled":
+	case e.Type == platform.EventOrderCancelled:
 		m.Subject = "Your order " + data.OrderID + " is cancelled"
 		m.Body = "We could not complete your order (" + data.Reason + "). Your card was not charged."
 	default:

@@ -41,7 +41,9 @@ func (s *Server) command(ctx context.Context, id string, expected int64, decide 
 // CancelOrder implements OrderService.
 func (s *Server) CancelOrder(ctx context.Context, r *orderv1.CancelOrderRequest) (*orderv1.CancelOrderResponse, error) {
 	var ours bool
+	var before string // where the order was at before
 	o, err := s.command(ctx, r.GetOrderId(), r.GetExpectedVersion(), func(o *Order) (err error) {
+		before = o.Traceparent
 		ours, err = s.saga.cancel(ctx, o)
 		return err
 	})
@@ -49,7 +51,7 @@ func (s *Server) CancelOrder(ctx context.Context, r *orderv1.CancelOrderRequest)
 		return nil, err
 	}
 	if ours {
-		if o, err = s.saga.Run(ctx, o, "cancel order"); err != nil && !errors.Is(err, ErrMoved) {
+		if o, err = s.saga.Run(ctx, o, "cancel order", platform.LinksTo(before)...); err != nil && !errors.Is(err, ErrMoved) {
 			return nil, err
 		}
 	}

@@ -53,7 +53,7 @@ func TestConfirmedOrderIsCancelled(t *testing.T) {
 		}
 	}
 	want := cancelled(platform.ReasonCancelledByCustomer, psp.Refunded)
-	want.Events = append(confirmed().Events, want.Events...)
+	want.Events = told("orders.confirmed order.confirmed", "orders.cancelled order.cancelled")
 	w.wantOutcome(t, o.GetId(), want)
 	_, err = w.cancel(t.Context(), "ord_no", 0)
 	wantError(t, "unknown order", err, codes.NotFound, platform.ReasonUnknownOrder)
@@ -79,7 +79,7 @@ func TestCancellationGoesOnAfterACrash(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := cancelled(platform.ReasonCancelledByCustomer, psp.Refunded)
-		want.Events = append(confirmed().Events, want.Events...)
+		want.Events = told("orders.confirmed order.confirmed", "orders.cancelled order.cancelled")
 		w.wantOutcome(t, o.GetId(), want)
 		if written != at {
 			t.Errorf("killed after %d events, want %d", written, at)

@@ -47,15 +47,19 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 		if err != nil {
 			return err
 		}
-		store := NewStore(db)
-		projector := NewProjector(db, h.Logger())
-		store.appended = projector.Wake
-		h.Go(projector.Run)
-		relay, err := newRelay(h, store, cfg.NATSURL)
+		bus, err := h.ConnectBus(cfg.NATSURL)
 		if err != nil {
 			return err
 		}
-		saga, err := newSaga(h, store, relay, cfg)
+		outbox, err := h.RunOutbox(db, bus)
+		if err != nil {
+			return err
+		}
+		store := NewStore(db, outbox)
+		projector := NewProjector(db, h.Logger())
+		store.appended = projector.Wake
+		h.Go(projector.Run)
+		saga, err := newSaga(h, store, cfg)
 		if err != nil {
 			return err
 		}
@@ -69,23 +73,7 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 	})
 }
 
-// newRelay connects to the bus and has the relay run in the background.
-func newRelay(h *platform.Host, store *Store, natsURL string) (*Relay, error) {
-	bus, err := h.ConnectBus(natsURL)
-	if err != nil {
-		return nil, err
-	}
-	relay := NewRelay(store, busPublisher{bus: bus}, h.Logger())
-	h.Go(func(ctx context.Context) {
-		if err := bus.EnsureStreams(ctx); err != nil && ctx.Err() == nil {
-			h.Logger().Error("the bus refuses the shop's streams", "error", err)
-		}
-		relay.Run(ctx)
-	})
-	return relay, nil
-}
-
-func newSaga(h *platform.Host, store *Store, relay *Relay, cfg Config) (*Saga, error) {
+func newSaga(h *platform.Host, store *Store, cfg Config) (*Saga, error) {
 	inventory, err := h.Dial(cfg.InventoryAddr)
 	if err != nil {
 		return nil, err
@@ -103,7 +91,6 @@ func newSaga(h *platform.Host, store *Store, relay *Relay, cfg Config) (*Saga, e
 		metrics:    counted,
 		inventory:  inventoryv1.NewInventoryServiceClient(inventory),
 		payment:    paymentv1.NewPaymentServiceClient(payment),
-		published:  relay.Wake,
 		tracer:     h.Telemetry().TracerProvider().Tracer("github.com/waybill-dev/waybill/demo-services/order"),
 		propagator: h.Telemetry().Propagator(),
 		logger:     h.Logger(),

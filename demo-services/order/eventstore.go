@@ -16,6 +16,8 @@ type event struct {
 	version  int64
 	fact     Fact
 	at       time.Time
+	// traceparent is where it was written, or empty.
+	traceparent string
 }
 
 // apply makes the order what it is after the event.
@@ -24,7 +26,7 @@ func (e event) apply(o *Order) {
 		o.CreatedAt = e.at
 	}
 	e.fact.apply(o)
-	o.ID, o.Version, o.UpdatedAt = e.orderID, e.version, e.at
+	o.ID, o.Version, o.UpdatedAt, o.Traceparent = e.orderID, e.version, e.at, e.traceparent
 }
 
 // appendFact adds what has happened to the order as it is in o, and returns
@@ -35,9 +37,9 @@ func appendFact(ctx context.Context, tx *platform.Conn, o Order, fact Fact, now 
 	if err != nil {
 		return o, fmt.Errorf("encode event %s: %w", fact.kind(), err)
 	}
-	e := event{orderID: o.ID, version: o.Version + 1, fact: fact, at: now}
-	n, err := tx.Exec(ctx, `INSERT INTO events (order_id, version, type, data, at) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (order_id, version) DO NOTHING`, e.orderID, e.version, fact.kind(), string(data), now.UnixMilli())
+	e := event{orderID: o.ID, version: o.Version + 1, fact: fact, at: now, traceparent: platform.Traceparent(ctx)}
+	n, err := tx.Exec(ctx, `INSERT INTO events (order_id, version, type, data, at, traceparent) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT (order_id, version) DO NOTHING`, e.orderID, e.version, fact.kind(), string(data), now.UnixMilli(), e.traceparent)
 	if err != nil {
 		return o, err
 	}
@@ -64,7 +66,7 @@ func eachEvent(ctx context.Context, on *platform.Conn, each func(event), rest st
 		var e event
 		var kind, data string
 		var at int64
-		err := scan(&e.position, &e.orderID, &e.version, &kind, &data, &at)
+		err := scan(&e.position, &e.orderID, &e.version, &kind, &data, &at, &e.traceparent)
 		if err != nil {
 			return err
 		}
@@ -74,5 +76,5 @@ func eachEvent(ctx context.Context, on *platform.Conn, each func(event), rest st
 		}
 		each(e)
 		return nil
-	}, "SELECT position, order_id, version, type, data, at FROM events "+rest, args...)
+	}, "SELECT position, order_id, version, type, data, at, traceparent FROM events "+rest, args...)
 }

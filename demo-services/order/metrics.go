@@ -36,11 +36,10 @@ func newMetrics() *metrics {
 	}
 }
 
-// register has the metrics collected, and how far the outbox and the read
-// model are behind.
+// register has the metrics collected, and how far the read model is behind.
 func (m *metrics) register(registerer prometheus.Registerer, db *platform.DB) error {
 	return errors.Join(registerer.Register(m.sagas), registerer.Register(m.duration), registerer.Register(m.revenue),
-		registerer.Register(lags{db: db, now: time.Now}))
+		registerer.Register(lags{db: db}))
 }
 
 // ended counts an order whose saga has ended. An order that its customer
@@ -56,23 +55,17 @@ func (m *metrics) ended(ctx context.Context, o Order) {
 
 // What is behind, and what says so.
 var (
-	outboxAge = prometheus.NewDesc("shop_outbox_lag_seconds",
-		"Age of the oldest event that is not on the bus yet; 0 if there is none.", nil, nil)
-	outboxLength   = prometheus.NewDesc("shop_outbox_events", "Events that are not on the bus yet.", nil, nil)
 	projectorQueue = prometheus.NewDesc("shop_projector_lag_events", "Events that are not in the read model yet.", nil, nil)
 	openSagas      = prometheus.NewDesc("shop_sagas_open", "Sagas that have not ended.", nil, nil)
 )
 
 // lags asks the database when it is collected, so that it tells the truth even
 // when whoever should catch up hangs.
-type lags struct {
-	db  *platform.DB
-	now func() time.Time
-}
+type lags struct{ db *platform.DB }
 
 // Describe implements prometheus.Collector.
 func (l lags) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{outboxAge, outboxLength, projectorQueue, openSagas} {
+	for _, d := range []*prometheus.Desc{projectorQueue, openSagas} {
 		out <- d
 	}
 }
@@ -82,19 +75,11 @@ func (l lags) Describe(out chan<- *prometheus.Desc) {
 func (l lags) Collect(out chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), lagTimeout)
 	defer cancel()
-	var oldest, waiting, behind, sagas int64
-	if err := l.db.QueryRow(ctx, []any{&oldest, &waiting, &behind, &sagas}, `SELECT
-		(SELECT coalesce(min(created_at), 0) FROM outbox), (SELECT count(*) FROM outbox),
+	var behind, sagas int64
+	if err := l.db.QueryRow(ctx, []any{&behind, &sagas}, `SELECT
 		(SELECT count(*) FROM events WHERE position > (SELECT position FROM projection)), (SELECT count(*) FROM sagas)`); err != nil {
 		return
 	}
-	var age float64
-	if waiting > 0 {
-		age = max(0, l.now().Sub(time.UnixMilli(oldest)).Seconds())
-	}
-	for desc, value := range map[*prometheus.Desc]float64{
-		outboxAge: age, outboxLength: float64(waiting), projectorQueue: float64(behind), openSagas: float64(sagas),
-	} {
-		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value)
-	}
+	out <- prometheus.MustNewConstMetric(projectorQueue, prometheus.GaugeValue, float64(behind))
+	out <- prometheus.MustNewConstMetric(openSagas, prometheus.GaugeValue, float64(sagas))
 }

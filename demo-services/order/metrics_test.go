@@ -3,7 +3,6 @@ package order
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -25,9 +24,6 @@ func TestMetricsTellWhatHappens(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	const lagHelp = "# HELP shop_outbox_events Events that are not on the bus yet.\n# TYPE shop_outbox_events gauge\n"
-	want(lagHelp+"shop_outbox_events 0\n", "shop_outbox_events")
-
 	o := w.mustPlace(t, 2)
 	if _, err := w.place(t.Context(), 1, psp.TokenDeclined); err == nil {
 		t.Fatal("the card is good")
@@ -51,14 +47,13 @@ shop_order_amount_total{currency="EUR",outcome="cancelled"} 500
 shop_order_amount_total{currency="EUR",outcome="confirmed"} 1000
 `, "shop_sagas_total", "shop_order_amount_total")
 	// Placed, reserved, paid, confirmed, failed, refunded; placed, reserved, failed, released, cancelled.
-	want(lagHelp+`shop_outbox_events 2
-# HELP shop_projector_lag_events Events that are not in the read model yet.
+	want(`# HELP shop_projector_lag_events Events that are not in the read model yet.
 # TYPE shop_projector_lag_events gauge
 shop_projector_lag_events 11
 # HELP shop_sagas_open Sagas that have not ended.
 # TYPE shop_sagas_open gauge
 shop_sagas_open 1
-`, "shop_outbox_events", "shop_projector_lag_events", "shop_sagas_open")
+`, "shop_projector_lag_events", "shop_sagas_open")
 	if n := testutil.CollectAndCount(w.metrics.duration); n != 2 {
 		t.Errorf("%d series of durations, want 2", n)
 	}
@@ -66,39 +61,8 @@ shop_sagas_open 1
 	if err := w.projector.CatchUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	events, err := w.store.Outgoing(t.Context(), 10)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range events {
-		if err := w.store.Published(t.Context(), e); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want(lagHelp+`shop_outbox_events 0
-# HELP shop_outbox_lag_seconds Age of the oldest event that is not on the bus yet; 0 if there is none.
-# TYPE shop_outbox_lag_seconds gauge
-shop_outbox_lag_seconds 0
-# HELP shop_projector_lag_events Events that are not in the read model yet.
+	want(`# HELP shop_projector_lag_events Events that are not in the read model yet.
 # TYPE shop_projector_lag_events gauge
 shop_projector_lag_events 0
-`, "shop_outbox_events", "shop_outbox_lag_seconds", "shop_projector_lag_events")
-}
-
-func TestOutboxLagIsTheAgeOfTheOldestEvent(t *testing.T) {
-	w := newWorld(t)
-	registry := prometheus.NewPedanticRegistry()
-	placed := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	w.at(placed)
-	w.mustPlace(t, 1)
-	w.at(placed.Add(time.Minute))
-	w.mustPlace(t, 1)
-	registry.MustRegister(lags{db: w.store.db, now: func() time.Time { return placed.Add(90 * time.Second) }})
-	want := `# HELP shop_outbox_lag_seconds Age of the oldest event that is not on the bus yet; 0 if there is none.
-# TYPE shop_outbox_lag_seconds gauge
-shop_outbox_lag_seconds 90
-`
-	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "shop_outbox_lag_seconds"); err != nil {
-		t.Error(err)
-	}
+`, "shop_projector_lag_events")
 }

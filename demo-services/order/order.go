@@ -64,6 +64,9 @@ type Order struct {
 
 	CreatedAt time.Time
 	UpdatedAt time.Time
+	// Traceparent is the trace context in which the last event was written, or
+	// empty. Views do not have it.
+	Traceparent string
 
 	// What follows is known while the saga is under way, and only to who
 	// drives it.

@@ -46,11 +46,9 @@ func DefaultSagaConfig() SagaConfig {
 // killed goes on from its last durable step. Safe for concurrent use; an order
 // must be driven by its lease's owner only.
 type Saga struct {
-	store     *Store
-	inventory inventoryv1.InventoryServiceClient
-	payment   paymentv1.PaymentServiceClient
-	// published is called when there is something in the outbox.
-	published  func()
+	store      *Store
+	inventory  inventoryv1.InventoryServiceClient
+	payment    paymentv1.PaymentServiceClient
 	metrics    *metrics
 	tracer     trace.Tracer
 	propagator propagation.TextMapPropagator
@@ -60,9 +58,10 @@ type Saga struct {
 
 // Run drives the order as far as it gets: to its end, or to Cancelling when a
 // compensation failed and is to be tried again. The context bounds the way
-// forward; compensation has a time of its own. An error is one of the store's.
-func (s *Saga) Run(ctx context.Context, o Order, spanName string) (Order, error) {
-	ctx, span := s.tracer.Start(ctx, spanName, trace.WithAttributes(
+// forward; compensation has a time of its own. The links lead to where the saga
+// was driven before. An error is one of the store's.
+func (s *Saga) Run(ctx context.Context, o Order, spanName string, links ...trace.Link) (Order, error) {
+	ctx, span := s.tracer.Start(ctx, spanName, trace.WithLinks(links...), trace.WithAttributes(
 		attribute.String("shop.order.id", o.ID),
 		attribute.Int("shop.saga.attempt", o.Attempts+1),
 	))
@@ -160,23 +159,19 @@ func (s *Saga) advance(ctx context.Context, o Order, fact Fact) (Order, error) {
 func (s *Saga) confirm(ctx context.Context, o Order) (Order, error) {
 	ctx, cancel := s.detached(ctx)
 	defer cancel()
-	if err := s.end(ctx, &o, Completed{}, platform.SubjectConfirmed, "order.confirmed"); err != nil {
+	if err := s.end(ctx, &o, Completed{}); err != nil {
 		return o, err
 	}
 	s.logger.InfoContext(ctx, "order confirmed", "order_id", o.ID, "user_id", o.UserID, "amount", o.Amount, "currency", o.Currency)
 	return o, nil
 }
 
-// end writes down how the saga has ended, and has the bus told.
-func (s *Saga) end(ctx context.Context, o *Order, fact Fact, subject, eventType string) error {
-	err := s.store.End(ctx, o, fact, func(ended Order, now time.Time) (Outgoing, error) {
-		return outgoing(ended, subject, eventType, s.headers(ctx), now)
-	})
-	if err != nil {
+// end writes down how the saga has ended.
+func (s *Saga) end(ctx context.Context, o *Order, fact Fact) error {
+	if err := s.store.End(ctx, o, fact); err != nil {
 		return err
 	}
 	o.CardToken = ""
-	s.published()
 	s.metrics.ended(ctx, *o)
 	return nil
 }
@@ -198,7 +193,7 @@ func (s *Saga) compensate(ctx context.Context, o Order) (Order, error) {
 		defer cancel()
 		return o, s.store.Postpone(ctx, o.ID, wait)
 	}
-	if err := s.end(ctx, &o, Undone{}, platform.SubjectCancelled, "order.cancelled"); err != nil {
+	if err := s.end(ctx, &o, Undone{}); err != nil {
 		return o, err
 	}
 	s.logger.InfoContext(ctx, "order cancelled", "order_id", o.ID, "user_id", o.UserID, "reason", o.Reason)
@@ -262,6 +257,6 @@ func (s *Saga) resume(ctx context.Context, o Order) error {
 	defer cancel()
 	placed := s.propagator.Extract(ctx, propagation.MapCarrier(o.Headers))
 	s.logger.InfoContext(placed, "saga resumed", "order_id", o.ID, "step", string(o.Step), "attempt", o.Attempts)
-	_, err := s.Run(placed, o, "resume order")
+	_, err := s.Run(placed, o, "resume order", platform.LinksTo(o.Traceparent)...)
 	return err
 }

@@ -69,9 +69,10 @@ func (w *world) restart(t *testing.T) {
 	t.Helper()
 	nothing := func(string) error { return nil }
 	w.before, w.after = nothing, nothing
-	store := NewStore(platformtest.OpenDB(t, w.dir, Migrations))
+	db := platformtest.OpenDB(t, w.dir, Migrations)
+	store := NewStore(db, platform.NewOutbox(db, propagation.TraceContext{}))
 	w.Saga = &Saga{
-		store: store, inventory: inventoryDouble{w}, payment: paymentDouble{w}, published: func() {}, metrics: newMetrics(),
+		store: store, inventory: inventoryDouble{w}, payment: paymentDouble{w}, metrics: newMetrics(),
 		tracer: noop.NewTracerProvider().Tracer(""), propagator: propagation.TraceContext{},
 		logger: slog.New(slog.DiscardHandler), config: DefaultSagaConfig(),
 	}
@@ -146,12 +147,8 @@ func (w *world) outcome(t *testing.T, id string) outcome {
 		t.Fatal(err)
 	}
 	charge, _ := w.money.Find(t.Context(), id)
-	events, err := w.store.Outgoing(t.Context(), 10)
-	if err != nil {
-		t.Fatal(err)
-	}
 	got := outcome{Step: o.Step, Reason: o.Reason, Available: available, Money: charge.State}
-	for _, e := range events {
+	for _, e := range platformtest.OutboxOf(t, w.store.db) {
 		got.Events = append(got.Events, e.Subject+" "+e.Event.Type)
 	}
 	var sagas int
@@ -171,12 +168,17 @@ func (w *world) wantOutcome(t *testing.T, id string, want outcome) {
 	}
 }
 
+// told is what others learn of an order, from its first event on.
+func told(then ...string) []string {
+	return append([]string{"orders.created order.created"}, then...)
+}
+
 func confirmed() outcome {
-	return outcome{Step: Confirmed, Available: 8, Money: psp.Captured, Events: []string{"orders.confirmed order.confirmed"}}
+	return outcome{Step: Confirmed, Available: 8, Money: psp.Captured, Events: told("orders.confirmed order.confirmed")}
 }
 
 func cancelled(reason string, money psp.State) outcome {
-	return outcome{Step: Cancelled, Reason: reason, Available: 10, Money: money, Events: []string{"orders.cancelled order.cancelled"}}
+	return outcome{Step: Cancelled, Reason: reason, Available: 10, Money: money, Events: told("orders.cancelled order.cancelled")}
 }
 
 func TestOrderIsConfirmed(t *testing.T) {
@@ -410,7 +412,7 @@ func TestFailedCompensationIsTriedAgain(t *testing.T) {
 		t.Fatalf("error is %v", err)
 	}
 	id := metadata["order_id"]
-	pending := outcome{Step: Cancelling, Reason: platform.ReasonCardDeclined, Available: 8, Money: psp.Declined}
+	pending := outcome{Step: Cancelling, Reason: platform.ReasonCardDeclined, Available: 8, Money: psp.Declined, Events: told()}
 	w.wantOutcome(t, id, pending)
 	w.later()
 	if err := w.Recover(t.Context()); err != nil {

@@ -33,16 +33,17 @@ var (
 // change an order return ErrMoved unless it is as in o, and then change o too.
 // Times are kept to the millisecond. Safe for concurrent use.
 type Store struct {
-	db  *platform.DB
-	now func() time.Time
+	db     *platform.DB
+	outbox *platform.Outbox
+	now    func() time.Time
 	// appended is called when there are new events.
 	appended func()
 }
 
-// NewStore returns the store in an opened database.
-func NewStore(db *platform.DB) *Store {
+// NewStore returns the store in an opened database, with the outbox in the same.
+func NewStore(db *platform.DB, outbox *platform.Outbox) *Store {
 	return &Store{
-		db: db, appended: func() {},
+		db: db, outbox: outbox, appended: func() {},
 		now: func() time.Time { return time.Now().UTC().Truncate(time.Millisecond) },
 	}
 }
@@ -68,36 +69,41 @@ func (s *Store) Undo(ctx context.Context, o *Order, fact Failed, lease time.Dura
 	})
 }
 
-// End adds how the order's saga has ended, forgets the saga and the card, and
-// puts what tells makes of the ended order into the outbox.
-func (s *Store) End(ctx context.Context, o *Order, fact Fact, tell func(Order, time.Time) (Outgoing, error)) error {
-	return s.change(ctx, o, fact, func(tx *platform.Conn, ended Order, now time.Time) error {
-		if _, err := tx.Exec(ctx, "DELETE FROM sagas WHERE order_id = ?", ended.ID); err != nil {
-			return err
-		}
-		e, err := tell(ended, now)
-		if err != nil {
-			return err
-		}
-		return addOutgoing(ctx, tx, e, now)
+// End adds how the order's saga has ended, and forgets the saga and the card.
+func (s *Store) End(ctx context.Context, o *Order, fact Fact) error {
+	return s.change(ctx, o, fact, func(tx *platform.Conn, ended Order, _ time.Time) error {
+		_, err := tx.Exec(ctx, "DELETE FROM sagas WHERE order_id = ?", ended.ID)
+		return err
 	})
 }
 
-// change appends the fact and does what belongs to it, both or neither.
+// change appends the fact, does what belongs to it, and has others told of it:
+// all of that or nothing.
 func (s *Store) change(ctx context.Context, o *Order, fact Fact, also func(*platform.Conn, Order, time.Time) error) error {
 	now := s.now()
 	var changed Order
+	var told bool
 	err := s.db.InTx(ctx, func(tx *platform.Conn) (err error) {
 		if changed, err = appendFact(ctx, tx, *o, fact, now); err != nil {
 			return err
 		}
-		return also(tx, changed, now)
+		if err := also(tx, changed, now); err != nil {
+			return err
+		}
+		var e platform.Event
+		if e, told, err = announcement(changed, fact, now); err != nil || !told {
+			return err
+		}
+		return s.outbox.Add(ctx, tx, e)
 	})
 	if err != nil {
 		return err
 	}
 	*o = changed
 	s.appended()
+	if told {
+		s.outbox.Wake()
+	}
 	return nil
 }
 

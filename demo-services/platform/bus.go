@@ -15,12 +15,14 @@ import (
 	"github.com/waybill-dev/waybill/middleware/natsmw"
 )
 
-// Streams and subjects of the shop.
+// Streams of the shop: one for each service that publishes, and one for what
+// consumers have given up on.
 const (
+	StreamUsers       = "USERS"
 	StreamOrders      = "ORDERS"
+	StreamPayments    = "PAYMENTS"
+	StreamInventory   = "INVENTORY"
 	StreamDeadLetters = "DEAD_LETTERS"
-	SubjectConfirmed  = "orders.confirmed"
-	SubjectCancelled  = "orders.cancelled"
 	// A message that a consumer gave up on goes to this prefix, the durable's
 	// name, a dot and its first subject.
 	deadLetterPrefix = "deadletters."
@@ -75,15 +77,10 @@ func (h *Host) ConnectBus(url string) (*Bus, error) {
 // the server is there or the context ends. Any service may be the first.
 func (b *Bus) EnsureStreams(ctx context.Context) error {
 	streams := []jetstream.StreamConfig{
-		{
-			Name:     StreamOrders,
-			Subjects: []string{"orders.*"},
-			MaxAge:   24 * time.Hour,
-			MaxBytes: 64 << 20,
-			// A publisher that repeats an event within this time is answered
-			// that the event is stored already.
-			Duplicates: 5 * time.Minute,
-		},
+		eventStream(StreamUsers, "users.*", 16<<20),
+		eventStream(StreamOrders, "orders.*", 64<<20),
+		eventStream(StreamPayments, "payments.*", 32<<20),
+		eventStream(StreamInventory, "inventory.*", 32<<20),
 		{Name: StreamDeadLetters, Subjects: []string{deadLetterPrefix + ">"}, MaxAge: 7 * 24 * time.Hour, MaxBytes: 16 << 20},
 	}
 	for _, config := range streams {
@@ -95,6 +92,19 @@ func (b *Bus) EnsureStreams(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// eventStream keeps one service's events for a day, and at most so many bytes.
+func eventStream(name, subjects string, maxBytes int64) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:     name,
+		Subjects: []string{subjects},
+		MaxAge:   24 * time.Hour,
+		MaxBytes: maxBytes,
+		// A publisher that repeats an event within this time is answered
+		// that the event is stored already.
+		Duplicates: 5 * time.Minute,
+	}
 }
 
 // untilDone repeats a request to the server until it succeeds or the context

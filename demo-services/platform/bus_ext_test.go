@@ -83,7 +83,7 @@ func (b testBus) consume(t *testing.T, c platform.Consumer, handle platform.Hand
 
 // impatient has what takes seconds otherwise take milliseconds.
 func impatient() platform.Consumer {
-	c := platform.DefaultConsumer("test")
+	c := platform.DefaultConsumer("test", platform.StreamOrders, platform.SubjectConfirmed)
 	c.Backoff = []time.Duration{10 * time.Millisecond, 20 * time.Millisecond}
 	c.Grace = 50 * time.Millisecond
 	return c

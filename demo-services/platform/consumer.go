@@ -20,8 +20,11 @@ var ErrPoison = errors.New("message can't be handled")
 // delivered again, later. It must be idempotent by the event's id.
 type Handler func(ctx context.Context, e Event) error
 
-// Consumer is a durable subscription to the order events.
+// Consumer is a durable subscription to events of one stream.
 type Consumer struct {
+	Stream string
+	// Subjects are what it wants of the stream.
+	Subjects []string
 	// Durable is its name: it goes on where it stopped, whatever process it is in.
 	Durable string
 	// AckWait is how long one event may take before it is delivered again.
@@ -36,9 +39,12 @@ type Consumer struct {
 	Grace time.Duration
 }
 
-// DefaultConsumer is patient for about half a minute.
-func DefaultConsumer(durable string) Consumer {
+// DefaultConsumer wants the subjects of the stream, and is patient for about
+// half a minute.
+func DefaultConsumer(durable, stream string, subjects ...string) Consumer {
 	return Consumer{
+		Stream:   stream,
+		Subjects: subjects,
 		Durable:  durable,
 		AckWait:  10 * time.Second,
 		Backoff:  []time.Duration{500 * time.Millisecond, 2 * time.Second, 5 * time.Second, 15 * time.Second},
@@ -80,11 +86,12 @@ func (b *Bus) ensureConsumer(ctx context.Context, c Consumer) (consumer jetstrea
 		return nil, err
 	}
 	if err := untilDone(ctx, func(ctx context.Context) (err error) {
-		consumer, err = b.js.CreateOrUpdateConsumer(ctx, StreamOrders, jetstream.ConsumerConfig{
-			Durable:       c.Durable,
-			AckPolicy:     jetstream.AckExplicitPolicy,
-			AckWait:       c.AckWait,
-			MaxAckPending: 4 * c.Parallel,
+		consumer, err = b.js.CreateOrUpdateConsumer(ctx, c.Stream, jetstream.ConsumerConfig{
+			Durable:        c.Durable,
+			FilterSubjects: c.Subjects,
+			AckPolicy:      jetstream.AckExplicitPolicy,
+			AckWait:        c.AckWait,
+			MaxAckPending:  4 * c.Parallel,
 		})
 		return err
 	}); err != nil {

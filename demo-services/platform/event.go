@@ -18,6 +18,47 @@ type Event struct {
 	Data    json.RawMessage `json:"data"`
 }
 
+// Types of the shop's events.
+const (
+	EventUserCreated      = "user.created"
+	EventOrderCreated     = "order.created"
+	EventOrderConfirmed   = "order.confirmed"
+	EventOrderCancelled   = "order.cancelled"
+	EventPaymentProcessed = "payment.processed"
+	EventInventoryUpdated = "inventory.updated"
+)
+
+// Subjects that the shop's events are published on, each in the stream of the
+// service that publishes it.
+const (
+	SubjectUserCreated      = "users.created"
+	SubjectOrderCreated     = "orders.created"
+	SubjectConfirmed        = "orders.confirmed"
+	SubjectCancelled        = "orders.cancelled"
+	SubjectPaymentProcessed = "payments.processed"
+	SubjectInventoryUpdated = "inventory.updated"
+)
+
+// SubjectOf is where events of the type are published.
+func SubjectOf(eventType string) (string, error) {
+	switch eventType {
+	case EventUserCreated:
+		return SubjectUserCreated, nil
+	case EventOrderCreated:
+		return SubjectOrderCreated, nil
+	case EventOrderConfirmed:
+		return SubjectConfirmed, nil
+	case EventOrderCancelled:
+		return SubjectCancelled, nil
+	case EventPaymentProcessed:
+		return SubjectPaymentProcessed, nil
+	case EventInventoryUpdated:
+		return SubjectInventoryUpdated, nil
+	default:
+		return "", fmt.Errorf("no subject for events of type %q", eventType)
+	}
+}
+
 // NewEvent wraps data as version 1 of the event type.
 func NewEvent(eventType string, at time.Time, data any) (Event, error) {
 	raw, err := json.Marshal(data)

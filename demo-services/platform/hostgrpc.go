@@ -41,7 +41,8 @@ func (h *Host) ServeGRPC(ctx context.Context, address string, register func(grpc
 	serving := health.NewServer()
 	healthv1.RegisterHealthServer(h.grpc, serving)
 	h.wg.Go(func() {
-		if err := h.grpc.Serve(listener); err != nil {
+		// Whoever shuts the host down at once may come before Serve.
+		if err := h.grpc.Serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 			h.logger.Error("gRPC listener failed", "address", listener.Addr().String(), "error", err)
 		}
 	})

@@ -1,0 +1,167 @@
+package platform
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.opentelemetry.io/otel/propagation"
+)
+
+const (
+	// relayInterval is how often the outbox is looked at when nobody says that
+	// there is something in it: after a crash, or while the bus is down.
+	relayInterval = time.Second
+	// relayBatch is how many events are read at once.
+	relayBatch = 64
+)
+
+// Outbox keeps a service's events until the bus has them. An event is added in
+// the transaction of what it tells of, so that none is lost and none invented,
+// and published in the order in which it was added, at least once; the bus
+// drops what it has seen. Safe for concurrent use.
+//
+// It is the table outbox of the service's own database:
+//
+//	CREATE TABLE outbox (
+//	    seq        INTEGER PRIMARY KEY AUTOINCREMENT,
+//	    event_id   TEXT NOT NULL UNIQUE,
+//	    subject    TEXT NOT NULL,
+//	    payload    BLOB NOT NULL,
+//	    headers    TEXT NOT NULL,
+//	    created_at INTEGER NOT NULL
+//	) STRICT;
+type Outbox struct {
+	db         *DB
+	propagator propagation.TextMapPropagator
+	now        func() time.Time
+	wake       chan struct{}
+}
+
+// NewOutbox returns the outbox of an opened database; nobody publishes from it
+// until Run does. Trace context travels with the events as the propagator writes it.
+func NewOutbox(db *DB, propagator propagation.TextMapPropagator) *Outbox {
+	return &Outbox{db: db, propagator: propagator, now: time.Now, wake: make(chan struct{}, 1)}
+}
+
+// RunOutbox returns the outbox of the service's database and publishes from it
+// in the background, and has it counted. It does not wait for the bus.
+func (h *Host) RunOutbox(db *DB, bus *Bus) (*Outbox, error) {
+	outbox := NewOutbox(db, h.telemetry.Propagator())
+	if err := h.telemetry.Registerer().Register(outboxLag{outbox}); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	h.Go(func(ctx context.Context) {
+		if err := bus.EnsureStreams(ctx); err != nil && ctx.Err() == nil {
+			h.logger.Error("the bus refuses the shop's streams", "error", err)
+		}
+		outbox.Run(ctx, bus, h.logger)
+	})
+	return outbox, nil
+}
+
+// Add puts an event into the outbox as part of the transaction; Wake after its
+// commit has it published at once. What publishing and handling it records is
+// below the span of the row that is written here.
+func (o *Outbox) Add(ctx context.Context, tx *Conn, e Event) error {
+	subject, err := SubjectOf(e.Type)
+	if err != nil {
+		return err
+	}
+	payload, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("encode event %s: %w", e.Type, err)
+	}
+	const insert = "INSERT INTO outbox (event_id, subject, payload, headers, created_at) VALUES (?, ?, ?, ?, ?)"
+	ctx, end := tx.spans.start(ctx, insert)
+	carrier := propagation.MapCarrier{}
+	o.propagator.Inject(ctx, carrier)
+	headers, err := json.Marshal(carrier)
+	if err == nil {
+		_, err = tx.on.ExecContext(ctx, insert, e.ID, subject, payload, string(headers), o.now().UnixMilli())
+	}
+	end(-1, err)
+	if err != nil {
+		return fmt.Errorf("add event %s to the outbox: %w", e.Type, err)
+	}
+	return nil
+}
+
+// Wake says that there is something in the outbox. It never blocks.
+func (o *Outbox) Wake() {
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+// publisher puts one message on the bus and returns once the bus has it safe.
+// Repeating a message is harmless.
+type publisher interface {
+	Publish(ctx context.Context, m Message) error
+}
+
+// Run publishes until the context ends. What is then in the outbox is published
+// after the next start.
+func (o *Outbox) Run(ctx context.Context, bus publisher, logger *slog.Logger) {
+	ticker := time.NewTicker(relayInterval)
+	defer ticker.Stop()
+	failing := false
+	for {
+		err := o.drain(ctx, bus)
+		if err != nil && !failing && ctx.Err() == nil {
+			logger.Warn("outbox waits for the bus", "error", err)
+		}
+		failing = err != nil
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		case <-o.wake:
+		}
+	}
+}
+
+// drain publishes until the outbox is empty or something fails.
+func (o *Outbox) drain(ctx context.Context, bus publisher) error {
+	for {
+		waiting, err := o.waiting(ctx)
+		if err != nil || len(waiting) == 0 {
+			return err
+		}
+		for _, w := range waiting {
+			if err := bus.Publish(ctx, w.message); err != nil {
+				return err
+			}
+			if _, err := o.db.Exec(ctx, "DELETE FROM outbox WHERE seq = ?", w.seq); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// outgoing is one row of the outbox.
+type outgoing struct {
+	seq     int64
+	message Message
+}
+
+// waiting reads the oldest events, in order.
+func (o *Outbox) waiting(ctx context.Context) ([]outgoing, error) {
+	var rows []outgoing
+	err := o.db.Query(ctx, func(scan Scan) error {
+		var row outgoing
+		var headers string
+		if err := scan(&row.seq, &row.message.ID, &row.message.Subject, &row.message.Payload, &headers); err != nil {
+			return err
+		}
+		if err := json.Unmarshal([]byte(headers), &row.message.Headers); err != nil {
+			return fmt.Errorf("decode headers of event %s: %w", row.message.ID, err)
+		}
+		rows = append(rows, row)
+		return nil
+	}, "SELECT seq, event_id, subject, payload, headers FROM outbox ORDER BY seq LIMIT ?", relayBatch)
+	return rows, err
+}
