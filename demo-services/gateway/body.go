@@ -22,6 +22,7 @@ const (
 
 // OrderRequest is the body of POST /api/v1/orders.
 type OrderRequest struct {
+	// UserID is who orders. Those who have signed in may leave it out.
 	UserID string `json:"user_id"`
 	// Currency after ISO 4217: EUR, USD or GBP.
 	Currency string `json:"currency"`
@@ -42,11 +43,14 @@ type OrderItem struct {
 // readOrder reads and checks the body, or returns the problem with it.
 func readOrder(w http.ResponseWriter, r *http.Request) (OrderRequest, *platform.Problem) {
 	var order OrderRequest
-	if !acceptable(r.Header.Get("Content-Type")) {
-		return order, problem(http.StatusUnsupportedMediaType, "unsupported-media-type", "The body must be application/json.")
-	}
-	if p := decodeStrictly(http.MaxBytesReader(w, r.Body, maxBody), &order); p != nil {
+	if p := readBody(w, r, &order); p != nil {
 		return order, p
+	}
+	if order.UserID == "" {
+		order.UserID = signedIn(r.Context())
+	}
+	if !mayAct(r.Context(), order.UserID) {
+		return order, problem(http.StatusForbidden, "not-yours", "You can order for yourself only.")
 	}
 	if wrong := order.validate(); len(wrong) > 0 {
 		p := problem(http.StatusUnprocessableEntity, "invalid-order", "The order has fields that are missing or wrong.")
@@ -54,6 +58,14 @@ func readOrder(w http.ResponseWriter, r *http.Request) (OrderRequest, *platform.
 		return order, p
 	}
 	return order, nil
+}
+
+// readBody reads a body that is one JSON object, or returns the problem with it.
+func readBody(w http.ResponseWriter, r *http.Request, into any) *platform.Problem {
+	if !acceptable(r.Header.Get("Content-Type")) {
+		return problem(http.StatusUnsupportedMediaType, "unsupported-media-type", "The body must be application/json.")
+	}
+	return decodeStrictly(http.MaxBytesReader(w, r.Body, maxBody), into)
 }
 
 // acceptable says whether the body may be JSON. Beside JSON itself that is what
@@ -99,7 +111,7 @@ func decodeStrictly(body io.Reader, into any) *platform.Problem {
 }
 
 func malformed(why string) *platform.Problem {
-	return problem(http.StatusBadRequest, "malformed-json", "The body is not a valid order: "+why+".")
+	return problem(http.StatusBadRequest, "malformed-json", "The body is not valid: "+why+".")
 }
 
 // validate lists everything that is wrong, so that a client need not ask twice.

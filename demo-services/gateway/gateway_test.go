@@ -112,7 +112,7 @@ func askWith(t *testing.T, b *backend, header http.Header, method, path, body st
 
 // documented says whether the document knows the route.
 func documented(method, path string) bool {
-	return method != http.MethodDelete && regexp.MustCompile(`^/api/v[12]/(users|orders)(/|\?|$)`).MatchString(path)
+	return method != http.MethodDelete && regexp.MustCompile(`^/api/v[12]/(users|orders|sessions)(/|\?|$)`).MatchString(path)
 }
 
 // problemOf reads the answer as a problem, and checks what all of them have.
@@ -223,7 +223,7 @@ func TestRoutes(t *testing.T) {
 		{http.MethodPost, "/api/v1/orders", "text/xml", 415, "unsupported-media-type", ""},
 		{http.MethodDelete, "/api/v1/orders", "", 405, "method-not-allowed", "GET, HEAD, POST"},
 		{http.MethodDelete, "/api/v1/orders/ord_1", "", 405, "method-not-allowed", "GET, HEAD"},
-		{http.MethodDelete, "/api/v2/users", "", 405, "method-not-allowed", "GET, HEAD"},
+		{http.MethodDelete, "/api/v2/users", "", 405, "method-not-allowed", "GET, HEAD, POST"},
 		{http.MethodGet, "/api/v1", "", 404, "route-not-found", ""},
 		{http.MethodGet, "/api/v1/things", "", 404, "route-not-found", ""},
 		{http.MethodGet, "/", "", 404, "route-not-found", ""},

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/grpc/codes"
+
 	orderv1 "github.com/waybill-dev/waybill/demo-services/api/order/v1"
 	userv1 "github.com/waybill-dev/waybill/demo-services/api/user/v1"
 	"github.com/waybill-dev/waybill/demo-services/platform"
@@ -109,17 +111,33 @@ func (s *Server) createOrder(e edition) http.HandlerFunc {
 
 func (s *Server) getOrder(e edition) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		answer, err := s.orders.GetOrder(r.Context(), &orderv1.GetOrderRequest{OrderId: r.PathValue("id")})
-		if err != nil {
-			s.fail(w, r, err)
-			return
+		if o, found := s.findOrder(w, r); found {
+			s.showOrder(w, r, e, o)
 		}
-		s.showOrder(w, r, e, answer.GetOrder())
 	}
+}
+
+// findOrder reads the order that the path names, or answers why it can't. The
+// order of somebody else is not there for who has signed in.
+func (s *Server) findOrder(w http.ResponseWriter, r *http.Request) (o *orderv1.Order, found bool) {
+	answer, err := s.orders.GetOrder(r.Context(), &orderv1.GetOrderRequest{OrderId: r.PathValue("id")})
+	if err == nil && !mayAct(r.Context(), answer.GetOrder().GetUserId()) {
+		err = platform.RPCError(codes.NotFound, platform.ReasonUnknownOrder, "unknown order", nil)
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return nil, false
+	}
+	return answer.GetOrder(), true
 }
 
 func (s *Server) cancelOrder(e edition) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		if signedIn(r.Context()) != "" {
+			if _, found := s.findOrder(w, r); !found {
+				return
+			}
+		}
 		answer, err := s.orders.CancelOrder(r.Context(), &orderv1.CancelOrderRequest{OrderId: r.PathValue("id")})
 		if err != nil {
 			s.fail(w, r, err)
@@ -164,6 +182,13 @@ func (s *Server) listOrders(e edition) http.HandlerFunc {
 			From: query.moment("from"), To: query.moment("to"), Limit: query.limit(),
 		}
 		if s.refused(w, r, query) {
+			return
+		}
+		if id := signedIn(r.Context()); id != "" && request.GetUserId() == "" {
+			request.UserId = id
+		}
+		if !mayAct(r.Context(), request.GetUserId()) {
+			platform.WriteProblem(w, r, *problem(http.StatusForbidden, "not-yours", "You can list your own orders only."))
 			return
 		}
 		answer, err := s.orders.ListOrders(r.Context(), request)

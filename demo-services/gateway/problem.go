@@ -19,6 +19,8 @@ func reasons() map[string]platform.Problem {
 	return map[string]platform.Problem{
 		platform.ReasonUnknownUser:          {Status: http.StatusUnprocessableEntity, Code: "unknown-user", Title: "Unknown user"},
 		platform.ReasonUserBlocked:          {Status: http.StatusForbidden, Code: "user-blocked", Title: "User may not order"},
+		platform.ReasonEmailTaken:           {Status: http.StatusConflict, Code: "email-taken", Title: "Email address is taken"},
+		platform.ReasonWrongCredentials:     {Status: http.StatusUnauthorized, Code: "wrong-credentials", Title: "Wrong credentials"},
 		platform.ReasonUnknownOrder:         {Status: http.StatusNotFound, Code: "unknown-order", Title: "Unknown order"},
 		platform.ReasonUnknownItem:          {Status: http.StatusUnprocessableEntity, Code: "unknown-item", Title: "Unknown item"},
 		platform.ReasonOutOfStock:           {Status: http.StatusConflict, Code: "out-of-stock", Title: "Out of stock"},

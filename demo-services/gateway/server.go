@@ -24,20 +24,24 @@ type Limits struct {
 	Timeout time.Duration
 	// Client is how much one client may ask for.
 	Client Limit
+	// SignIn is whether orders are for those only who have signed in. Otherwise
+	// guests may order, for any user.
+	SignIn bool
 }
 
 // Server answers the shop's public API. Safe for concurrent use.
 type Server struct {
-	users   userv1.UserServiceClient
-	orders  orderv1.OrderServiceClient
-	limits  Limits
-	logger  *slog.Logger
-	reasons map[string]platform.Problem
+	users    userv1.UserServiceClient
+	orders   orderv1.OrderServiceClient
+	verifier *verifier
+	limits   Limits
+	logger   *slog.Logger
+	reasons  map[string]platform.Problem
 }
 
 // NewServer returns a server that keeps requests within the limits.
 func NewServer(users userv1.UserServiceClient, orders orderv1.OrderServiceClient, limits Limits, logger *slog.Logger) *Server {
-	return &Server{users: users, orders: orders, limits: limits, logger: logger, reasons: reasons()}
+	return &Server{users: users, orders: orders, verifier: newVerifier(users), limits: limits, logger: logger, reasons: reasons()}
 }
 
 // Handler routes the public API, in all its versions.
@@ -46,12 +50,15 @@ func (s *Server) Handler() http.Handler {
 	for _, e := range editions() {
 		base := "/api/" + e.name
 		mux.HandleFunc("GET "+base+"/users", s.listUsers(e))
+		mux.HandleFunc("POST "+base+"/users", s.register(e))
 		mux.HandleFunc("GET "+base+"/users/{id}", s.getUser(e))
-		mux.HandleFunc("GET "+base+"/orders", s.listOrders(e))
-		mux.HandleFunc("POST "+base+"/orders", s.createOrder(e))
-		mux.HandleFunc("GET "+base+"/orders/{id}", s.getOrder(e))
-		mux.HandleFunc("POST "+base+"/orders/{id}/cancel", s.cancelOrder(e))
-		mux.HandleFunc(base+"/users", methodNotAllowed(http.MethodGet, http.MethodHead))
+		mux.HandleFunc("POST "+base+"/sessions", s.signIn(e))
+		mux.HandleFunc("GET "+base+"/orders", s.guests(s.listOrders(e)))
+		mux.HandleFunc("POST "+base+"/orders", s.guests(s.createOrder(e)))
+		mux.HandleFunc("GET "+base+"/orders/{id}", s.guests(s.getOrder(e)))
+		mux.HandleFunc("POST "+base+"/orders/{id}/cancel", s.guests(s.cancelOrder(e)))
+		mux.HandleFunc(base+"/users", methodNotAllowed(http.MethodGet, http.MethodHead, http.MethodPost))
+		mux.HandleFunc(base+"/sessions", methodNotAllowed(http.MethodPost))
 		mux.HandleFunc(base+"/users/{id}", methodNotAllowed(http.MethodGet, http.MethodHead))
 		mux.HandleFunc(base+"/orders", methodNotAllowed(http.MethodGet, http.MethodHead, http.MethodPost))
 		mux.HandleFunc(base+"/orders/{id}", methodNotAllowed(http.MethodGet, http.MethodHead))
@@ -59,7 +66,7 @@ func (s *Server) Handler() http.Handler {
 	}
 	mux.HandleFunc("GET /openapi.json", serveDocument)
 	mux.HandleFunc("/", notFound)
-	return newLimiter(s.limits.Client).around(versioned(s.inTime(httpmw.ReportRoute(mux))))
+	return newLimiter(s.limits.Client).around(versioned(s.inTime(s.identified(httpmw.ReportRoute(mux)))))
 }
 
 // inTime gives each request its deadline.

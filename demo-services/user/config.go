@@ -24,11 +24,15 @@ func Start(ctx context.Context, cfg platform.Config, tel *middleware.Telemetry) 
 			return err
 		}
 		store := NewStore(db)
-		if err := store.Add(ctx, Seed()); err != nil {
+		if err := store.AddSeed(ctx); err != nil {
+			return err
+		}
+		server, err := NewServer(ctx, store)
+		if err != nil {
 			return err
 		}
 		if err := h.ServeGRPC(ctx, cfg.Listen, func(r grpc.ServiceRegistrar) {
-			userv1.RegisterUserServiceServer(r, NewServer(store))
+			userv1.RegisterUserServiceServer(r, server)
 		}); err != nil {
 			return err
 		}

@@ -1,6 +1,10 @@
 package user
 
-import "time"
+import (
+	"context"
+	"errors"
+	"time"
+)
 
 // BlockedID is the customer who may not order.
 const BlockedID = "usr_mallory"
@@ -38,4 +42,21 @@ func Seed() []User {
 		users[i].Blocked = users[i].ID == BlockedID
 	}
 	return users
+}
+
+// AddSeed stores the seed's users, with DemoPassword, in a new database. In one
+// that has them already they stay as they are.
+func (s *Store) AddSeed(ctx context.Context) error {
+	users := Seed()
+	if _, err := s.Find(ctx, users[0].ID); !errors.Is(err, ErrUnknown) {
+		return err
+	}
+	hash, err := hashPassword(DemoPassword)
+	if err != nil {
+		return err
+	}
+	for i := range users {
+		users[i].passwordHash = hash
+	}
+	return s.Add(ctx, users)
 }

@@ -4,6 +4,7 @@ package user
 import (
 	"context"
 	"errors"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -21,11 +22,19 @@ const (
 // Server implements UserService. Safe for concurrent use.
 type Server struct {
 	userv1.UnimplementedUserServiceServer
-	store *Store
+	store  *Store
+	signer *signer
+	now    func() time.Time
 }
 
-// NewServer returns a server on the store.
-func NewServer(store *Store) *Server { return &Server{store: store} }
+// NewServer returns a server on the store, with the keys that it finds there.
+func NewServer(ctx context.Context, store *Store) (*Server, error) {
+	signer, err := openSigner(ctx, store.db, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	return &Server{store: store, signer: signer, now: time.Now}, nil
+}
 
 // ValidateUser implements UserService.
 func (s *Server) ValidateUser(ctx context.Context, r *userv1.ValidateUserRequest) (*userv1.ValidateUserResponse, error) {

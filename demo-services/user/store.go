@@ -25,10 +25,16 @@ type User struct {
 	Blocked bool
 	// CreatedAt is when they came, to the millisecond.
 	CreatedAt time.Time
+	// passwordHash is what bcrypt makes of the password; empty for those who
+	// can't sign in.
+	passwordHash string
 }
 
-// ErrUnknown says that there is no such user.
-var ErrUnknown = errors.New("unknown user")
+// What the store can't do.
+var (
+	ErrUnknown    = errors.New("unknown user")
+	ErrEmailTaken = errors.New("another user has this email address")
+)
 
 // Store keeps users. Safe for concurrent use.
 type Store struct{ db *platform.DB }
@@ -40,8 +46,7 @@ func NewStore(db *platform.DB) *Store { return &Store{db: db} }
 func (s *Store) Add(ctx context.Context, users []User) error {
 	return s.db.InTx(ctx, func(tx *platform.Conn) error {
 		for _, u := range users {
-			if _, err := tx.Exec(ctx, "INSERT OR IGNORE INTO users (id, name, email, blocked, created_at) VALUES (?, ?, ?, ?, ?)",
-				u.ID, u.Name, u.Email, u.Blocked, u.CreatedAt.UnixMilli()); err != nil {
+			if _, err := insert(ctx, tx, u); err != nil {
 				return err
 			}
 		}
@@ -49,10 +54,37 @@ func (s *Store) Add(ctx context.Context, users []User) error {
 	})
 }
 
+// insert stores a user unless the id or the email address is taken.
+func insert(ctx context.Context, tx *platform.Conn, u User) (stored bool, err error) {
+	rows, err := tx.Exec(ctx, "INSERT INTO users (id, name, email, blocked, created_at, password_hash) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+		u.ID, u.Name, u.Email, u.Blocked, u.CreatedAt.UnixMilli(), u.passwordHash)
+	return rows == 1, err
+}
+
+// Register stores a new user, or returns ErrEmailTaken.
+func (s *Store) Register(ctx context.Context, u User) error {
+	return s.db.InTx(ctx, func(tx *platform.Conn) error {
+		stored, err := insert(ctx, tx, u)
+		if err == nil && !stored {
+			err = ErrEmailTaken
+		}
+		return err
+	})
+}
+
 // Find reads one user, or returns ErrUnknown.
-func (s *Store) Find(ctx context.Context, id string) (u User, err error) {
+func (s *Store) Find(ctx context.Context, id string) (User, error) {
+	return s.one(ctx, "WHERE id = ?", id)
+}
+
+// FindEmail reads the user with the email address, or returns ErrUnknown.
+func (s *Store) FindEmail(ctx context.Context, email string) (User, error) {
+	return s.one(ctx, "WHERE email = ?", email)
+}
+
+func (s *Store) one(ctx context.Context, rest string, args ...any) (u User, err error) {
 	found := false
-	err = s.each(ctx, func(one User) { u, found = one, true }, "WHERE id = ?", id)
+	err = s.each(ctx, func(one User) { u, found = one, true }, rest, args...)
 	if err == nil && !found {
 		err = ErrUnknown
 	}
@@ -71,11 +103,11 @@ func (s *Store) each(ctx context.Context, each func(User), rest string, args ...
 	return s.db.Query(ctx, func(scan platform.Scan) error {
 		var u User
 		var created int64
-		if err := scan(&u.ID, &u.Name, &u.Email, &u.Blocked, &created); err != nil {
+		if err := scan(&u.ID, &u.Name, &u.Email, &u.Blocked, &created, &u.passwordHash); err != nil {
 			return err
 		}
 		u.CreatedAt = time.UnixMilli(created).UTC()
 		each(u)
 		return nil
-	}, "SELECT id, name, email, blocked, created_at FROM users "+rest, args...)
+	}, "SELECT id, name, email, blocked, created_at, password_hash FROM users "+rest, args...)
 }

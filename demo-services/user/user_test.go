@@ -12,14 +12,25 @@ import (
 	"github.com/waybill-dev/waybill/demo-services/platform/platformtest"
 )
 
-func TestValidateUser(t *testing.T) {
+// newServer is a server with the seed's users.
+func newServer(t *testing.T) *Server {
+	t.Helper()
 	store := NewStore(platformtest.OpenDB(t, t.TempDir(), Migrations))
-	for range 2 { // A second start finds the users there.
-		if err := store.Add(t.Context(), Seed()); err != nil {
-			t.Fatal(err)
-		}
+	if err := store.AddSeed(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	server := NewServer(store)
+	server, err := NewServer(t.Context(), store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return server
+}
+
+func TestValidateUser(t *testing.T) {
+	server := newServer(t)
+	if err := server.store.AddSeed(t.Context()); err != nil { // A second start finds the users there.
+		t.Fatal(err)
+	}
 	for id, want := range map[string]struct {
 		code   codes.Code
 		reason string
@@ -41,11 +52,7 @@ func TestValidateUser(t *testing.T) {
 }
 
 func TestUsersAreListed(t *testing.T) {
-	store := NewStore(platformtest.OpenDB(t, t.TempDir(), Migrations))
-	if err := store.Add(t.Context(), Seed()); err != nil {
-		t.Fatal(err)
-	}
-	server := NewServer(store)
+	server := newServer(t)
 	var ids []string
 	for more := true; more; {
 		request := &userv1.ListUsersRequest{Limit: 6}
