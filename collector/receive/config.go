@@ -49,13 +49,16 @@ type JaegerConfig struct {
 	Sampling SamplingConfig `yaml:"sampling"`
 }
 
-// SamplingConfig is what Jaeger's clients are told, all of them the same.
+// SamplingConfig is what Jaeger's clients are told.
 type SamplingConfig struct {
 	// Address is the host and port to listen on, as in ListenerConfig.
 	Address string `yaml:"address"`
-	// Probability is the share of traces that a client shall sample, 0 to 1. It
-	// is told at the address of ThriftHTTP too.
+	// Probability is the share of traces that a client shall sample, 0 to 1,
+	// unless sample.head has clients sample by its rates. It is told at the
+	// addresses of ThriftHTTP and GRPC too.
 	Probability float64 `yaml:"probability"`
+	// Strategies are told in place of Probability where they are given.
+	Strategies *Strategies
 }
 
 // ListenerConfig says where one listener binds.

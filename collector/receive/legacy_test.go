@@ -339,37 +339,8 @@ func TestLargeDatagram(t *testing.T) {
 	waitUntil(t, "the span is there", func() bool { return len(records(t, j)) == 1 })
 }
 
-func TestSamplingStrategy(t *testing.T) {
-	cfg := legacyConfig()
-	cfg.Jaeger.Sampling.Probability = 0.25
-	r, _ := receivers(t, cfg, memory.New(memory.Config{}))
-	const modern = `{"strategyType":"PROBABILISTIC","probabilisticSampling":{"samplingRate":0.25}}`
-	for _, test := range []struct{ name, path, want string }{
-		{nameSampling, "/sampling?service=shop", modern},
-		{nameJaegerHTTP, "/api/sampling?service=shop", modern},
-		{nameSampling, "/?service=shop", `{"strategyType":0,"probabilisticSampling":{"samplingRate":0.25}}`},
-		{nameSampling, "/baggageRestrictions?service=shop", "[]"},
-	} {
-		code, header, body := ask(t, http.MethodGet, r.at(test.name), test.path, nil)
-		if code != 200 || body != test.want || header.Get("Content-Type") != jsonType {
-			t.Errorf("%s is answered %d %s %q, want %q", test.path, code, header.Get("Content-Type"), body, test.want)
-		}
-	}
-	conn, err := grpc.NewClient(r.at(nameJaegerGRPC).String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
-	for range 2 {
-		got, err := api_v2.NewSamplingManagerClient(conn).GetSamplingStrategy(t.Context(), &api_v2.SamplingStrategyParameters{ServiceName: "shop"})
-		if err != nil || got.StrategyType != api_v2.SamplingStrategyType_PROBABILISTIC || got.GetProbabilisticSampling().GetSamplingRate() != 0.25 {
-			t.Errorf("over gRPC the strategy is %v, %v", got, err)
-		}
-	}
-}
-
 func TestWhatIsNoCallIsRefusedByMediaType(t *testing.T) {
-	h := newJaegerGRPC(testIntake(t, testConfig(), &fixedJournal{}), 1)
+	h := newJaegerGRPC(testIntake(t, testConfig(), &fixedJournal{}), SamplingConfig{}.strategies())
 	for _, path := range []string{"/jaeger.api_v2.SamplingManager/GetSamplingStrategy", "/jaeger.api_v2.CollectorService/PostSpans"} {
 		resp := httptest.NewRecorder()
 		h.ServeHTTP(resp, httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader("{}")))
@@ -416,7 +387,7 @@ func TestTranslationIsAdmitted(t *testing.T) {
 		resp := httptest.NewRecorder()
 		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/traces", bytes.NewReader(binaryBatch(t, batch)))
 		req.Header.Set("Content-Type", "application/x-thrift")
-		newJaegerHTTP(in, 1).ServeHTTP(resp, req)
+		newJaegerHTTP(in, SamplingConfig{}.strategies()).ServeHTTP(resp, req)
 		return resp
 	}
 	if resp := send(jaegerBatch(1000)); resp.Code != http.StatusAccepted {

@@ -101,14 +101,15 @@ func plans(cfg Config, in *intake) []plan {
 		}
 	}
 	sampling := cfg.Jaeger.Sampling
+	strategies := sampling.strategies()
 	return []plan{
 		{nameOTLPGRPC, tcp(cfg.OTLP.GRPC, newGRPCServer(newOTLPGRPC(in), in.logger))},
 		{nameOTLPHTTP, tcp(cfg.OTLP.HTTP, newHTTPServer(&httpHandler{in}, in.logger))},
 		{nameJaegerCompact, udp(cfg.Jaeger.ThriftCompact, overJaegerCompact, jaeger.FromCompactMessage)},
 		{nameJaegerBinary, udp(cfg.Jaeger.ThriftBinary, overJaegerBinary, jaeger.FromBinaryMessage)},
-		{nameJaegerHTTP, tcp(cfg.Jaeger.ThriftHTTP, newHTTPServer(newJaegerHTTP(in, sampling.Probability), in.logger))},
-		{nameJaegerGRPC, tcp(cfg.Jaeger.GRPC, newGRPCServer(newJaegerGRPC(in, sampling.Probability), in.logger))},
-		{nameSampling, tcp(sampling.listener(), newHTTPServer(newSampling(sampling.Probability), in.logger))},
+		{nameJaegerHTTP, tcp(cfg.Jaeger.ThriftHTTP, newHTTPServer(newJaegerHTTP(in, strategies), in.logger))},
+		{nameJaegerGRPC, tcp(cfg.Jaeger.GRPC, newGRPCServer(newJaegerGRPC(in, strategies), in.logger))},
+		{nameSampling, tcp(sampling.listener(), newHTTPServer(newSampling(strategies), in.logger))},
 		{nameZipkin, tcp(cfg.Zipkin, newHTTPServer(newZipkin(in), in.logger))},
 		{nameLoki, tcp(cfg.Loki, newHTTPServer(newLoki(in), in.logger))},
 	}

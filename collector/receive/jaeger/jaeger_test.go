@@ -302,14 +302,3 @@ func TestNothingIsDecodedThatIsNotAdmitted(t *testing.T) {
 		t.Errorf("PostSpans: error %v, want the refusal", err)
 	}
 }
-
-func TestStrategies(t *testing.T) {
-	for probability, want := range map[float64]string{1: "1", 0: "0", 0.001: "0.001", 0.00000001: "0.00000001"} {
-		if got := string(Strategy(probability)); got != `{"strategyType":"PROBABILISTIC","probabilisticSampling":{"samplingRate":`+want+`}}` {
-			t.Errorf("strategy %s", got)
-		}
-		if got := string(LegacyStrategy(probability)); got != `{"strategyType":0,"probabilisticSampling":{"samplingRate":`+want+`}}` {
-			t.Errorf("legacy strategy %s", got)
-		}
-	}
-}

@@ -1,0 +1,208 @@
+package receive
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jaegertracing/jaeger-idl/proto-gen/api_v2"
+	jaegerclient "github.com/uber/jaeger-client-go"
+	"go.opentelemetry.io/contrib/samplers/jaegerremote"
+	"go.opentelemetry.io/otel/sdk/trace"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+
+	"github.com/waybill-dev/waybill/collector/journal/memory"
+	"github.com/waybill-dev/waybill/collector/receive/jaeger"
+)
+
+func TestSamplingStrategy(t *testing.T) {
+	cfg := legacyConfig()
+	cfg.Jaeger.Sampling.Probability = 0.25
+	r, _ := receivers(t, cfg, memory.New(memory.Config{}))
+	const modern = `{"strategyType":"PROBABILISTIC","probabilisticSampling":{"samplingRate":0.25}}`
+	for _, test := range []struct{ name, path, want string }{
+		{nameSampling, "/sampling?service=shop", modern},
+		{nameJaegerHTTP, "/api/sampling?service=shop", modern},
+		{nameSampling, "/?service=shop", `{"strategyType":0,"probabilisticSampling":{"samplingRate":0.25}}`},
+		{nameSampling, "/baggageRestrictions?service=shop", "[]"},
+	} {
+		code, header, body := ask(t, http.MethodGet, r.at(test.name), test.path, nil)
+		if code != 200 || body != test.want || header.Get("Content-Type") != jsonType {
+			t.Errorf("%s is answered %d %s %q, want %q", test.path, code, header.Get("Content-Type"), body, test.want)
+		}
+	}
+	conn, err := grpc.NewClient(r.at(nameJaegerGRPC).String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	for range 2 {
+		got, err := api_v2.NewSamplingManagerClient(conn).GetSamplingStrategy(t.Context(), &api_v2.SamplingStrategyParameters{ServiceName: "shop"})
+		if err != nil || got.StrategyType != api_v2.SamplingStrategyType_PROBABILISTIC || got.GetProbabilisticSampling().GetSamplingRate() != 0.25 {
+			t.Errorf("over gRPC the strategy is %v, %v", got, err)
+		}
+	}
+}
+
+// byService has a service with operations of its own, and one with a limit; no
+// other samples anything.
+func byService() *Strategies {
+	s := &Strategies{}
+	s.Set(jaeger.Strategy{}, map[string]jaeger.Strategy{
+		"shop":    {Operations: map[string]float64{"checkout": 1}},
+		"limited": {TracesPerSecond: 5},
+	})
+	return s
+}
+
+// TestJaegersClientsFollow what they are told, and what they are told next.
+func TestJaegersClientsFollow(t *testing.T) {
+	cfg := legacyConfig()
+	cfg.Jaeger.Sampling.Strategies = byService()
+	r, _ := receivers(t, cfg, memory.New(memory.Config{}))
+	for name, sampled := range map[string]func(t *testing.T, service string) func(operation string) bool{
+		"jaeger-client-go": func(t *testing.T, service string) func(string) bool { return ofJaegersClient(t, r, service) },
+		"jaegerremote":     func(t *testing.T, service string) func(string) bool { return ofJaegerRemote(t, r, service) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg.Jaeger.Sampling.Strategies.Set(byService().all())
+			shop, limited, other := sampled(t, "shop"), sampled(t, "limited"), sampled(t, "other")
+			waitUntil(t, "checkout is sampled", func() bool { return shop("checkout") })
+			// jaeger-client-go samples an operation's first trace, whatever its share.
+			if n := among(shop, "browse"); n > 10 {
+				t.Errorf("of 1000 traces of browse %d are sampled, too", n)
+			}
+			burst := 0
+			waitUntil(t, "something of limited is sampled", func() bool {
+				burst = among(limited, "any")
+				return burst > 0
+			})
+			if burst > 100 { // The thousand may take some seconds.
+				t.Errorf("of 1000 at once %d are sampled at 5 a second", burst)
+			}
+			if other("any") {
+				t.Error("another service is sampled")
+			}
+			cfg.Jaeger.Sampling.Strategies.Set(jaeger.Strategy{Probability: 1}, nil)
+			waitUntil(t, "all are sampled", func() bool { return shop("browse") && other("any") })
+		})
+	}
+}
+
+// among is how many of a thousand traces are sampled.
+func among(sampled func(operation string) bool, operation string) (n int) {
+	for range 1000 {
+		if sampled(operation) {
+			n++
+		}
+	}
+	return n
+}
+
+// all is what Set takes.
+func (s *Strategies) all() (jaeger.Strategy, map[string]jaeger.Strategy) {
+	c := s.current.Load()
+	return c.others, c.services
+}
+
+const askEvery = 5 * time.Millisecond
+
+// ofJaegersClient says what jaeger-client-go samples.
+func ofJaegersClient(t *testing.T, r *Receivers, service string) func(operation string) bool {
+	t.Helper()
+	sampler := jaegerclient.NewRemotelyControlledSampler(service,
+		jaegerclient.SamplerOptions.SamplingServerURL("http://"+r.at(nameSampling).String()+"/sampling"),
+		jaegerclient.SamplerOptions.SamplingRefreshInterval(askEvery),
+		jaegerclient.SamplerOptions.InitialSampler(jaegerclient.NewConstSampler(false)))
+	tracer, closer := jaegerclient.NewTracer(service, sampler, jaegerclient.NewNullReporter())
+	t.Cleanup(func() { _ = closer.Close() })
+	return func(operation string) bool {
+		span := tracer.StartSpan(operation)
+		defer span.Finish()
+		context, ok := span.Context().(jaegerclient.SpanContext)
+		return ok && context.IsSampled()
+	}
+}
+
+// ofJaegerRemote says what OpenTelemetry's sampler for Jaeger's strategies
+// samples; it asks at the collector's address.
+func ofJaegerRemote(t *testing.T, r *Receivers, service string) func(operation string) bool {
+	t.Helper()
+	sampler := jaegerremote.New(service,
+		jaegerremote.WithSamplingServerURL("http://"+r.at(nameJaegerHTTP).String()+"/api/sampling"),
+		jaegerremote.WithSamplingRefreshInterval(askEvery),
+		jaegerremote.WithInitialSampler(trace.NeverSample()))
+	t.Cleanup(sampler.Close)
+	return func(operation string) bool {
+		decision := sampler.ShouldSample(trace.SamplingParameters{ParentContext: t.Context(), TraceID: [16]byte{1}, Name: operation})
+		return decision.Decision == trace.RecordAndSample
+	}
+}
+
+// TestStrategiesOverGRPC are by service, too; what is no question is refused.
+func TestStrategiesOverGRPC(t *testing.T) {
+	cfg := legacyConfig()
+	cfg.Jaeger.Sampling.Strategies = byService()
+	r, _ := receivers(t, cfg, memory.New(memory.Config{}))
+	conn, err := grpc.NewClient(r.at(nameJaegerGRPC).String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	client := api_v2.NewSamplingManagerClient(conn)
+	got, err := client.GetSamplingStrategy(t.Context(), &api_v2.SamplingStrategyParameters{ServiceName: "limited"})
+	if err != nil || got.GetRateLimitingSampling().GetMaxTracesPerSecond() != 5 {
+		t.Errorf("limited: %v, %v", got, err)
+	}
+	got, err = client.GetSamplingStrategy(t.Context(), &api_v2.SamplingStrategyParameters{ServiceName: "shop"})
+	if err != nil || len(got.GetOperationSampling().GetPerOperationStrategies()) != 1 {
+		t.Errorf("shop: %v, %v", got, err)
+	}
+	_, err = client.GetSamplingStrategy(t.Context(), &api_v2.SamplingStrategyParameters{ServiceName: strings.Repeat("x", maxQuestion+1)})
+	if status.Code(err) != codes.Unimplemented {
+		t.Errorf("a long name: %v", err)
+	}
+}
+
+// TestQuestions that are none are told apart from those of an unknown service.
+func TestQuestions(t *testing.T) {
+	for name, c := range map[string]struct {
+		frame []byte
+		want  string
+	}{
+		"nothing":      {nil, "13"},
+		"cut off":      {[]byte{0, 0, 0, 0, 9, 10, 7}, "13"},
+		"compressed":   {[]byte{1, 0, 0, 0, 0}, "12"},
+		"no protobuf":  {[]byte{0, 0, 0, 0, 1, 10}, "13"},
+		"no service":   {[]byte{0, 0, 0, 0, 0}, ""},
+		"some service": {[]byte("\x00\x00\x00\x00\x03\x0a\x01x"), ""},
+	} {
+		w := &recorded{header: http.Header{}}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "/", bytes.NewReader(c.frame))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.ProtoMajor = 2
+		req.Header.Set("Content-Type", "application/grpc")
+		(&samplingCall{byService()}).ServeHTTP(w, req)
+		if got := w.header.Get("Grpc-Status"); got != c.want || (c.want == "") != (w.Len() > 0) {
+			t.Errorf("%s: status %q with %d bytes; want %q", name, got, w.Len(), c.want)
+		}
+	}
+}
+
+// recorded is an answer.
+type recorded struct {
+	bytes.Buffer
+
+	header http.Header
+}
+
+func (w *recorded) Header() http.Header { return w.header }
+
+func (w *recorded) WriteHeader(int) {}
