@@ -12,6 +12,7 @@ func live() []string {
 	return []string{
 		"redact",
 		"derive.max_series", "derive.max_series_per_service", "derive.expire_after", "derive.exclude", "derive.graph.max_edges",
+		"sample.head.percent", "sample.head.rates",
 		"export",
 		"admin.stall_after", "admin.log_level", "admin.drain",
 	}
@@ -25,8 +26,10 @@ func changes(before, after Config) (all, restart []string) {
 		all = append(all, differences(reflect.ValueOf(was[name]).Elem(), reflect.ValueOf(is[name]).Elem(), name)...)
 	}
 	slices.Sort(all)
+	switched := before.Sample.Enabled() != after.Sample.Enabled()
 	for _, path := range all {
-		if !slices.ContainsFunc(live(), func(key string) bool { return path == key || strings.HasPrefix(path, key+".") }) {
+		taken := slices.ContainsFunc(live(), func(key string) bool { return path == key || strings.HasPrefix(path, key+".") })
+		if !taken || switched && strings.HasPrefix(path, "sample.") {
 			restart = append(restart, path)
 		}
 	}

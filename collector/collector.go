@@ -27,6 +27,7 @@ import (
 // Collector is a running collector. Its methods are safe for concurrent use.
 type Collector struct {
 	configured configured
+	strategies receive.Strategies
 	logger     *slog.Logger
 
 	journal   *file.Journal
@@ -65,7 +66,7 @@ func (c *Collector) start(ctx context.Context, cfg Config, logger *slog.Logger) 
 	if err = changeOver(cfg, c.journal); err != nil {
 		return err
 	}
-	if cfg.Sample.Tail.Enabled() {
+	if cfg.Sample.Enabled() {
 		if c.sampling, err = startSampling(ctx, cfg, c.journal, own, logger); err != nil {
 			return fmt.Errorf("sample: %w", err)
 		}
@@ -86,6 +87,8 @@ func (c *Collector) start(ctx context.Context, cfg Config, logger *slog.Logger) 
 		return fmt.Errorf("redact: %w", err)
 	}
 	c.gate = &gate{Journal: c.redact}
+	c.strategies.Set(strategies(cfg))
+	cfg.Receive.Jaeger.Sampling.Strategies = &c.strategies
 	if c.receivers, err = receive.Start(ctx, cfg.Receive, c.gate, own, logger); err != nil {
 		return fmt.Errorf("receive: %w", err)
 	}

@@ -124,6 +124,10 @@ func (c *Collector) reload(load func() (Config, error)) ([]string, error) {
 	if c.deriver != nil {
 		c.deriver.Reconfigure(cfg.Derive)
 	}
+	if c.sampling != nil {
+		c.sampling.sampler.Reconfigure(cfg.Sample.Head)
+	}
+	c.strategies.Set(strategies(cfg))
 	if c.admin != nil {
 		c.admin.Reconfigure(cfg.Admin)
 	}

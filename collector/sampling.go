@@ -15,6 +15,7 @@ import (
 	"github.com/waybill-dev/waybill/collector/export"
 	"github.com/waybill-dev/waybill/collector/journal"
 	"github.com/waybill-dev/waybill/collector/journal/file"
+	"github.com/waybill-dev/waybill/collector/receive/jaeger"
 	"github.com/waybill-dev/waybill/collector/sample"
 )
 
@@ -52,7 +53,7 @@ func startSampling(ctx context.Context, cfg Config, in journal.Journal, own prom
 	if s.decisions, err = file.Open(decisions, logger); err != nil {
 		return s, err
 	}
-	s.sampler, err = sample.Start(ctx, tail, sample.Journals{In: in, Kept: s.kept, Decisions: s.decisions}, own, logger)
+	s.sampler, err = sample.Start(ctx, cfg.Sample, sample.Journals{In: in, Kept: s.kept, Decisions: s.decisions}, own, logger)
 	return s, err
 }
 
@@ -90,7 +91,7 @@ func (f forwarded) Reader(name string) (journal.Reader, error) {
 }
 
 // TrySampling replays the traces that the journal of a stopped collector holds,
-// and reports what the configuration's policies would have kept. It changes
+// and reports what the configuration would have kept. It changes
 // nothing: neither records nor the places of readers. Errors: the journal is
 // not there, or is in use.
 func TrySampling(ctx context.Context, cfg Config, logger *slog.Logger) (report sample.Report, err error) {
@@ -103,7 +104,34 @@ func TrySampling(ctx context.Context, cfg Config, logger *slog.Logger) (report s
 		return report, err
 	}
 	defer func() { err = errors.Join(err, j.Close()) }()
-	return sample.Try(ctx, cfg.Sample.Tail, j)
+	return sample.Try(ctx, cfg.Sample, j)
+}
+
+// strategies are what Jaeger's clients are told: one for all, and those of
+// services.
+func strategies(cfg Config) (others jaeger.Strategy, services map[string]jaeger.Strategy) {
+	head := cfg.Sample.Head
+	if head.At != sample.AtClients {
+		return jaeger.Strategy{Probability: cfg.Receive.Jaeger.Sampling.Probability}, nil
+	}
+	others = jaeger.Strategy{Probability: head.Percent / 100}
+	services = map[string]jaeger.Strategy{}
+	for _, r := range head.Rates {
+		s, ok := services[r.Service]
+		if !ok {
+			s = jaeger.Strategy{Probability: others.Probability, Operations: map[string]float64{}}
+		}
+		switch {
+		case r.TracesPerSecond > 0:
+			s.TracesPerSecond = r.TracesPerSecond
+		case r.Operation == "":
+			s.Probability = r.Percent / 100
+		default:
+			s.Operations[r.Operation] = r.Percent / 100
+		}
+		services[r.Service] = s
+	}
+	return others, services
 }
 
 // changeOver lets those begin that have no place in the journal yet when
@@ -115,7 +143,7 @@ func changeOver(cfg Config, j *file.Journal) error {
 			traces = append(traces, name)
 		}
 	}
-	if cfg.Sample.Tail.Enabled() {
+	if cfg.Sample.Enabled() {
 		return relieve(j, traces, []string{sample.ReaderName})
 	}
 	return relieve(j, []string{sample.ReaderName}, cfg.Export.Readers(journal.Traces))

@@ -126,8 +126,8 @@ func (p *program) sample(ctx context.Context, cfg collector.Config, logger *slog
 	if p.journalDir != "" {
 		cfg.Journal.Dir = p.journalDir
 	}
-	if !cfg.Sample.Tail.Enabled() {
-		return fmt.Errorf("%w: sample.tail.policies: none, so every trace is forwarded", errConfiguration)
+	if !cfg.Sample.Enabled() {
+		return fmt.Errorf("%w: neither sample.head leaves anything out nor has sample.tail any policies, so every trace is forwarded", errConfiguration)
 	}
 	report, err := collector.TrySampling(ctx, cfg, logger)
 	if err != nil {

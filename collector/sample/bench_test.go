@@ -38,7 +38,7 @@ func BenchmarkTake(b *testing.B) {
 	for b.Loop() {
 		if n%traces == 0 {
 			tp.now = tp.now.Add(time.Hour)
-			tp.engine.memory = newRemembered(cfg.RememberTraces, func() {})
+			tp.engine.memory = newRemembered(cfg.Tail.RememberTraces, func() {})
 			p.clear()
 		}
 		r := journal.Record{Offset: tp.offset, Next: tp.offset + 1, Time: tp.now, Signal: journal.Traces, Payload: payloads[n%traces]}
@@ -55,7 +55,7 @@ func BenchmarkTake(b *testing.B) {
 // the engine counts, which is what max_memory_bytes bounds.
 func TestMemoryOfWaitingTraces(t *testing.T) {
 	cfg := tailOf(Policy{Type: Error})
-	cfg.MaxTraces, cfg.MaxMemoryBytes = maxTraces, 1<<40
+	cfg.Tail.MaxTraces, cfg.Tail.MaxMemoryBytes = maxTraces, 1<<40
 	tp, p := newTape(t, cfg)
 	heap := func() uint64 {
 		runtime.GC()

@@ -22,6 +22,7 @@ const (
 
 // Config says which traces are forwarded.
 type Config struct {
+	Head HeadConfig `yaml:"head"`
 	Tail TailConfig `yaml:"tail"`
 }
 
@@ -53,15 +54,18 @@ type TailConfig struct {
 	Policies []Policy `yaml:"policies"`
 }
 
-// DefaultConfig has no policies.
+// DefaultConfig has every trace forwarded.
 func DefaultConfig() Config {
-	return Config{Tail: TailConfig{
+	return Config{Head: HeadConfig{At: AtCollector, Percent: 100}, Tail: TailConfig{
 		DecisionWait: 10 * time.Second, RootGrace: 2 * time.Second,
 		MaxTraces: 200_000, MaxMemoryBytes: 64 << 20, MaxTraceSpans: 10_000, RememberTraces: 100_000,
 	}}
 }
 
 // Enabled says whether anything is to be chosen.
+func (c Config) Enabled() bool { return c.Head.Enabled() || c.Tail.Enabled() }
+
+// Enabled says whether there are policies.
 func (c TailConfig) Enabled() bool { return len(c.Policies) > 0 }
 
 // Validate reports all that is wrong with the configuration, by its keys.
@@ -93,7 +97,7 @@ func (c Config) Validate() error {
 	if n := count(t.Policies); n > maxPolicies {
 		wrong("policies: %d of them, with those inside others: want at most %d", n, maxPolicies)
 	}
-	return errors.Join(append(errs, validate(t.Policies, "tail.policies", 1))...)
+	return errors.Join(append(errs, validate(t.Policies, "tail.policies", 1), c.Head.validate())...)
 }
 
 func count(policies []Policy) int {

@@ -25,17 +25,18 @@ const (
 // again, decides as one that is up to date. It is used by one goroutine.
 type engine struct {
 	cfg    TailConfig
+	head   *head
 	bench  *bench
 	judged judged
 
-	now      time.Time
-	next     journal.Offset // behind the last record that was taken
-	open     map[wire.TraceID]*trace
-	waiting  list
-	rooted   []*trace // by when their roots came
-	bytes    int64    // that the open traces take
-	memory   *remembered
-	portions bool // are noted
+	now     time.Time
+	next    journal.Offset // behind the last record that was taken
+	open    map[wire.TraceID]*trace
+	waiting list
+	rooted  []*trace // by when their roots came
+	bytes   int64    // that the open traces take
+	memory  *remembered
+	trial   bool // portions are noted, and every trace is held
 
 	services map[string]uint32
 	names    []string
@@ -45,23 +46,30 @@ type engine struct {
 	last         *trace
 	resource     []byte
 	service      uint32
+	rate         *rate
 	resourceMark uint64
 }
 
-// judged is told what becomes of spans. Both are called while a record is
-// taken, or time passes.
+// judged is told what becomes of spans. All are called while a record is taken,
+// or time passes.
 type judged interface {
 	// decide decides a trace.
 	decide(t *trace, reason string, now time.Time) decision
 	// late takes in a span of a trace that is decided; before through it has
 	// been dealt with already.
 	late(id wire.TraceID, d decision, at journal.Offset, service uint32, s *wire.Span)
+	// sample takes in a span whose trace nobody needs to wait for: its id says
+	// all there is to say.
+	sample(id wire.TraceID, v verdict, at journal.Offset)
 }
 
-func newEngine(cfg TailConfig, b *bench, j judged, evicted func()) *engine {
+func newEngine(cfg Config, b *bench, j judged, evicted func()) *engine {
+	if len(b.judges) == 0 {
+		cfg.Tail.RootGrace = 0 // Head sampling alone has nothing else to wait for.
+	}
 	return &engine{
-		cfg: cfg, bench: b, judged: j,
-		open: map[wire.TraceID]*trace{}, memory: newRemembered(cfg.RememberTraces, evicted),
+		cfg: cfg.Tail, head: newHead(cfg.Head), bench: b, judged: j,
+		open: map[wire.TraceID]*trace{}, memory: newRemembered(cfg.Tail.RememberTraces, evicted),
 		services: map[string]uint32{otherServices: 0}, names: []string{otherServices},
 	}
 }
@@ -91,11 +99,13 @@ func (e *engine) span(resource *wire.Resource, _ *wire.Scope, s *wire.Span) erro
 		}
 	}
 	marks := e.resourceMark | e.bench.marks(s.Attributes)
+	root := s.ParentID == (wire.SpanID{})
+	t.sample(e.rate.of(s.Name), root)
 	e.bytes += t.add(e.at, s, e.service, marks)
-	if e.portions {
+	if e.trial {
 		t.share(e.service, int64(len(s.Raw)))
 	}
-	if s.ParentID == (wire.SpanID{}) && t.rooted.IsZero() {
+	if root && t.rooted.IsZero() {
 		t.rooted = e.now
 		e.rooted = append(e.rooted, t)
 	}
@@ -114,13 +124,31 @@ func (e *engine) find(s *wire.Span) *trace {
 			}
 			return nil
 		}
-		t = &trace{id: s.TraceID, first: e.now, random: randomOf(s)}
+		random := randomOf(s)
+		if v, certain := e.sampled(random); certain {
+			e.judged.sample(s.TraceID, v, e.at)
+			return nil
+		}
+		t = &trace{id: s.TraceID, first: e.now, random: random, threshold: randomness}
 		e.open[t.id] = t
 		e.waiting.push(t)
 		e.bytes += traceBytes
 	}
 	e.last = t
 	return t
+}
+
+// sampled is what becomes of a new trace wherever it begins, and whatever is in
+// it; it is certain where no rate reaches so low, and where all are the same and
+// there are no policies.
+func (e *engine) sampled(random uint64) (_ verdict, certain bool) {
+	switch {
+	case e.trial:
+		return verdict{}, false
+	case random < e.head.lowest:
+		return verdict{}, true
+	}
+	return verdict{keep: true, threshold: e.head.lowest}, e.head.uniform && len(e.bench.judges) == 0
 }
 
 // bound decides traces before their time where there would be too much.
@@ -150,7 +178,7 @@ func (e *engine) enter(resource *wire.Resource) {
 		}
 		e.names = append(e.names, string(name))
 	}
-	e.service = id
+	e.service, e.rate = id, e.head.of(resource.ServiceName())
 }
 
 // advance lets time pass, and decides what has waited long enough. Time that

@@ -36,7 +36,7 @@ func TestWhenATraceIsDecided(t *testing.T) {
 // TestLateSpans follow what was decided, until it is forgotten.
 func TestLateSpans(t *testing.T) {
 	cfg := tailOf(Policy{Type: Error})
-	cfg.RememberTraces = minTraces
+	cfg.Tail.RememberTraces = minTraces
 	tp, p := newTape(t, cfg)
 	tp.play(0, "shop", spanOf(1, 0, failed), spanOf(2, 0))
 	tp.play(time.Minute, "shop", spanOf(1, 1, child), spanOf(2, 1, child, failed))
@@ -65,7 +65,7 @@ func TestLateSpans(t *testing.T) {
 // still kept.
 func TestBounds(t *testing.T) {
 	cfg := tailOf(Policy{Type: Error})
-	cfg.MaxTraces, cfg.MaxTraceSpans, cfg.MaxMemoryBytes = minTraces, 50, minMemory
+	cfg.Tail.MaxTraces, cfg.Tail.MaxTraceSpans, cfg.Tail.MaxMemoryBytes = minTraces, 50, minMemory
 	tp, p := newTape(t, cfg)
 	for k := range 60 {
 		tp.play(0, "shop", spanOf(0, k, child, failed))
@@ -79,7 +79,7 @@ func TestBounds(t *testing.T) {
 			t.Fatalf("%d traces wait", len(p.engine.open))
 		}
 	}
-	cfg.MaxTraces, cfg.MaxTraceSpans = maxTraces, 1e6
+	cfg.Tail.MaxTraces, cfg.Tail.MaxTraceSpans = maxTraces, 1e6
 	tp, p = newTape(t, cfg)
 	for n := range 20_000 {
 		tp.play(0, "shop", spanOf(n, 0, child), spanOf(n/100, n, child))

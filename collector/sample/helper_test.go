@@ -91,19 +91,19 @@ func (tp *tape) play(after time.Duration, service string, spans ...*tracepb.Span
 }
 
 // tailOf has short waits and policies.
-func tailOf(policies ...Policy) TailConfig {
-	cfg := DefaultConfig().Tail
-	cfg.Policies = policies
+func tailOf(policies ...Policy) Config {
+	cfg := DefaultConfig()
+	cfg.Tail.Policies = policies
 	return cfg
 }
 
-func newTape(t testing.TB, cfg TailConfig) (*tape, *pending) {
+func newTape(t testing.TB, cfg Config) (*tape, *pending) {
 	t.Helper()
-	if err := (Config{Tail: cfg}).Validate(); err != nil {
+	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	m := newMeters(cfg.Policies)
+	m := newMeters(cfg.Tail.Policies)
 	p := newPending(m)
-	p.engine = newEngine(cfg, newBench(cfg.Policies), p, m.evicted.Inc)
+	p.engine = newEngine(cfg, newBench(cfg.Tail.Policies), p, m.evicted.Inc)
 	return &tape{t: t, engine: p.engine, now: began()}, p
 }

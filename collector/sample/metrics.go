@@ -12,6 +12,7 @@ import (
 type meters struct {
 	decisions, traces, spans, policy, lates *prometheus.CounterVec
 	evicted, handed, lost, malformed        prometheus.Counter
+	unsampled                               prometheus.Counter
 	waiting, bytes                          prometheus.Gauge
 
 	// Of those, what counts often.
@@ -40,6 +41,7 @@ func newMeters(policies []Policy) *meters {
 		handed:    counter("handed_spans_total", "Spans that were handed on to be forwarded."),
 		lost:      counter("lost_records_total", "Records with spans of kept traces that could not be read again or are too large to be handed on."),
 		malformed: counter("malformed_records_total", "Records of the journal that ended in the middle of a span."),
+		unsampled: counter("unsampled_spans_total", "Spans of traces that head sampling left out."),
 		waiting:   gauge("waiting_traces", "Traces that wait to be decided."),
 		bytes:     gauge("waiting_bytes", "Memory that traces which wait take, in bytes."),
 	}
@@ -63,24 +65,37 @@ func (m *meters) register(reg prometheus.Registerer, kept journal.Journal) error
 		Name: "waybill_sample_kept_bytes", Help: "What the journal of kept traces occupies, in bytes.",
 	}, func() float64 { return float64(kept.Stats().Bytes) })
 	for _, c := range []prometheus.Collector{
-		m.decisions, m.traces, m.spans, m.policy, m.evicted, m.lates, m.handed, m.lost, m.malformed, m.waiting, m.bytes, stored,
+		m.decisions, m.traces, m.spans, m.policy, m.evicted, m.lates, m.unsampled, m.handed, m.lost, m.malformed, m.waiting, m.bytes, stored,
 	} {
 		errs = append(errs, reg.Register(c))
 	}
 	return errors.Join(errs...)
 }
 
-// decided counts a trace that the policy of that index keeps; -1 is none.
-func (m *meters) decided(reason string, policy, spans int) {
+// decided counts a trace that was held, and the policy of that index, if not
+// nobody, for keeping it.
+func (m *meters) decided(reason string, keep bool, policy, spans int) {
 	m.decisions.WithLabelValues(reason).Inc()
-	if policy < 0 {
+	if !keep {
 		m.tracesDropped.Inc()
 		m.spansDropped.Add(float64(spans))
 		return
 	}
-	m.policies[policy].Inc()
+	if policy != nobody {
+		m.policies[policy].Inc()
+	}
 	m.tracesKept.Inc()
 	m.spansKept.Add(float64(spans))
+}
+
+// sampled counts a span of a trace that was not held.
+func (m *meters) sampled(kept bool) {
+	if kept {
+		m.spansKept.Inc()
+		return
+	}
+	m.unsampled.Inc()
+	m.spansDropped.Inc()
 }
 
 func (m *meters) late(kept bool) {

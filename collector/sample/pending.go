@@ -34,7 +34,10 @@ func newPending(m *meters) *pending { return &pending{meters: m, chosen: map[wir
 func (p *pending) decide(t *trace, reason string, now time.Time) decision {
 	v, by := p.engine.bench.decide(t, now)
 	p.settled = append(p.settled, t.id)
-	p.meters.decided(reason, by, t.spans)
+	p.meters.decided(reason, v.keep, by, t.spans)
+	if t.random < t.threshold {
+		p.meters.unsampled.Add(float64(t.spans))
+	}
 	if v.keep {
 		p.chosen[t.id] = chosen{verdict: v}
 		p.offsets = append(p.offsets, t.offsets...)
@@ -51,6 +54,22 @@ func (p *pending) late(id wire.TraceID, d decision, at journal.Offset, _ uint32,
 		p.chosen[id] = chosen{verdict: d.verdict, from: d.through}
 		p.settled = append(p.settled, id)
 	}
+	p.read(at)
+}
+
+func (p *pending) sample(id wire.TraceID, v verdict, at journal.Offset) {
+	p.meters.sampled(v.keep)
+	if !v.keep {
+		return
+	}
+	if _, ok := p.chosen[id]; !ok {
+		p.chosen[id] = chosen{verdict: v}
+	}
+	p.read(at)
+}
+
+// read notes that a record has to be read again.
+func (p *pending) read(at journal.Offset) {
 	if n := len(p.offsets); n == 0 || p.offsets[n-1] != at {
 		p.offsets = append(p.offsets, at)
 	}

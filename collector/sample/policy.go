@@ -288,10 +288,21 @@ func (b *bench) seat(p Policy) judge {
 	panic(fmt.Sprintf("BUG: a policy of type %q is valid and unknown", p.Type))
 }
 
+// nobody is the index of no policy.
+const nobody = -1
+
 // decide asks the judges in order until one keeps the trace for certain, and
-// says which policy kept it; the index is -1 where none did.
+// says which policy kept it; nobody where none did, and where there is none. A
+// trace that head sampling leaves out no judge is asked about, and one that it
+// samples has no lower threshold than its.
 func (b *bench) decide(t *trace, now time.Time) (verdict, int) {
-	best, by := verdict{}, -1
+	if t.random < t.threshold {
+		return verdict{}, nobody
+	}
+	if len(b.judges) == 0 {
+		return verdict{keep: true, threshold: t.threshold}, nobody
+	}
+	best, by := verdict{}, nobody
 	for i, j := range b.judges {
 		v := j.judge(t, now)
 		if v.keep && (by < 0 || v.threshold < best.threshold) {
@@ -301,5 +312,6 @@ func (b *bench) decide(t *trace, now time.Time) (verdict, int) {
 			break
 		}
 	}
+	best.threshold = max(best.threshold, t.threshold)
 	return best, by
 }

@@ -213,7 +213,7 @@ func TestValidate(t *testing.T) {
 		`tail.policies[0].policies[1].name: "error" is there twice`:             {Type: And, Policies: []Policy{{Type: Error}, {Type: Error}}},
 		"tail.policies[0].policies: their shares are 0 percent: want more than": {Type: Composite, SpansPerSecond: 1},
 	} {
-		if err := (Config{Tail: tailOf(p)}).Validate(); err == nil || !strings.Contains(err.Error(), want) {
+		if err := tailOf(p).Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v; want %s", err, want)
 		}
 	}
@@ -221,7 +221,7 @@ func TestValidate(t *testing.T) {
 	for i := range 65 {
 		many = append(many, Policy{Name: strconv.Itoa(i), Type: Error})
 	}
-	if err := (Config{Tail: tailOf(many...)}).Validate(); err == nil {
+	if err := tailOf(many...).Validate(); err == nil {
 		t.Error("65 policies are taken")
 	}
 }

@@ -11,8 +11,10 @@ type decision struct {
 	// through is the offset before which its spans have been dealt with: they
 	// are handed on, or dropped, whatever happens.
 	through journal.Offset
-	// policies has a bit for each policy that would keep it; of a trial only.
+	// policies has a bit for each policy that would keep it, and sampled says
+	// whether head sampling would; of a trial only.
 	policies uint64
+	sampled  bool
 }
 
 // remembered has the last decisions, so that spans that come late follow them.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -56,8 +57,9 @@ type Sampler struct {
 	meters   *meters
 	reader   journal.Reader
 	logger   *slog.Logger
-	stop     context.CancelFunc // ends reading
-	cut      context.CancelFunc // ends handing on
+	fresh    atomic.Pointer[head] // the rates to sample by
+	stop     context.CancelFunc   // ends reading
+	cut      context.CancelFunc   // ends handing on
 	running  sync.WaitGroup
 
 	// Of run.
@@ -75,13 +77,13 @@ type cutting struct{ end, spans int }
 
 // Start opens a reader and begins to choose. Metrics are registered at reg.
 // cfg must be enabled. Shutdown ends it.
-func Start(ctx context.Context, cfg TailConfig, journals Journals, reg prometheus.Registerer, logger *slog.Logger) (*Sampler, error) {
-	m := newMeters(cfg.Policies)
+func Start(ctx context.Context, cfg Config, journals Journals, reg prometheus.Registerer, logger *slog.Logger) (*Sampler, error) {
+	m := newMeters(cfg.Tail.Policies)
 	if err := m.register(reg, journals.Kept); err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	p := newPending(m)
-	e := newEngine(cfg, newBench(cfg.Policies), p, m.evicted.Inc)
+	e := newEngine(cfg, newBench(cfg.Tail.Policies), p, m.evicted.Inc)
 	p.engine = e
 	s := &Sampler{journals: journals, engine: e, pending: p, meters: m, logger: logger}
 	if err := recall(ctx, journals.Decisions, journals.In.Stats().End, e.memory); err != nil {
@@ -91,12 +93,18 @@ func Start(ctx context.Context, cfg TailConfig, journals Journals, reg prometheu
 	if s.reader, err = journals.In.Reader(ReaderName); err != nil {
 		return nil, err
 	}
+	s.fresh.Store(e.head)
 	stop, cancelStop := context.WithCancel(context.Background())
 	hand, cancelHand := context.WithCancel(context.Background())
 	s.stop, s.cut = cancelStop, cancelHand
 	s.running.Go(func() { s.run(stop, hand) })
 	return s, nil
 }
+
+// Reconfigure samples by other rates from the next record on. Traces that wait
+// are sampled by the rates that were there when their root came, and late spans
+// follow what was decided. cfg must be valid.
+func (s *Sampler) Reconfigure(cfg HeadConfig) { s.fresh.Store(newHead(cfg)) }
 
 // Shutdown ends choosing and closes the reader. What has been decided is handed
 // on for two seconds more, or until ctx ends; what is left may be handed on
@@ -150,6 +158,7 @@ func (s *Sampler) read(stop context.Context) error {
 	case err != nil:
 		return err
 	}
+	s.engine.head = s.fresh.Load()
 	for i := range records {
 		if s.engine.take(&records[i]) != nil {
 			s.meters.malformed.Inc()

@@ -21,7 +21,7 @@ func memories() Journals {
 	return Journals{In: memory.New(memory.Config{Retain: true}), Kept: memory.New(memory.Config{}), Decisions: memory.New(memory.Config{})}
 }
 
-func begin(t *testing.T, cfg TailConfig, j Journals) *Sampler {
+func begin(t *testing.T, cfg Config, j Journals) *Sampler {
 	t.Helper()
 	s, err := Start(t.Context(), cfg, j, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -78,9 +78,9 @@ func (j Journals) wait(t *testing.T, want string) {
 
 func named(name string) option { return func(s *tracepb.Span) { s.Name = name } }
 
-func quick() TailConfig {
+func quick() Config {
 	cfg := tailOf(Policy{Type: Error})
-	cfg.RootGrace = 10 * time.Millisecond
+	cfg.Tail.RootGrace = 10 * time.Millisecond
 	return cfg
 }
 

@@ -25,6 +25,7 @@ type trace struct {
 	statuses   uint8  // a bit for each status that a span has
 	marks      uint64 // a bit for each trait that a span has
 	random     uint64 // 56 bits
+	threshold  uint64 // of head sampling
 
 	portions []portion // what of it is which service's; of a trial only
 }
@@ -50,6 +51,18 @@ func (t *trace) duration() uint64 {
 		return 0
 	}
 	return t.end - t.start
+}
+
+// sample takes in the threshold of a span: the root's counts, and before it has
+// come the lowest.
+func (t *trace) sample(threshold uint64, root bool) {
+	switch {
+	case !t.rooted.IsZero():
+	case root:
+		t.threshold = threshold
+	default:
+		t.threshold = min(t.threshold, threshold)
+	}
 }
 
 // add takes in a span, and says by how many bytes the trace grew.
