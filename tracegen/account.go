@@ -13,6 +13,8 @@ const maxErrors = 5
 // account is what the workers write into. It is safe for concurrent use.
 type account struct {
 	began time.Time
+	// targets says what each target has answered.
+	targets func() []Target
 
 	mu        sync.Mutex
 	totals    Report
@@ -21,7 +23,9 @@ type account struct {
 	lateness  latencies
 }
 
-func newAccount(now time.Time) *account { return &account{began: now, refusals: map[string]uint64{}} }
+func newAccount(now time.Time) *account {
+	return &account{began: now, refusals: map[string]uint64{}, targets: func() []Target { return nil }}
+}
 
 // made counts a request before it is sent, so long after it was due.
 func (a *account) made(amount Amount, late time.Duration) {
@@ -76,6 +80,7 @@ func (a *account) settled(traces Range, amount Amount, took time.Duration, answe
 }
 
 func (a *account) reason(text string) {
+	text = withoutPort(text)
 	if slices.Contains(a.totals.Errors, text) {
 		return
 	}
@@ -103,5 +108,6 @@ func (a *account) report(now time.Time) Report {
 	latency := a.latencies.quantiles()
 	r.P50, r.P90, r.P99, r.Max = latency.P50, latency.P90, latency.P99, latency.Max
 	r.Late = a.lateness.quantiles()
+	r.Targets = a.targets()
 	return r
 }

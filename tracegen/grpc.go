@@ -2,55 +2,91 @@ package tracegen
 
 import (
 	"context"
-	"crypto/tls"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
+	"sync/atomic"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/waybill-dev/waybill/tracegen/internal/rawcodec"
 )
 
-const exportMethod = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+// grpcSender sends OTLP over gRPC, by several connections in turn.
+type grpcSender struct {
+	conns  []*grpc.ClientConn
+	turn   atomic.Uint64
+	header metadata.MD
+}
 
-// grpcSender sends OTLP over gRPC.
-type grpcSender struct{ conn *grpc.ClientConn }
-
-func newGRPCSender(endpoint string) (*grpcSender, error) {
-	target, secure := endpoint, false
+func newGRPCSender(cfg Config, endpoint string) (*grpcSender, error) {
+	target, secure := endpoint, cfg.TLS != TLS{}
 	if strings.Contains(endpoint, "://") {
 		u, err := url.Parse(endpoint)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return nil, fmt.Errorf("endpoint %q: want host:port, or a URL that begins with http:// or https://", endpoint)
+			return nil, fmt.Errorf("endpoint %q: want host:port, or a URL that begins with http:// or https://", redact(endpoint))
 		}
 		target, secure = u.Host, u.Scheme == "https"
 	}
 	transport := insecure.NewCredentials()
 	if secure {
-		transport = credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS12})
+		trust, err := cfg.TLS.config()
+		if err != nil {
+			return nil, err
+		}
+		transport = credentials.NewTLS(trust)
 	}
-	conn, err := grpc.NewClient(target,
+	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(transport),
 		grpc.WithUserAgent("waybill-tracegen"),
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(rawcodec.Codec{})),
-	)
-	if err != nil {
-		return nil, fmt.Errorf("endpoint %q: %w", endpoint, err)
+		grpc.WithDisableRetry(), // The worker does it, and counts it.
 	}
-	return &grpcSender{conn: conn}, nil
+	if zip := newZipper(cfg.Compression); zip != nil {
+		options = append(options,
+			//nolint:staticcheck // What replaces it is a table of the whole process, to be written in init only.
+			grpc.WithCompressor(grpcZipper{zip}),
+			//nolint:staticcheck // The same. Servers answer with the compression that they were sent.
+			grpc.WithDecompressor(grpcUnzipper{zip.kind}),
+		)
+	}
+	s := &grpcSender{header: metadata.MD{}}
+	for name, value := range cfg.Headers {
+		s.header.Set(name, string(value))
+	}
+	for range max(cfg.Connections, 1) {
+		conn, err := grpc.NewClient(target, options...)
+		if err != nil {
+			_ = s.close() // the error that counts is the first
+			return nil, fmt.Errorf("endpoint %q: %w", endpoint, err)
+		}
+		s.conns = append(s.conns, conn)
+	}
+	return s, nil
 }
 
-func (s *grpcSender) close() error { return s.conn.Close() }
+func (s *grpcSender) close() error {
+	var errs []error
+	for _, conn := range s.conns {
+		errs = append(errs, conn.Close())
+	}
+	return errors.Join(errs...)
+}
 
-func (s *grpcSender) send(ctx context.Context, request []byte) (answer, error) {
+func (s *grpcSender) send(ctx context.Context, b body) (answer, error) {
+	if len(s.header) > 0 {
+		ctx = metadata.NewOutgoingContext(ctx, s.header)
+	}
+	conn := s.conns[s.turn.Add(1)%uint64(len(s.conns))]
 	var response []byte
-	if err := s.conn.Invoke(ctx, exportMethod, &request, &response); err != nil {
+	if err := conn.Invoke(ctx, methods[b.signal], &b.bytes, &response); err != nil {
 		return answer{}, grpcRefusal(err)
 	}
 	return parseAnswer(response)

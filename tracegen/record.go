@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/waybill-dev/waybill/tracegen/topology"
@@ -14,16 +15,17 @@ import (
 // report file holds. Durations are in seconds.
 type Record struct {
 	// Format is recordFormat; another is not read.
-	Format   string    `json:"format"`
-	Started  time.Time `json:"started"`
-	Endpoint string    `json:"endpoint"`
-	Protocol Protocol  `json:"protocol"`
-	Rate     float64   `json:"rate"`
-	Unit     Unit      `json:"unit"`
-	Pace     string    `json:"pace,omitempty"`
-	Poisson  bool      `json:"poisson,omitempty"`
-	InFlight int       `json:"in_flight,omitempty"`
-	Seed     uint64    `json:"seed"`
+	Format  string    `json:"format"`
+	Started time.Time `json:"started"`
+	// Endpoint is without its password and query.
+	Endpoint string   `json:"endpoint"`
+	Protocol Protocol `json:"protocol"`
+	Rate     float64  `json:"rate"`
+	Unit     Unit     `json:"unit"`
+	Pace     string   `json:"pace,omitempty"`
+	Poisson  bool     `json:"poisson,omitempty"`
+	InFlight int      `json:"in_flight,omitempty"`
+	Seed     uint64   `json:"seed"`
 	// Topology is its name, and Source its YAML.
 	Topology string `json:"topology"`
 	Source   string `json:"topology_yaml"`
@@ -42,6 +44,9 @@ type Record struct {
 	// requests of which spans were rejected.
 	Lost    []Range `json:"lost"`
 	Partial []Range `json:"partial"`
+	// Targets are what each of several targets has answered.
+	Targets []Target `json:"targets,omitempty"`
+	Routing Routing  `json:"routing,omitempty"`
 }
 
 const recordFormat = "waybill tracegen report 1"
@@ -57,20 +62,19 @@ func inSeconds(q Quantiles) quantileSeconds {
 	return quantileSeconds{q.P50.Seconds(), q.P90.Seconds(), q.P99.Seconds(), q.Max.Seconds()}
 }
 
-// NewRecord joins a run's report with its configuration. The endpoint is kept
-// as it was given.
+// NewRecord joins a run's report with its configuration.
 func NewRecord(cfg Config, r Report) (Record, error) {
 	t, err := cfg.topology()
 	if err != nil {
 		return Record{}, err
 	}
 	return Record{
-		Format: recordFormat, Started: r.Started, Endpoint: cfg.Endpoint, Protocol: cfg.Protocol,
+		Format: recordFormat, Started: r.Started, Endpoint: redact(cfg.Endpoint), Protocol: cfg.Protocol,
 		Rate: cfg.Rate, Unit: cfg.Unit, Pace: cfg.Pace, Poisson: cfg.Poisson, InFlight: cfg.InFlight, Seed: cfg.Seed,
 		Topology: t.Name, Source: string(t.Source),
 		Elapsed: r.Elapsed.Seconds(), Made: r.Made, Acknowledged: r.Acknowledged, Rejected: r.Rejected, Failed: r.Failed,
 		Retries: r.Retries, Refusals: r.Refusals, Latency: inSeconds(Quantiles{r.P50, r.P90, r.P99, r.Max}), Late: inSeconds(r.Late),
-		Complete: r.Complete(), Lost: r.Lost, Partial: r.Partial,
+		Complete: r.Complete(), Lost: r.Lost, Partial: r.Partial, Targets: r.Targets, Routing: cfg.Routing,
 	}, nil
 }
 
@@ -124,6 +128,9 @@ func (m *Remaker) At(i uint64) Expectation {
 	for j := range m.trace.spans {
 		s := &m.trace.spans[j]
 		expected := ExpectedSpan{ID: s.id, Service: m.topology.Services[s.template.service].Name, Name: s.template.name}
+		if m.record.Protocol == Zipkin { // Its libraries write names in small letters.
+			expected.Service, expected.Name = strings.ToLower(expected.Service), strings.ToLower(expected.Name)
+		}
 		if !s.template.root {
 			expected.Parent = m.trace.spans[s.parent].id
 		}

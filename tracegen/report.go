@@ -30,6 +30,16 @@ type Report struct {
 	// Lost are the traces of requests that failed, and Partial those of
 	// requests of which spans were rejected.
 	Lost, Partial []Range
+	// Targets are what each of several targets has answered.
+	Targets []Target
+}
+
+// Target is what one of several targets has answered: how many requests it has
+// taken, and how often it has refused one, or could not be reached.
+type Target struct {
+	Endpoint string `json:"endpoint"`
+	Accepted uint64 `json:"accepted"`
+	Refused  uint64 `json:"refused"`
 }
 
 // Refusal is a reason for which requests were not taken.
@@ -96,6 +106,9 @@ func (r Report) WriteTable(w io.Writer) error {
 		rounded(r.P50), rounded(r.P90), rounded(r.P99), rounded(r.Max))
 	fmt.Fprintf(&text, "sent late by: p50 %v, p90 %v, p99 %v, max %v\n",
 		rounded(r.Late.P50), rounded(r.Late.P90), rounded(r.Late.P99), rounded(r.Late.Max))
+	for _, t := range r.Targets {
+		fmt.Fprintf(&text, "%s: took %d requests, refused %d\n", t.Endpoint, t.Accepted, t.Refused)
+	}
 	for _, reason := range r.Errors {
 		fmt.Fprintf(&text, "not taken: %s\n", reason)
 	}

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -31,9 +32,18 @@ type receiver struct {
 	// refuse answers a request instead; it gets the number of the request.
 	refuse func(n int64) error
 	n      atomic.Int64
+	// header and size are told what came.
+	header func(authorization []string)
+	size   func(bytes int)
 }
 
-func (r *receiver) Export(_ context.Context, request *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
+func (r *receiver) Export(ctx context.Context, request *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
+	if md, _ := metadata.FromIncomingContext(ctx); r.header != nil {
+		r.header(md.Get("authorization"))
+	}
+	if r.size != nil {
+		r.size(proto.Size(request))
+	}
 	if n := r.n.Add(1); r.refuse != nil {
 		if err := r.refuse(n); err != nil {
 			return nil, err
@@ -231,6 +241,12 @@ func TestConfigurationIsChecked(t *testing.T) {
 		"in flight":       func(c *Config) { c.InFlight = 5000 },
 		"open or closed":  func(c *Config) { c.InFlight, c.Rate = 5, 5 },
 		"endpoint \"no\"": func(c *Config) { c.Endpoint = "no" },
+		"routing":         func(c *Config) { c.Routing = "anywhere" },
+		"compression":     func(c *Config) { c.Compression = "brotli" },
+		"connections":     func(c *Config) { c.Connections = -1 },
+		"targets":         func(c *Config) { c.Others = make([]string, 64) },
+		"header \"a b\"":  func(c *Config) { c.Headers = map[string]Secret{"a b": "x"} },
+		"header \"a\"":    func(c *Config) { c.Headers = map[string]Secret{"a": "x\n"} },
 	} {
 		cfg := config(HTTP, "http://127.0.0.1:1")
 		change(&cfg)

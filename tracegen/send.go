@@ -2,24 +2,35 @@ package tracegen
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// sender sends encoded ExportTraceServiceRequests. It is safe for concurrent
-// use. An error that is not a *refusal may be tried again.
+// sender sends encoded requests to one target. It is safe for concurrent use.
+// An error that is not a *refusal may be tried again.
 type sender interface {
-	send(ctx context.Context, request []byte) (answer, error)
+	send(ctx context.Context, b body) (answer, error)
 	close() error
 }
 
-func newSender(cfg Config) (sender, error) {
+// body is what one request carries, as the protocol has it.
+type body struct {
+	signal signal
+	bytes  []byte
+}
+
+// dial makes a sender, which connects when it first sends.
+func dial(cfg Config, endpoint string) (sender, error) {
 	if cfg.Protocol == GRPC {
-		return newGRPCSender(cfg.Endpoint)
+		return newGRPCSender(cfg, endpoint)
 	}
-	return newHTTPSender(cfg.Endpoint, cfg.Workers)
+	return newHTTPSender(cfg, endpoint)
 }
 
 // answer is a success, whole or in part.
@@ -38,6 +49,12 @@ type refusal struct {
 }
 
 func (r *refusal) Error() string { return r.reason }
+
+// final says that an error will be the same when the request is sent again.
+func final(err error) bool {
+	var r *refusal
+	return errors.As(err, &r) && !r.retryable
+}
 
 // parseAnswer reads an ExportTraceServiceResponse:
 //
@@ -60,6 +77,30 @@ func parseAnswer(response []byte) (answer, error) {
 	})
 	if err != nil {
 		return answer{}, fmt.Errorf("decode answer: %w", err)
+	}
+	return a, nil
+}
+
+// parseJSONAnswer reads the same in JSON, where the number may be a text.
+func parseJSONAnswer(response []byte) (answer, error) {
+	var read struct {
+		Partial struct {
+			Rejected json.RawMessage `json:"rejectedSpans"`
+			Message  string          `json:"errorMessage"`
+		} `json:"partialSuccess"`
+	}
+	if len(response) == 0 {
+		return answer{}, nil
+	}
+	if err := json.Unmarshal(response, &read); err != nil {
+		return answer{}, fmt.Errorf("decode answer: %w", err)
+	}
+	a := answer{message: read.Partial.Message}
+	if number := strings.Trim(string(read.Partial.Rejected), `"`); number != "" {
+		var err error
+		if a.rejected, err = strconv.ParseUint(number, 10, 64); err != nil {
+			return answer{}, fmt.Errorf("decode answer: %w", err)
+		}
 	}
 	return a, nil
 }

@@ -96,7 +96,7 @@ func (s *surveyor) look(seed, i uint64) {
 	s.spans = append(s.spans, float64(len(t.spans)))
 	s.depths = append(s.depths, float64(deepest))
 	s.met = append(s.met, float64(len(met)))
-	s.bytes = append(s.bytes, float64(len(b.request)))
+	s.bytes = append(s.bytes, float64(b.size()))
 	s.durations = append(s.durations, float64(t.end))
 	s.shapes[s.shape(t)]++
 }

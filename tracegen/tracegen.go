@@ -1,5 +1,5 @@
-// Package tracegen makes realistic traces at a given rate, sends them as OTLP,
-// and accounts for each of them: what was made was acknowledged, rejected or
+// Package tracegen makes realistic traces at a given rate, sends them, and
+// accounts for each of them: what was made was acknowledged, rejected or
 // failed, and the report says how many of each.
 //
 // The rate is an open loop: traces are due by the clock, whatever the receiver
@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/waybill-dev/waybill/tracegen/pace"
 	"github.com/waybill-dev/waybill/tracegen/topology"
@@ -22,11 +23,23 @@ import (
 
 // Config says what to make and where to send it.
 type Config struct {
-	// Endpoint is a base URL, as in http://127.0.0.1:4318, for HTTP, and
-	// host:port, or a URL whose scheme says whether to use TLS, for gRPC.
+	// Endpoint is a base URL, as in http://127.0.0.1:4318, and for gRPC
+	// host:port, or a URL whose scheme says whether to use TLS.
 	Endpoint string
-	// Protocol is HTTP or GRPC.
+	// Others are further targets, and Routing says which request goes where;
+	// empty is RoundRobin.
+	Others   []string
+	Routing  Routing
 	Protocol Protocol
+	// Connections is how many there are to each target; 0 is one for gRPC, and
+	// one for each worker over HTTP.
+	Connections int
+	// Compression is of requests; empty is none.
+	Compression Compression
+	// Headers go with each request.
+	Headers map[string]Secret
+	// TLS is for endpoints that begin with https://.
+	TLS TLS
 	// Rate is how many units are due each second; 0 is as fast as they are
 	// acknowledged.
 	Rate float64
@@ -70,14 +83,7 @@ func (c Config) topology() (*topology.Topology, error) {
 	return topology.Builtin("shop")
 }
 
-// Protocol is a way to send OTLP.
-type Protocol string
-
-// The protocols.
-const (
-	HTTP Protocol = "http"
-	GRPC Protocol = "grpc"
-)
+func (c Config) endpoints() []string { return append([]string{c.Endpoint}, c.Others...) }
 
 // Unit is what a rate counts.
 type Unit string
@@ -98,15 +104,16 @@ func DefaultConfig() Config {
 	}
 }
 
-const maxWorkers = 1024
+const (
+	maxWorkers = 1024
+	maxTargets = 64
+)
 
 // Validate reports all that is wrong with the configuration.
 func (c Config) Validate() error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if c.Protocol != HTTP && c.Protocol != GRPC {
-		wrong("protocol %q: want %q or %q", c.Protocol, HTTP, GRPC)
-	}
+	errs = append(errs, c.validateSending()...)
 	if !(c.Rate >= 0 && c.Rate <= 1e12) {
 		wrong("rate %v: want 0 to 1e12 units a second", c.Rate)
 	}
@@ -143,6 +150,37 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// validateSending reports what is wrong with where and how to send.
+func (c Config) validateSending() []error {
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if _, ok := dialects[c.Protocol]; !ok {
+		wrong("protocol %q: want one of %q", c.Protocol, Protocols())
+	}
+	switch c.Routing {
+	case "", RoundRobin, Failover, Mirror:
+	default:
+		wrong("routing %q: want %q, %q or %q", c.Routing, RoundRobin, Failover, Mirror)
+	}
+	switch c.Compression {
+	case "", NoCompression, Gzip, Zstd:
+	default:
+		wrong("compression %q: want %q, %q or %q", c.Compression, NoCompression, Gzip, Zstd)
+	}
+	if c.Connections < 0 || c.Connections > maxWorkers {
+		wrong("%d connections: want 1 to %d", c.Connections, maxWorkers)
+	}
+	if len(c.Others) >= maxTargets {
+		wrong("%d targets: want %d at most", len(c.Others)+1, maxTargets)
+	}
+	for name, value := range c.Headers {
+		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(string(value)) {
+			wrong("header %q: its name or its value has letters that no header has", name)
+		}
+	}
+	return errs
+}
+
 // Run makes and sends traces until the configuration's limits or ctx end it,
 // and then waits for the requests under way. Where progress is not nil, it is
 // called about once a second, from one goroutine. An error means that nothing
@@ -163,15 +201,16 @@ func Run(ctx context.Context, cfg Config, progress func(Report)) (Report, error)
 	if err != nil {
 		return Report{}, err
 	}
-	out, err := newSender(cfg)
+	account := newAccount(time.Now())
+	route, err := newRoute(cfg, account)
 	if err != nil {
 		return Report{}, err
 	}
-	account := newAccount(time.Now())
+	account.targets = route.counts
 	if cfg.Registerer != nil {
 		m := metrics{account}
 		if err := cfg.Registerer.Register(m); err != nil {
-			_ = out.close() // it has sent nothing
+			_ = route.close() // it has sent nothing
 			return Report{}, fmt.Errorf("register metrics: %w", err)
 		}
 		defer cfg.Registerer.Unregister(m)
@@ -181,7 +220,7 @@ func Run(ctx context.Context, cfg Config, progress func(Report)) (Report, error)
 	var workers sync.WaitGroup
 	for range cfg.Workers {
 		workers.Go(func() {
-			w := worker{cfg: cfg, plan: plan, sender: out, account: account, encoder: newEncoder(program)}
+			w := worker{cfg: cfg, plan: plan, route: route, account: account, encoder: newEncoder(program)}
 			w.run(ctx)
 		})
 	}
@@ -193,7 +232,7 @@ func Run(ctx context.Context, cfg Config, progress func(Report)) (Report, error)
 	workers.Wait()
 	close(stopped)
 	reporter.Wait()
-	return account.report(time.Now()), out.close()
+	return account.report(time.Now()), route.close()
 }
 
 // tell reports each second until it is stopped.

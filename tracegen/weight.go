@@ -25,7 +25,7 @@ func (b batch) weight(unit Unit) float64 {
 	case Spans:
 		return float64(b.spans)
 	case Bytes:
-		return float64(len(b.request))
+		return float64(b.size())
 	default:
 		return float64(b.traces)
 	}

@@ -18,7 +18,7 @@ const (
 type worker struct {
 	cfg     Config
 	plan    *plan
-	sender  sender
+	route   *route
 	account *account
 	encoder *encoder
 }
@@ -48,44 +48,63 @@ func (w *worker) now() time.Time {
 	return w.cfg.Epoch
 }
 
-// deliver sends a request and accounts for it.
+// deliver sends a batch and accounts for it.
 func (w *worker) deliver(ctx context.Context, o order, b batch) {
-	amount := Amount{Requests: 1, Traces: uint64(b.traces), Spans: uint64(b.spans), Bytes: uint64(len(b.request))}
+	bodies, err := w.bodies(b)
+	amount := Amount{Requests: uint64(len(bodies)), Traces: uint64(b.traces), Spans: uint64(b.spans), Bytes: uint64(b.size())}
 	w.account.made(amount, time.Since(o.due))
-	answer, err := w.send(ctx, b.request)
-	w.account.settled(Range{o.first, uint64(b.traces)}, amount, time.Since(o.due), answer, err)
+	var taken answer
+	if err == nil {
+		taken, err = w.send(ctx, bodies)
+	}
+	w.account.settled(Range{o.first, uint64(b.traces)}, amount, time.Since(o.due), taken, err)
 	if err != nil {
 		w.encoder.forget() // The transport may still hold the bytes.
 	}
 }
 
-// send sends a request until it is answered finally or its time is over. A run
-// that is ended lets the request under way be answered, but repeats nothing.
-func (w *worker) send(ctx context.Context, request []byte) (answer, error) {
+// bodies says a batch in the run's protocol.
+func (w *worker) bodies(b batch) ([]body, error) {
+	translate := dialects[w.cfg.Protocol].translate
+	bodies := make([]body, 0, 1+len(b.rest))
+	for _, request := range append([][]byte{b.request}, b.rest...) {
+		said := [][]byte{request}
+		if translate != nil {
+			var err error
+			if said, err = translate(request); err != nil {
+				return nil, &refusal{reason: err.Error()}
+			}
+		}
+		for _, s := range said {
+			bodies = append(bodies, body{traces, s})
+		}
+	}
+	return bodies, nil
+}
+
+// send sends until all is answered finally or the time is over. A run that is
+// ended lets the request under way be answered, but repeats nothing.
+func (w *worker) send(ctx context.Context, bodies []body) (answer, error) {
 	sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.cfg.Timeout)
 	defer cancel()
+	d := w.route.newDelivery(bodies)
 	for wait := firstWait; ; wait = min(2*wait, longestWait) {
-		answer, err := w.sender.send(sending, request)
+		err := w.route.send(sending, d)
 		if err == nil {
-			return answer, nil
-		}
-		var r *refusal
-		w.account.refused(err.Error())
-		if errors.As(err, &r) && !r.retryable {
-			return answer, err
+			return d.outcome()
 		}
 		pause := wait/2 + rand.N(wait/2) //nolint:gosec // jitter need not be secret
-		if r != nil {
+		if r, ok := errors.AsType[*refusal](err); ok {
 			pause = max(pause, r.after)
 		}
 		if deadline, _ := sending.Deadline(); time.Until(deadline) <= pause {
-			return answer, err
+			return answer{}, err
 		}
 		select {
 		case <-time.After(pause):
 			w.account.retried()
 		case <-ctx.Done():
-			return answer, err
+			return answer{}, err
 		}
 	}
 }

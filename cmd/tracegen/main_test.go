@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -61,6 +62,10 @@ func TestExitStatus(t *testing.T) {
 		{"bad endpoint", []string{"--endpoint", "localhost:4318"}, 2, "want a URL"},
 		{"bad threshold", []string{"--fail-if", "los>0"}, 2, "want one of failed"},
 		{"bad pace", []string{"--pace", "zigzag"}, 2, "want constant, ramp"},
+		{"bad header", []string{"--header", "Authorization"}, 2, "want NAME: VALUE"},
+		{"bad routing", []string{"--routing", "anywhere"}, 2, "round-robin"},
+		{"bad compression", []string{"--compression", "brotli"}, 2, "zstd"},
+		{"bad authorities", []string{"--ca", "/nowhere.pem", "--endpoint", "https://127.0.0.1:1", "--traces", "1"}, 2, "/nowhere.pem"},
 		{"two loops", []string{"--in-flight", "4", "--rate", "4"}, 2, "open or closed"},
 		{"bad URL to verify with", []string{"--verify", "jaeger"}, 2, "want a URL"},
 		{"metrics nowhere", []string{"--metrics", "nowhere"}, 2, "nowhere"},
@@ -77,6 +82,37 @@ func TestExitStatus(t *testing.T) {
 				t.Errorf("exit status %d, want %d; printed:\n%s", status, test.want, errs)
 			}
 		})
+	}
+}
+
+// Two targets get the same, with the header, whose value nobody is told.
+func TestFlagsOfSending(t *testing.T) {
+	t.Setenv("TRACEGEN_TEST_TOKEN", "s3cr3t")
+	var requests atomic.Int64
+	var targets []string
+	for range 2 {
+		server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			requests.Add(1)
+			if r.Header.Get("X-Token") != "Bearer s3cr3t" || r.Header.Get("Content-Encoding") != "zstd" {
+				t.Errorf("headers = %v", r.Header)
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+		}))
+		defer server.Close()
+		targets = append(targets, "--endpoint", server.URL)
+	}
+	report := filepath.Join(t.TempDir(), "report.json")
+	status, out, errs := command(t, append(targets, "--routing", "mirror", "--header", "X-Token: Bearer ${env:TRACEGEN_TEST_TOKEN}",
+		"--compression", "zstd", "--traces", "8", "--rate", "0", "--batch", "4", "--report", report)...)
+	if status != 0 || requests.Load() != 4 || strings.Count(out, "took 2 requests, refused 0") != 2 {
+		t.Errorf("exit status %d, %d requests\n%s%s", status, requests.Load(), out, errs)
+	}
+	written, err := os.ReadFile(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all := out + errs + string(written); strings.Contains(all, "s3cr3t") {
+		t.Errorf("the secret is told:\n%s", all)
 	}
 }
 

@@ -3,6 +3,7 @@ package verify_test
 import (
 	"context"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -183,33 +184,66 @@ func TestSamplesAndWhatIsUnsure(t *testing.T) {
 	}
 }
 
-// The whole way: our collector takes the traces in, and our viewer has them.
-func TestThroughCollectorAndViewer(t *testing.T) {
+// throughCollector starts our collector, and our viewer on its journal. It
+// returns where the viewer is, and where each protocol goes.
+func throughCollector(t *testing.T) (viewerURL string, endpoints map[tracegen.Protocol]string) {
+	t.Helper()
 	logger := slog.New(slog.DiscardHandler)
 	cfg := collector.DefaultConfig()
 	in := &cfg.Receive
-	in.OTLP.GRPC.Address, in.OTLP.HTTP.Address = "127.0.0.1:0", "off"
-	in.Zipkin.Address, in.Loki.Address = "off", "off"
+	in.OTLP.GRPC.Address, in.OTLP.HTTP.Address, in.Zipkin.Address = "127.0.0.1:0", "127.0.0.1:0", freeAddress(t)
+	in.Jaeger.ThriftHTTP.Address = freeAddress(t)
 	in.Jaeger.ThriftCompact.Address, in.Jaeger.ThriftBinary.Address = "off", "off"
-	in.Jaeger.ThriftHTTP.Address, in.Jaeger.GRPC.Address, in.Jaeger.Sampling.Address = "off", "off", "off"
+	in.Loki.Address, in.Jaeger.GRPC.Address, in.Jaeger.Sampling.Address = "off", "off", "off"
 	cfg.Derive.Address, cfg.Admin.Address = "127.0.0.1:0", "127.0.0.1:0"
 	cfg.Journal.Dir = t.TempDir()
 	c, err := collector.Start(t.Context(), cfg, logger)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stop(t, c.Shutdown)
+	t.Cleanup(func() { stop(t, c.Shutdown) })
 	look := viewer.DefaultConfig()
 	look.Address = "127.0.0.1:0"
 	v, err := viewer.Start(t.Context(), look, c.Journal(), logger)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stop(t, v.Shutdown)
+	t.Cleanup(func() { stop(t, v.Shutdown) })
+	overHTTP := "http://" + c.OTLPHTTP().String()
+	return "http://" + v.Addr().String(), map[tracegen.Protocol]string{
+		tracegen.HTTP: overHTTP, tracegen.HTTPJSON: overHTTP, tracegen.GRPC: c.OTLPGRPC().String(),
+		tracegen.Jaeger: "http://" + in.Jaeger.ThriftHTTP.Address, tracegen.Zipkin: "http://" + in.Zipkin.Address,
+	}
+}
 
-	record := send(t, 100, func(c2 *tracegen.Config) { c2.Protocol, c2.Endpoint = tracegen.GRPC, c.OTLPGRPC().String() })
-	if result := ask(t, "http://"+v.Addr().String(), 30*time.Second, record); !result.Good() || result.Asked != 100 {
-		t.Errorf("result = %+v", result)
+// freeAddress is one that nobody listens at.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
+}
+
+// The whole way: our collector takes the traces in, by every protocol and with
+// every compression, and our viewer has them.
+func TestThroughCollectorAndViewer(t *testing.T) {
+	viewerURL, endpoints := throughCollector(t)
+	seed := uint64(100)
+	for _, protocol := range tracegen.Protocols() {
+		for _, compression := range []tracegen.Compression{tracegen.NoCompression, tracegen.Gzip, tracegen.Zstd} {
+			t.Run(string(protocol)+" "+string(compression), func(t *testing.T) {
+				seed++
+				record := send(t, 40, func(c *tracegen.Config) {
+					c.Protocol, c.Endpoint, c.Compression, c.Connections, c.Seed = protocol, endpoints[protocol], compression, 3, seed
+				})
+				if result := ask(t, viewerURL, 30*time.Second, record); !result.Good() || result.Asked != 40 {
+					t.Errorf("result = %+v, refusals = %+v", result, record.Refusals)
+				}
+			})
+		}
 	}
 }
 

@@ -1,0 +1,66 @@
+package tracegen
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/waybill-dev/waybill/tracegen/format"
+)
+
+// Protocol is a way to send traces.
+type Protocol string
+
+// The protocols.
+const (
+	// HTTP is OTLP over HTTP, in protobuf.
+	HTTP Protocol = "http"
+	// GRPC is OTLP over gRPC.
+	GRPC Protocol = "grpc"
+	// HTTPJSON is OTLP over HTTP, in JSON.
+	HTTPJSON Protocol = "http/json"
+	// Jaeger is what Jaeger's retired clients post to its collector: Thrift over
+	// HTTP, a request for each service.
+	Jaeger Protocol = "jaeger"
+	// Zipkin is Zipkin's second format, in JSON.
+	Zipkin Protocol = "zipkin"
+)
+
+// dialect is what sets a protocol apart. Traces are made as OTLP in protobuf;
+// the others are translated from that, which costs several times as much as
+// making them.
+type dialect struct {
+	// endpoint is where a receiver is, unless said.
+	endpoint string
+	// path is where it takes traces; OTLP has others for other signals.
+	path        string
+	contentType string
+	// translate makes the bodies of one request; nil sends it as it is.
+	translate func(request []byte) ([][]byte, error)
+}
+
+var dialects = map[Protocol]dialect{
+	HTTP:     {endpoint: "http://127.0.0.1:4318", contentType: "application/x-protobuf"},
+	GRPC:     {endpoint: "127.0.0.1:4317"},
+	HTTPJSON: {endpoint: "http://127.0.0.1:4318", contentType: "application/json", translate: format.JSON},
+	Jaeger: {
+		endpoint: "http://127.0.0.1:14268", path: "api/traces", contentType: "application/vnd.apache.thrift.binary", translate: format.Jaeger,
+	},
+	Zipkin: {endpoint: "http://127.0.0.1:9411", path: "api/v2/spans", contentType: "application/json", translate: format.Zipkin},
+}
+
+// DefaultEndpoint is where a receiver of the protocol is on this machine.
+func (p Protocol) DefaultEndpoint() string { return dialects[p].endpoint }
+
+// Protocols are those that are known.
+func Protocols() []Protocol { return slices.Sorted(maps.Keys(dialects)) }
+
+// signal is what a body carries.
+type signal uint8
+
+const traces signal = iota
+
+// paths are OTLP's by signal, and methods are gRPC's.
+var (
+	paths   = [...]string{traces: "v1/traces"}
+	methods = [...]string{traces: "/opentelemetry.proto.collector.trace.v1.TraceService/Export"}
+)
