@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/waybill-dev/waybill/collector/wire"
 )
 
 // maxDimensions bounds the labels of a series, and what a span costs.
@@ -18,15 +16,12 @@ const maxDimensions = 16
 // dimensions reads attributes that become labels. Its buffers are used again
 // for each span.
 type dimensions struct {
-	keys     []attribute
-	resource []wire.Value // of the resource at hand
-	packed   []byte
-	text     []byte
+	*finder
+	packed []byte
+	text   []byte
 }
 
-func newDimensions(keys []string) *dimensions {
-	return &dimensions{keys: newAttributes(keys), resource: make([]wire.Value, len(keys))}
-}
+func newDimensions(keys []string) *dimensions { return &dimensions{finder: newFinder(keys)} }
 
 func validateDimensions(keys []string) error {
 	var errs []error
@@ -61,22 +56,18 @@ func labelName(key string) string {
 	return name
 }
 
-// enter takes in the resource of the spans that follow.
-func (d *dimensions) enter(resource wire.Attributes) {
-	for i := range d.keys {
-		d.resource[i], _ = resource.Get(d.keys[i].key)
-	}
-}
-
-// pack puts a span's values into one text, which is valid until the next call.
-func (d *dimensions) pack(span *wire.Span) []byte {
+// pack puts a span's values into one text, which is valid until the next call:
+// empty where there are no dimensions. What the span has not its resource has.
+func (d *dimensions) pack(o *origin, v *view) []byte {
 	d.packed = d.packed[:0]
-	for i := range d.keys {
-		value := d.keys[i].of(span)
-		if value.Kind() == wire.Empty {
-			value = d.resource[i]
+	if len(d.keys) == 0 {
+		return d.packed
+	}
+	d.look(v.attributes, attributeTag)
+	for i, value := range d.values {
+		if d.text = cut(appendValue(d.text[:0], value)); len(d.text) == 0 && isEmpty(value) {
+			d.text = append(d.text, o.dimensions[i]...)
 		}
-		d.text = cut(appendValue(d.text[:0], value))
 		d.packed = binary.AppendUvarint(d.packed, uint64(len(d.text)))
 		d.packed = append(d.packed, d.text...)
 	}
@@ -94,20 +85,26 @@ func (d *dimensions) unpack(packed string) []string {
 	return values
 }
 
-// appendValue writes an attribute as a label has it.
-func appendValue(dst []byte, v wire.Value) []byte {
-	switch v.Kind() {
-	case wire.Empty:
+// isEmpty says whether an encoded AnyValue is none.
+func isEmpty(value []byte) bool {
+	kind, _, _ := scalar(value)
+	return kind == 0
+}
+
+// appendValue writes an encoded AnyValue as a label has it.
+func appendValue(dst, value []byte) []byte {
+	switch kind, number, data := scalar(value); kind {
+	case 0:
 		return dst
-	case wire.String:
-		if !utf8.Valid(v.Str()) {
-			return append(dst, strings.ToValidUTF8(string(v.Str()), invalid)...)
+	case textTag:
+		if utf8.Valid(data) {
+			return append(dst, data...)
 		}
-		return append(dst, v.Str()...)
-	case wire.Int:
-		return strconv.AppendInt(dst, v.Int(), 10)
-	case wire.Bool:
-		return strconv.AppendBool(dst, v.Bool())
+		return append(dst, strings.ToValidUTF8(string(data), invalid)...)
+	case intTag:
+		return strconv.AppendInt(dst, int64(number), 10)
+	case boolTag:
+		return strconv.AppendBool(dst, number != 0)
 	}
-	return append(dst, strings.ToValidUTF8(v.String(), invalid)...)
+	return append(dst, strings.ToValidUTF8(general(value).String(), invalid)...)
 }

@@ -39,17 +39,17 @@ func (e *edge) count(s *scale, caller, callee *half) {
 		e.failed += n
 	}
 	if caller != nil {
-		e.client.observe(s, caller.span, n, weight)
+		e.client.observe(s, &caller.span, n, weight)
 		if callee == nil { // Of a database there is no other view.
 			callee = caller
 		}
 	}
-	e.server.observe(s, callee.span, n, weight)
+	e.server.observe(s, &callee.span, n, weight)
 }
 
 // edges has all edges, never more than its limit. Its owner guards it.
 type edges struct {
-	scale  scale
+	scale  *scale
 	edges  map[edgeKey]*edge
 	limit  int
 	expiry time.Duration // 0: never
@@ -130,9 +130,9 @@ func (g *graph) snapshot(now time.Time) []prometheus.Metric {
 		metrics = append(metrics,
 			&metric{desc: g.requests, labels: e.labels, counter: counter(e.requests)},
 			&metric{desc: g.failed, labels: e.labels, counter: counter(e.failed)},
-			&metric{desc: g.server, labels: e.labels, histogram: e.server.write(&g.edges.scale, e.created)})
+			&metric{desc: g.server, labels: e.labels, histogram: e.server.write(g.edges.scale, e.created)})
 		if e.client.count > 0 {
-			metrics = append(metrics, &metric{desc: g.client, labels: e.labels, histogram: e.client.write(&g.edges.scale, e.created)})
+			metrics = append(metrics, &metric{desc: g.client, labels: e.labels, histogram: e.client.write(g.edges.scale, e.created)})
 		}
 	}
 	return metrics

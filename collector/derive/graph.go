@@ -59,64 +59,65 @@ func newGraph(cfg Config, m *meters, texts interned) *graph {
 }
 
 // observe takes in one span, which stands for weight spans. The view is not kept.
-func (g *graph) observe(service string, span *wire.Span, weight float64) {
-	if !span.HasIDs() {
+func (g *graph) observe(service *string, v *view, weight float64) {
+	if v.kind < wire.KindServer || v.kind > wire.KindConsumer || !v.hasIDs() {
 		return
 	}
 	h := &g.half
 	*h = half{
-		service: service, weight: weight, failed: span.StatusCode == wire.StatusError,
-		message: span.Kind == wire.KindProducer || span.Kind == wire.KindConsumer,
+		service: service, weight: weight, failed: v.code == wire.StatusError, span: exemplarOf(v, g.now),
+		message: v.kind == wire.KindProducer || v.kind == wire.KindConsumer,
 	}
-	switch span.Kind {
-	case wire.KindClient, wire.KindProducer:
-		h.span = exemplarOf(span, g.now)
-		g.caller(h, span)
+	switch v.kind {
 	case wire.KindServer:
-		h.span = exemplarOf(span, g.now)
-		g.called(h, span)
+		g.called(h, v)
 	case wire.KindConsumer:
-		h.span = exemplarOf(span, g.now)
-		g.consumer(h, span)
+		g.consumer(h, v)
+	default:
+		g.caller(h, v)
 	}
 }
 
 // caller has a span wait for the one that it caused. A database sends none, so
 // what is known is all there will be.
-func (g *graph) caller(h *half, span *wire.Span) {
-	h.caller, h.at = true, end{span.TraceID, span.SpanID}
-	if !g.pairs.awaited(h.at) || h.message {
-		far := g.peers.of(span)
-		h.peer, h.peerKind = g.texts.of(far.name), far.kind
+func (g *graph) caller(h *half, v *view) {
+	h.caller, h.at = true, end{v.trace, v.span}
+	hash := g.pairs.waiting.hash(h.at)
+	first := g.pairs.find(hash, h.at)
+	if awaited := first != none && !g.pairs.slot(first).caller; !awaited || h.message {
+		far := g.peers.of(v)
+		if h.peerKind = far.kind; len(far.name) > 0 {
+			h.peer = g.texts.of(far.name)
+		}
 		if h.message {
 			h.peerKind = message
 		}
-		if far.kind == database && h.peer != "" {
+		if far.kind == database && h.peer != nil {
 			g.lone(h)
 			return
 		}
 	}
-	g.pairs.add(h)
+	g.pairs.join(h, hash, first)
 }
 
 // called has a span wait for its parent. Without one, somebody has called who
 // sends no spans.
-func (g *graph) called(h *half, span *wire.Span) {
-	if span.ParentID == (wire.SpanID{}) {
-		g.edges.of(g.now, edgeKey{user, h.service, virtual}).count(&g.edges.scale, nil, h)
+func (g *graph) called(h *half, v *view) {
+	if v.parent == (wire.SpanID{}) {
+		g.edges.of(g.now, edgeKey{user, *h.service, virtual}).count(g.edges.scale, nil, h)
 		return
 	}
-	h.at = end{span.TraceID, span.ParentID}
+	h.at = end{v.trace, v.parent}
 	g.pairs.add(h)
 }
 
 // consumer has a span wait for those that it links to, and for its parent.
-func (g *graph) consumer(h *half, span *wire.Span) {
-	parent := end{span.TraceID, span.ParentID}
+func (g *graph) consumer(h *half, v *view) {
+	parent := end{v.trace, v.parent}
 	hasParent := parent.span != wire.SpanID{}
 	links := 0
-	for link := range span.Links() {
-		h.at = end{link.TraceID, link.SpanID}
+	for at, rest, found := nextLink(v.links); found; at, rest, found = nextLink(rest) {
+		h.at = at
 		if h.at == parent || h.at.span == (wire.SpanID{}) || h.at.trace == (wire.TraceID{}) {
 			continue
 		}
@@ -131,21 +132,21 @@ func (g *graph) consumer(h *half, span *wire.Span) {
 		h.at, h.doubtful = parent, links > 0
 		g.pairs.add(h)
 	case links == 0:
-		from := edgeKey{user, h.service, virtual}
-		if far := g.peers.of(span); len(far.name) > 0 {
-			from.client, from.kind = g.texts.of(far.name), far.kind
+		from := edgeKey{user, *h.service, virtual}
+		if far := g.peers.of(v); len(far.name) > 0 {
+			from.client, from.kind = *g.texts.of(far.name), far.kind
 		}
-		g.edges.of(g.now, from).count(&g.edges.scale, nil, h)
+		g.edges.of(g.now, from).count(g.edges.scale, nil, h)
 	}
 }
 
 // meet counts a request of which both ends are known.
 func (g *graph) meet(caller, callee *half) {
-	key := edgeKey{client: caller.service, server: callee.service}
+	key := edgeKey{client: *caller.service, server: *callee.service}
 	if caller.message || callee.message {
 		key.kind = message
 	}
-	g.edges.of(g.now, key).count(&g.edges.scale, caller, callee)
+	g.edges.of(g.now, key).count(g.edges.scale, caller, callee)
 }
 
 // lone counts a request of which only the caller is known, if the caller says
@@ -153,9 +154,9 @@ func (g *graph) meet(caller, callee *half) {
 func (g *graph) lone(h *half) {
 	switch {
 	case h.answered, h.doubtful:
-	case !h.caller, h.peer == "":
+	case !h.caller, h.peer == nil:
 		g.meters.unpaired.Inc()
 	default:
-		g.edges.of(g.now, edgeKey{h.service, h.peer, h.peerKind}).count(&g.edges.scale, h, nil)
+		g.edges.of(g.now, edgeKey{*h.service, *h.peer, h.peerKind}).count(g.edges.scale, h, nil)
 	}
 }

@@ -270,7 +270,7 @@ func TestGraphDurations(t *testing.T) {
 	}
 	e := s.graph.edges.edges[edgeKey{"a", "b", call}]
 	for side, id := range map[*histogram]int{&e.client: 1, &e.server: 2} {
-		if got := side.newest(&s.graph.edges.scale).GetLabel()[0].GetValue(); got != fmt.Sprintf("%016x", id) {
+		if got := side.newest(s.graph.edges.scale).GetLabel()[0].GetValue(); got != fmt.Sprintf("%016x", id) {
 			t.Errorf("the exemplar leads to span %s, want %d", got, id)
 		}
 	}

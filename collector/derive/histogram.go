@@ -61,61 +61,98 @@ type bucket struct {
 	exemplar exemplar
 }
 
+// The native buckets that a duration may fall into: from a nanosecond to 2^64 of
+// them.
+const (
+	lowestNative  = -30 * perPower
+	highestNative = 35 * perPower
+)
+
 // scale finds buckets. It is made once and never changed.
 type scale struct {
 	bounds []float64 // the classic buckets' upper bounds in seconds, with that of the last one
 	native bool
-	powers [perPower]float64
+	powers [perPower + 1]uint64 // as significands, with one that nothing is above
+	// classic is by native bucket the first classic one that may hold what it
+	// holds, so that one search finds both.
+	classic [highestNative - lowestNative + 1]uint8
 	// What scrapes point to: the names of an exemplar's labels.
 	spanID, traceID string
 }
 
-func newScale(cfg Config) scale {
-	return scale{
-		bounds: append(slices.Clone(cfg.Buckets), math.Inf(1)), native: cfg.NativeHistograms, powers: powers(),
+const (
+	significandBits = 52
+	exponentBias    = 1022 // of numbers from 1/2 to 1
+)
+
+func newScale(cfg Config) *scale {
+	s := &scale{
+		bounds: append(slices.Clone(cfg.Buckets), math.Inf(1)), native: cfg.NativeHistograms,
 		spanID: "span_id", traceID: "trace_id",
 	}
+	for i, power := range powers() {
+		s.powers[i] = math.Float64bits(power) & (1<<significandBits - 1)
+	}
+	s.powers[perPower] = 1 << significandBits
+	for i := range s.classic {
+		lower := math.Exp2(float64(i+lowestNative-1) / perPower)
+		at := slices.IndexFunc(s.bounds, func(bound float64) bool { return bound >= lower })
+		s.classic[i] = uint8(max(at-1, 0)) // What lower is rounded to may be a bound.
+	}
+	return s
 }
 
-func (s *scale) classicIndex(v float64) int {
-	i := 0
+// nativeIndex is the i for which 2^((i-1)/8) < v <= 2^(i/8). v is positive and
+// no denormal.
+func (s *scale) nativeIndex(v float64) int {
+	bits := math.Float64bits(v)
+	exponent, significand := int(bits>>significandBits)-exponentBias, bits&(1<<significandBits-1)
+	if significand == 0 { // As the first of the powers.
+		return (exponent - 1) * perPower
+	}
+	// Each eighth of the significands has one power in it; the last has none.
+	i := int(significand>>(significandBits-schema)) + 1
+	if significand > s.powers[i] {
+		i++
+	}
+	return i + (exponent-1)*perPower
+}
+
+// classicIndex is the first bucket whose bound v does not exceed. v is at most
+// what nativeIndex has said to be in that native bucket.
+func (s *scale) classicIndex(v float64, native int) int {
+	i := int(s.classic[min(max(native, lowestNative), highestNative)-lowestNative])
 	for v > s.bounds[i] {
 		i++
 	}
 	return i
 }
 
-// nativeIndex is the i for which 2^((i-1)/8) < v <= 2^(i/8).
-func (s *scale) nativeIndex(v float64) int {
-	fraction, exponent := math.Frexp(v)
-	i := 0
-	for i < perPower && s.powers[i] < fraction {
-		i++
-	}
-	return i + (exponent-1)*perPower
-}
-
 // observe takes in a span that counts for n, whose weight was so much exactly.
-func (h *histogram) observe(s *scale, e exemplar, n uint64, weight float64) {
+func (h *histogram) observe(s *scale, e *exemplar, n uint64, weight float64) {
 	if h.classic == nil {
 		h.classic = make([]bucket, len(s.bounds))
 	}
 	h.count += n
 	h.sum += e.value * weight
-	h.last = s.classicIndex(e.value)
-	h.classic[h.last].count += n
-	h.classic[h.last].exemplar = e
+	native := lowestNative
+	if e.value > 0 {
+		native = s.nativeIndex(e.value)
+	}
+	h.last = s.classicIndex(e.value, native)
+	bucket := &h.classic[h.last]
+	bucket.count += n
+	bucket.exemplar = *e
 	switch {
 	case !s.native:
 	case e.value <= zeroThreshold:
 		h.zero += n
 	default:
-		h.observeNative(s, e.value, n)
+		h.observeNative(native, n)
 	}
 }
 
-func (h *histogram) observeNative(s *scale, v float64, n uint64) {
-	i := s.nativeIndex(v)
+func (h *histogram) observeNative(i int, n uint64) {
 	switch {
 	case len(h.native) == 0:
 		h.native, h.first = append(h.native, 0), i

@@ -43,14 +43,14 @@ func TestHistogramIsTheOfficialOne(t *testing.T) {
 			scale, ours, theirs := newScale(DefaultConfig()), histogram{}, official()
 			for i := range 1000 {
 				v := next(i)
-				ours.observe(&scale, exemplar{value: v}, 1, 1)
+				ours.observe(scale, &exemplar{value: v}, 1, 1)
 				theirs.Observe(v)
 			}
 			var m dto.Metric
 			if err := theirs.Write(&m); err != nil {
 				t.Fatal(err)
 			}
-			want, got := m.GetHistogram(), ours.write(&scale, m.GetHistogram().GetCreatedTimestamp())
+			want, got := m.GetHistogram(), ours.write(scale, m.GetHistogram().GetCreatedTimestamp())
 			// Theirs leaves the last bucket to the exposition, and has no exemplars here.
 			got.Bucket, got.Exemplars = got.GetBucket()[:len(bounds())], nil
 			for _, bucket := range got.GetBucket() {
@@ -67,7 +67,7 @@ func TestNativeBucketsAreBounded(t *testing.T) {
 	scale, h := newScale(DefaultConfig()), histogram{}
 	for i := range 64 {
 		for j := range 100 {
-			h.observe(&scale, exemplar{value: float64(uint64(1)<<i) * (1 + float64(j)/100) / 1e9}, 1, 1)
+			h.observe(scale, &exemplar{value: float64(uint64(1)<<i) * (1 + float64(j)/100) / 1e9}, 1, 1)
 		}
 	}
 	if n := len(h.native); n > 440 {
@@ -78,10 +78,10 @@ func TestNativeBucketsAreBounded(t *testing.T) {
 func TestHistogramKeepsTheNewestExemplar(t *testing.T) {
 	scale, h := newScale(DefaultConfig()), histogram{}
 	for i := range byte(5) {
-		h.observe(&scale, exemplar{trace: [16]byte{15: i}, span: [8]byte{7: i}, value: 0.03, nanos: int64(i)}, 1, 1)
+		h.observe(scale, &exemplar{trace: [16]byte{15: i}, span: [8]byte{7: i}, value: 0.03, nanos: int64(i)}, 1, 1)
 	}
-	h.observe(&scale, exemplar{trace: [16]byte{15: 9}, span: [8]byte{7: 9}, value: 100}, 1, 1)
-	got := h.write(&scale, timestamppb.Now())
+	h.observe(scale, &exemplar{trace: [16]byte{15: 9}, span: [8]byte{7: 9}, value: 100}, 1, 1)
+	got := h.write(scale, timestamppb.Now())
 	if len(got.GetExemplars()) != 2 || len(got.GetBucket()) != len(bounds())+1 {
 		t.Fatalf("%v", got)
 	}

@@ -147,8 +147,8 @@ func TestLimitByService(t *testing.T) {
 	}
 	// Expiry gives the room back, and what the table counts along is right.
 	r.count(now.Add(2*time.Minute), []journal.Record{record(t, "endless", span("late", serverKind, 0, 1))})
-	if len(r.table.series) != 1 || len(r.table.services) != 1 || r.table.services["endless"] != 1 {
-		t.Errorf("after expiry: %d series, %v", len(r.table.series), r.table.services)
+	if len(r.table.series) != 1 || len(r.table.services) != 1 || r.table.services["endless"].size != 1 || len(r.table.services["endless"].rows) != 1 {
+		t.Errorf("after expiry: %d series, %+v", len(r.table.series), r.table.services["endless"])
 	}
 }
 

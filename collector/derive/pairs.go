@@ -17,10 +17,10 @@ type end struct {
 type half struct {
 	at      end
 	span    exemplar
-	service string
-	// peer names the far end for a caller that waits in vain; empty where it
-	// has no name.
-	peer     string
+	service *string
+	// peer names the far end for a caller that waits in vain; nil where it has
+	// no name.
+	peer     *string
 	peerKind connection
 	weight   float64
 	caller   bool
@@ -62,12 +62,16 @@ type pairs struct {
 	clock time.Duration
 	last  time.Time
 
-	slots          []half
-	held           int   // how many of the slots are taken
-	free           int32 // a list by next
-	waiting        map[end]int32
+	// slots are in blocks, so that more of them move none.
+	slots          []*[blockSlots]half
+	made           int   // how many of the slots were ever taken
+	held           int   // how many are
+	free           int32 // a list by next, of those that are no longer
+	waiting        ends  // the first half at each end
 	oldest, newest int32
 }
+
+const blockSlots = 256
 
 func newPairs(cfg GraphConfig) *pairs {
 	p := &pairs{wait: cfg.Wait, limit: cfg.MaxPending}
@@ -77,8 +81,22 @@ func newPairs(cfg GraphConfig) *pairs {
 
 // reset gives back the memory of what waited.
 func (p *pairs) reset() {
-	p.slots, p.waiting = nil, map[end]int32{}
+	p.slots, p.made, p.waiting = nil, 0, newEnds()
 	p.free, p.oldest, p.newest = none, none, none
+}
+
+func (p *pairs) slot(i int32) *half { return &p.slots[i/blockSlots][i%blockSlots] }
+
+// find is the first half that waits at an end, or none.
+func (p *pairs) find(hash uint32, at end) int32 {
+	for c := p.waiting.begin(hash); ; c = p.waiting.next(c) {
+		switch cell := p.waiting.cells[c]; {
+		case cell.first == 0:
+			return none
+		case cell.hash == hash && p.slot(cell.first-1).at == at:
+			return cell.first - 1
+		}
+	}
 }
 
 // advance lets time pass until now.
@@ -90,11 +108,11 @@ func (p *pairs) advance(now time.Time) {
 		p.clock += min(passed, 2*p.wait)
 		p.last = now
 	}
-	for p.oldest != none && p.slots[p.oldest].due <= p.clock {
-		p.lone(&p.slots[p.oldest])
+	for p.oldest != none && p.slot(p.oldest).due <= p.clock {
+		p.lone(p.slot(p.oldest))
 		p.remove(p.oldest)
 	}
-	if p.oldest == none && len(p.slots) > keptSlots {
+	if p.oldest == none && p.made > keptSlots {
 		p.reset()
 	}
 }
@@ -104,98 +122,107 @@ const keptSlots = 4096
 
 // add pairs a half with those that wait for it, or has it wait.
 func (p *pairs) add(h *half) {
-	first, found := p.waiting[h.at]
+	hash := p.waiting.hash(h.at)
+	p.join(h, hash, p.find(hash, h.at))
+}
+
+// join is add with what was found at the end.
+func (p *pairs) join(h *half, hash uint32, first int32) {
 	switch {
-	case !found:
-		p.push(h)
-	case h.caller && p.slots[first].caller:
+	case first == none:
+		p.push(h, hash)
+	case h.caller && p.slot(first).caller:
 		// The same span once more: senders repeat what they got no answer for.
 	case h.caller:
 		for i := first; i != none; {
-			next := p.slots[i].next
-			p.meet(h, &p.slots[i])
+			next := p.slot(i).next
+			p.meet(h, p.slot(i))
 			p.release(i)
 			i = next
 		}
-		delete(p.waiting, h.at)
+		p.waiting.remove(hash, first)
 		if h.message { // Others may take it as well.
 			h.answered = true
-			p.push(h)
+			p.push(h, hash)
 		}
-	case p.slots[first].caller:
-		caller := &p.slots[first]
+	case p.slot(first).caller:
+		caller := p.slot(first)
 		p.meet(caller, h)
 		if caller.answered = true; !caller.message {
-			p.remove(first)
+			p.waiting.remove(hash, first)
+			p.release(first)
 		}
 	default:
-		p.push(h)
+		p.push(h, hash)
 	}
-}
-
-// awaited says whether the other half of a caller is there already.
-func (p *pairs) awaited(at end) bool {
-	first, found := p.waiting[at]
-	return found && !p.slots[first].caller
 }
 
 // push has a half wait, as the newest.
-func (p *pairs) push(h *half) {
+func (p *pairs) push(h *half, hash uint32) {
 	for p.held >= p.limit {
-		p.evicted(&p.slots[p.oldest])
+		p.evicted(p.slot(p.oldest))
 		p.remove(p.oldest)
 	}
-	i := p.free
-	if i == none {
-		i = int32(len(p.slots))
-		p.slots = append(p.slots, half{})
-	} else {
-		p.free = p.slots[i].next
-	}
-	p.held++
-	s := &p.slots[i]
+	i := p.take()
+	s := p.slot(i)
 	*s = *h
 	s.due, s.older, s.newer, s.next, s.last = p.clock+p.wait, p.newest, none, none, i
 	if p.newest != none {
-		p.slots[p.newest].newer = i
+		p.slot(p.newest).newer = i
 	} else {
 		p.oldest = i
 	}
 	p.newest = i
-	if first, found := p.waiting[h.at]; found {
-		p.slots[p.slots[first].last].next = i
-		p.slots[first].last = i
+	if first := p.find(hash, h.at); first != none {
+		head := p.slot(first)
+		p.slot(head.last).next = i
+		head.last = i
 		return
 	}
-	p.waiting[h.at] = i
+	p.waiting.add(hash, i)
+}
+
+// take finds a slot that is free.
+func (p *pairs) take() int32 {
+	p.held++
+	if i := p.free; i != none {
+		p.free = p.slot(i).next
+		return i
+	}
+	if p.made == len(p.slots)*blockSlots {
+		p.slots = append(p.slots, new([blockSlots]half))
+	}
+	p.made++
+	return int32(p.made - 1)
 }
 
 // remove takes out the first that waits at an end, which the oldest of all is.
 func (p *pairs) remove(i int32) {
-	s := &p.slots[i]
+	s := p.slot(i)
+	hash := p.waiting.hash(s.at)
 	if s.next == none {
-		delete(p.waiting, s.at)
+		p.waiting.remove(hash, i)
 	} else {
-		p.slots[s.next].last = s.last
-		p.waiting[s.at] = s.next
+		p.slot(s.next).last = s.last
+		p.waiting.replace(hash, i, s.next)
 	}
 	p.release(i)
 }
 
 // release gives a slot back.
 func (p *pairs) release(i int32) {
-	s := &p.slots[i]
+	s := p.slot(i)
 	if s.older != none {
-		p.slots[s.older].newer = s.newer
+		p.slot(s.older).newer = s.newer
 	} else {
 		p.oldest = s.newer
 	}
 	if s.newer != none {
-		p.slots[s.newer].older = s.older
+		p.slot(s.newer).older = s.older
 	} else {
 		p.newest = s.older
 	}
-	*s = half{next: p.free}
+	s.service, s.peer, s.next = nil, nil, p.free
 	p.free = i
 	p.held--
 }

@@ -5,8 +5,6 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
-
-	"github.com/waybill-dev/waybill/collector/wire"
 )
 
 func endOf(n int) (e end) {
@@ -19,11 +17,11 @@ func endOf(n int) (e end) {
 func recount(t *testing.T, p *pairs) {
 	t.Helper()
 	seen, before := map[int32]bool{}, none
-	for i := p.oldest; i != none; i = p.slots[i].newer {
-		if seen[i] || p.slots[i].older != before {
+	for i := p.oldest; i != none; i = p.slot(i).newer {
+		if seen[i] || p.slot(i).older != before {
 			t.Fatalf("the halves by age are no list at %d", i)
 		}
-		if before != none && p.slots[before].due > p.slots[i].due {
+		if before != none && p.slot(before).due > p.slot(i).due {
 			t.Fatalf("half %d is older than the one before it", i)
 		}
 		seen[i], before = true, i
@@ -32,24 +30,33 @@ func recount(t *testing.T, p *pairs) {
 		t.Fatalf("%d halves by age, %d counted, %d allowed", len(seen), p.held, p.limit)
 	}
 	at := 0
-	for e, first := range p.waiting {
-		last := none
-		for i := first; i != none; i = p.slots[i].next {
-			if !seen[i] || p.slots[i].at != e || p.slots[i].caller && p.slots[first].next != none {
+	cells := 0
+	for _, cell := range p.waiting.cells {
+		if cell.first == 0 {
+			continue
+		}
+		cells++
+		first, last := cell.first-1, none
+		e := p.slot(first).at
+		if cell.hash != p.waiting.hash(e) || p.find(cell.hash, e) != first {
+			t.Fatalf("the halves at %v are not found", e)
+		}
+		for i := first; i != none; i = p.slot(i).next {
+			if !seen[i] || p.slot(i).at != e || p.slot(i).caller && p.slot(first).next != none {
 				t.Fatalf("half %d waits at the wrong end", i)
 			}
 			at, last = at+1, i
 		}
-		if p.slots[first].last != last {
-			t.Fatalf("the last half at an end is %d, not %d", last, p.slots[first].last)
+		if p.slot(first).last != last {
+			t.Fatalf("the last half at an end is %d, not %d", last, p.slot(first).last)
 		}
 	}
 	free := 0
-	for i := p.free; i != none; i = p.slots[i].next {
+	for i := p.free; i != none; i = p.slot(i).next {
 		free++
 	}
-	if at != p.held || free+p.held != len(p.slots) {
-		t.Fatalf("%d halves at ends and %d free ones in %d slots, %d held", at, free, len(p.slots), p.held)
+	if at != p.held || free+p.held != p.made || cells != p.waiting.held {
+		t.Fatalf("%d halves at %d of %d ends and %d free ones in %d slots, %d held", at, cells, p.waiting.held, free, p.made, p.held)
 	}
 }
 
@@ -89,7 +96,7 @@ func TestPairsKeepCount(t *testing.T) {
 			t.Errorf("seed %d: %d of %d halves met, %d gone", seed, met, added, gone)
 		}
 		p.advance(now.Add(time.Minute))
-		if p.held != 0 || len(p.waiting) != 0 {
+		if p.held != 0 || p.waiting.held != 0 {
 			t.Errorf("seed %d: %d halves stay for ever", seed, p.held)
 		}
 	}
@@ -136,7 +143,7 @@ func TestPairsAllocateNothing(t *testing.T) {
 	if got > 0 {
 		t.Errorf("%v allocations for a pair", got)
 	}
-	if p.awaited(caller.at) || p.awaited(end{span: wire.SpanID{1}}) {
+	if p.find(p.waiting.hash(caller.at), caller.at) != none || p.waiting.held != 0 {
 		t.Error("something still waits")
 	}
 }

@@ -1,6 +1,6 @@
 package derive
 
-import "github.com/waybill-dev/waybill/collector/wire"
+import "slices"
 
 // connection is how two ends talk, and so what the far one is.
 type connection uint8
@@ -29,45 +29,38 @@ type peer struct {
 
 // peers reads the far end's name from attributes.
 type peers struct {
-	keys []attribute
-	// These say of what kind the far end is. The older of the two names of
-	// a database's is the beginning of the newer one.
-	database, oldDatabase, queue attribute
+	*finder
+	names int // the first so many of the finder's keys
+	// These say of what kind the far end is.
+	database, oldDatabase, queue int
 }
 
 func newPeers(keys []string) peers {
-	return peers{
-		keys:     newAttributes(keys),
-		database: newAttribute("db.system.name"), oldDatabase: newAttribute("db.system"), queue: newAttribute("messaging.system"),
+	p := peers{names: len(keys)}
+	index := func(key string) int {
+		if at := slices.Index(keys, key); at >= 0 {
+			return at
+		}
+		keys = append(slices.Clip(keys), key)
+		return len(keys) - 1
 	}
+	p.database, p.oldDatabase, p.queue = index("db.system.name"), index("db.system"), index("messaging.system")
+	p.finder = newFinder(keys)
+	return p
 }
 
 // of names the far end of a span by the first of the keys that it has.
-func (p *peers) of(span *wire.Span) peer {
+func (p *peers) of(v *view) peer {
+	p.look(v.attributes, attributeTag)
 	found := peer{kind: virtual}
-	var databaseName, oldName, queueName []byte
-	if p.oldDatabase.mayBeIn(span) {
-		if databaseName = p.database.text(span); len(databaseName) == 0 {
-			oldName = p.oldDatabase.text(span)
-		}
-	}
-	if len(databaseName) > 0 || len(oldName) > 0 {
+	switch {
+	case len(p.text(p.database)) > 0, len(p.text(p.oldDatabase)) > 0:
 		found.kind = database
-	} else if queueName = p.queue.text(span); len(queueName) > 0 {
+	case len(p.text(p.queue)) > 0:
 		found.kind = message
 	}
-	for i := range p.keys {
-		switch key := &p.keys[i]; {
-		case key.key == p.database.key:
-			found.name = databaseName
-		case key.key == p.oldDatabase.key && len(databaseName) == 0:
-			found.name = oldName
-		case key.key == p.queue.key && found.kind != database:
-			found.name = queueName
-		default:
-			found.name = key.text(span)
-		}
-		if len(found.name) > 0 {
+	for i := range p.names {
+		if found.name = p.text(i); len(found.name) > 0 {
 			break
 		}
 	}

@@ -4,12 +4,9 @@ import (
 	"strings"
 	"testing"
 
-	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
-
-	"github.com/waybill-dev/waybill/collector/wire"
 )
 
 func TestPeer(t *testing.T) {
@@ -44,21 +41,17 @@ func TestPeer(t *testing.T) {
 			if test.keys != "" {
 				keys = strings.Fields(test.keys)
 			}
-			payload, err := proto.Marshal(&coltracepb.ExportTraceServiceRequest{ResourceSpans: []*tracepb.ResourceSpans{{
-				ScopeSpans: []*tracepb.ScopeSpans{{Spans: []*tracepb.Span{make1(clientKind, test.attrs...)}}},
-			}}})
+			encoded, err := proto.Marshal(make1(clientKind, test.attrs...))
 			if err != nil {
 				t.Fatal(err)
 			}
+			var v view
+			if !v.parse(encoded) {
+				t.Fatal("no span")
+			}
 			p := newPeers(keys)
-			err = wire.WalkSpans(payload, func(_ *wire.Resource, _ *wire.Scope, s *wire.Span) error {
-				if got := p.of(s); string(got.name) != test.want || got.kind != test.kind {
-					t.Errorf("%q, %q; want %q, %q", got.name, got.kind.label(), test.want, test.kind.label())
-				}
-				return nil
-			})
-			if err != nil {
-				t.Error(err)
+			if got := p.of(&v); string(got.name) != test.want || got.kind != test.kind {
+				t.Errorf("%q, %q; want %q, %q", got.name, got.kind.label(), test.want, test.kind.label())
 			}
 		})
 	}

@@ -6,13 +6,11 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
-
-	"github.com/waybill-dev/waybill/collector/wire"
 )
 
 // red counts rate, errors and duration of spans. It implements
-// prometheus.Collector and is safe for concurrent use; whoever calls enter and
-// observe holds mu.
+// prometheus.Collector and is safe for concurrent use; whoever calls observe
+// holds mu.
 type red struct {
 	calls, duration *prometheus.Desc
 	exclude         []rule
@@ -34,18 +32,15 @@ func newRED(cfg Config, m *meters) *red {
 	}
 }
 
-// enter takes in the resource of the spans that follow.
-func (r *red) enter(resource *wire.Resource) { r.table.dimensions.enter(resource.Attributes) }
-
 // observe counts one span, unless it is excluded.
-func (r *red) observe(now time.Time, service string, span *wire.Span, weight float64) {
+func (r *red) observe(now time.Time, o *origin, v *view, weight float64) {
 	for i := range r.exclude {
-		if r.exclude[i].holds(service, span) {
+		if r.exclude[i].holds(*o.service, v) {
 			r.meters.excluded.Inc()
 			return
 		}
 	}
-	r.table.observe(now, service, span, weight)
+	r.table.observe(now, o, v, weight)
 }
 
 // Describe implements prometheus.Collector.
@@ -71,10 +66,10 @@ func (r *red) snapshot(now time.Time) []prometheus.Metric {
 		metrics = append(metrics,
 			&metric{desc: r.calls, labels: s.labels, counter: &dto.Counter{
 				Value:            new(float64(s.count)),
-				Exemplar:         s.newest(&r.table.scale),
+				Exemplar:         s.newest(r.table.scale),
 				CreatedTimestamp: s.created,
 			}},
-			&metric{desc: r.duration, labels: s.labels, histogram: s.write(&r.table.scale, s.created)})
+			&metric{desc: r.duration, labels: s.labels, histogram: s.write(r.table.scale, s.created)})
 	}
 	return metrics
 }

@@ -8,11 +8,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/waybill-dev/waybill/collector/journal"
-	"github.com/waybill-dev/waybill/collector/wire"
 )
 
-// maxInterned bounds the texts that are kept to be used again.
-const maxInterned = 4096
+const (
+	// maxInterned bounds the texts that are kept to be used again.
+	maxInterned = 4096
+	// maxOrigins and maxOriginBytes bound the resources that are remembered.
+	maxOrigins     = 512
+	maxOriginBytes = 4 << 10
+)
 
 // scan goes over records once, for all that is derived from spans. It is used
 // by one goroutine.
@@ -22,14 +26,29 @@ type scan struct {
 	adjust bool
 	meters *meters
 
-	texts interned
-	// The resource at hand, and the name of its service.
-	resource []byte
-	service  string
+	texts   interned
+	origins map[string]*origin // by encoded resource
+	about   *finder            // the service's name, and the dimensions
+
+	// At hand:
+	now    time.Time
+	origin *origin
+	view   view
+	spans  int
+}
+
+// origin is what there is to know of a resource.
+type origin struct {
+	service    *string
+	dimensions []string // as labels have them
+	known      *service // nil: it had no series when it was looked for
 }
 
 func newScan(cfg Config, m *meters) *scan {
-	s := &scan{red: newRED(cfg, m), adjust: cfg.AdjustCounts, meters: m, texts: interned{}}
+	s := &scan{
+		red: newRED(cfg, m), adjust: cfg.AdjustCounts, meters: m, texts: interned{}, origins: map[string]*origin{},
+		about: newFinder(append([]string{"service.name"}, cfg.Dimensions...)),
+	}
 	if cfg.Graph.Enabled {
 		s.graph = newGraph(cfg, m, s.texts)
 	}
@@ -53,46 +72,105 @@ func (s *scan) count(now time.Time, records []journal.Record) {
 		defer s.graph.mu.Unlock()
 		s.graph.now = now
 	}
-	spans := 0
-	visit := func(resource *wire.Resource, _ *wire.Scope, span *wire.Span) error {
-		if !same(s.resource, resource.Raw) {
-			s.enter(resource)
-		}
-		spans++
-		w := 1.0
-		if s.adjust && len(span.TraceState) > 0 {
-			w = weight(span.TraceState)
-		}
-		s.red.observe(now, s.service, span, w)
-		if s.graph != nil {
-			s.graph.observe(s.service, span, w)
-		}
-		return nil
-	}
+	s.now, s.spans = now, 0
 	for i := range records {
 		if s.graph != nil {
 			s.graph.pairs.advance(records[i].Time)
 		}
-		if records[i].Signal != journal.Traces {
-			continue
-		}
-		s.resource = nil
-		if wire.WalkSpans(records[i].Payload, visit) != nil {
+		if records[i].Signal == journal.Traces && !s.request(records[i].Payload) {
 			s.meters.malformed.Inc()
 		}
 	}
-	s.resource = nil // The memory is the journal's.
-	s.meters.spans.Add(float64(spans))
+	s.view = view{} // The memory is the journal's.
+	s.meters.spans.Add(float64(s.spans))
+}
+
+// The tags on the way from a request to its spans.
+const (
+	groupTag    = 1<<3 | bytesType // ResourceSpans in a request
+	resourceTag = 1<<3 | bytesType // Resource in ResourceSpans
+	scopeTag    = 2<<3 | bytesType // ScopeSpans in ResourceSpans
+	spanTag     = 2<<3 | bytesType // Span in ScopeSpans
+)
+
+// request counts the spans of an encoded ExportTraceServiceRequest, in the
+// order of the bytes. False says that it ends before its time.
+func (s *scan) request(b []byte) bool {
+	return each(b, groupTag, func(group []byte) bool {
+		var resource []byte // It may stand behind the spans.
+		each(group, resourceTag, func(part []byte) bool {
+			resource = join(resource, part)
+			return true
+		})
+		s.enter(resource)
+		return each(group, scopeTag, s.scope)
+	})
+}
+
+// scope counts the spans of a ScopeSpans.
+func (s *scan) scope(b []byte) bool {
+	for len(b) > 0 {
+		tag, _, span, size := field(b)
+		if size == 0 {
+			return false
+		}
+		if tag == spanTag {
+			if !s.view.parse(span) {
+				return false
+			}
+			s.observe()
+		}
+		b = b[size:]
+	}
+	return true
+}
+
+// each visits the fields of that tag, until visit returns false or there is no
+// other one; with true that is the end of the message.
+func each(message []byte, tag byte, visit func([]byte) bool) bool {
+	for len(message) > 0 {
+		t, _, data, size := field(message)
+		if size == 0 || t == tag && !visit(data) {
+			return false
+		}
+		message = message[size:]
+	}
+	return true
+}
+
+// observe counts the span at hand.
+func (s *scan) observe() {
+	s.spans++
+	w := 1.0
+	if s.adjust && len(s.view.state) > 0 {
+		w = weight(s.view.state)
+	}
+	s.red.observe(s.now, s.origin, &s.view, w)
+	if s.graph != nil {
+		s.graph.observe(s.origin.service, &s.view, w)
+	}
 }
 
 // enter takes in the resource of the spans that follow.
-func (s *scan) enter(resource *wire.Resource) {
-	s.resource = resource.Raw
-	s.service = s.texts.of(cut(resource.ServiceName()))
-	if s.service == "" {
-		s.service = unknownService
+func (s *scan) enter(resource []byte) {
+	if s.origin = s.origins[string(resource)]; s.origin != nil {
+		return
 	}
-	s.red.enter(resource)
+	s.about.look(resource, resourceAttributeTag)
+	s.origin = &origin{service: s.texts.of(cut(s.about.text(0))), dimensions: make([]string, len(s.about.keys)-1)}
+	if *s.origin.service == "" {
+		s.origin.service = new(unknownService)
+	}
+	for i := range s.origin.dimensions {
+		s.origin.dimensions[i] = string(cut(appendValue(nil, s.about.values[i+1])))
+	}
+	if len(resource) > maxOriginBytes {
+		return
+	}
+	if len(s.origins) >= maxOrigins {
+		clear(s.origins)
+	}
+	s.origins[string(resource)] = s.origin
 }
 
 // idle lets time pass while nothing comes.
@@ -105,17 +183,12 @@ func (s *scan) idle(now time.Time) {
 	}
 }
 
-// same says whether two slices are one and the same memory.
-func same(a, b []byte) bool {
-	return len(a) > 0 && len(a) == len(b) && &a[0] == &b[0]
-}
-
 // interned has texts that come again and again, so that each is in memory
 // once. When there are too many it begins anew.
-type interned map[string]string
+type interned map[string]*string
 
 // of is the text of bytes, without those that are no UTF-8.
-func (m interned) of(b []byte) string {
+func (m interned) of(b []byte) *string {
 	if text, ok := m[string(b)]; ok {
 		return text
 	}
@@ -123,6 +196,6 @@ func (m interned) of(b []byte) string {
 		clear(m)
 	}
 	key := string(b)
-	m[key] = strings.ToValidUTF8(key, invalid)
+	m[key] = new(strings.ToValidUTF8(key, invalid))
 	return m[key]
 }

@@ -73,13 +73,23 @@ type series struct {
 	seen    time.Time
 }
 
+// service has the series of one service. What is found by its rows is found
+// without making a key.
+type service struct {
+	size int // how many series it has
+	// rows are by dimensions and name, end to end, and then by kind and code.
+	// Series that spans of other names count in are in no row.
+	rows map[string]*[kinds * codes]*series
+}
+
 // table has all series, never more than its limit. Its owner guards it.
 type table struct {
-	scale      scale
+	scale      *scale
 	names      vocabulary
 	dimensions *dimensions
 	series     map[key]*series
-	services   map[string]int // how many series each has
+	services   map[string]*service // those that have any
+	label      []byte              // used again for each span
 	limit      int
 	perService int
 	spare      int           // how many of the limit are kept for overflow series
@@ -94,7 +104,7 @@ func newTable(cfg Config, m *meters) *table {
 		names:      cfg.Names.vocabulary(),
 		dimensions: newDimensions(cfg.Dimensions),
 		series:     map[key]*series{},
-		services:   map[string]int{},
+		services:   map[string]*service{},
 		limit:      cfg.MaxSeries,
 		perService: cfg.MaxSeriesPerService,
 		spare:      kinds * codes,
@@ -104,31 +114,52 @@ func newTable(cfg Config, m *meters) *table {
 }
 
 // observe counts one span, which stands for weight spans. The view is not kept.
-func (t *table) observe(now time.Time, service string, span *wire.Span, weight float64) {
-	kind, code, name := kindOf(span.Kind), codeOf(span.StatusCode), cut(span.Name)
-	packed := t.dimensions.pack(span)
-	s := t.series[key{service, string(name), kind, code, string(packed)}]
+func (t *table) observe(now time.Time, o *origin, v *view, weight float64) {
+	s := t.find(o, v)
 	if s == nil {
-		s = t.add(now, key{service, string(name), kind, code, string(packed)})
+		s = t.add(now, o, v)
 	}
 	s.seen = now
-	s.observe(&t.scale, exemplarOf(span, now), s.take(weight), weight)
+	e := exemplarOf(v, now)
+	s.observe(t.scale, &e, s.take(weight), weight)
+}
+
+// find is the series of a span, where it has a row. The label of the row is at
+// hand then for add.
+func (t *table) find(o *origin, v *view) *series {
+	t.label = append(append(t.label[:0], t.dimensions.pack(o, v)...), cut(v.name)...)
+	if o.known == nil || o.known.size == 0 { // What it had may have expired.
+		o.known = t.services[*o.service]
+	}
+	if o.known == nil {
+		return nil
+	}
+	row := o.known.rows[string(t.label)]
+	if row == nil {
+		return nil
+	}
+	return row[int(kindOf(v.kind))*codes+int(codeOf(v.code))]
 }
 
 // exemplarOf leads from a duration to its span.
-func exemplarOf(span *wire.Span, now time.Time) exemplar {
-	e := exemplar{trace: span.TraceID, span: span.SpanID, nanos: min(int64(min(span.End, 1<<63-1)), now.UnixNano())}
-	if span.End > span.Start { // Otherwise the clock was set back meanwhile.
-		e.value = float64(span.End-span.Start) / 1e9
+func exemplarOf(v *view, now time.Time) exemplar {
+	e := exemplar{trace: v.trace, span: v.span, nanos: min(int64(min(v.end, 1<<63-1)), now.UnixNano())}
+	if v.end > v.start { // Otherwise the clock was set back meanwhile.
+		e.value = float64(v.end-v.start) / 1e9
 	}
 	return e
 }
 
-// add begins a series, or finds the one that takes what goes beyond a limit.
-func (t *table) add(now time.Time, k key) *series {
-	k.name = strings.ToValidUTF8(k.name, invalid)
+// add begins a series for a span that find has not found, or finds the one that
+// takes what goes beyond a limit.
+func (t *table) add(now time.Time, o *origin, v *view) *series {
+	name := string(cut(v.name))
+	packed := string(t.label[:len(t.label)-len(name)])
+	k := key{*o.service, strings.ToValidUTF8(name, invalid), kindOf(v.kind), codeOf(v.code), packed}
 	regular := t.limit - t.spare
-	full := func() bool { return len(t.series) >= regular || t.services[k.service] >= t.perService }
+	full := func() bool {
+		return len(t.series) >= regular || t.services[k.service] != nil && t.services[k.service].size >= t.perService
+	}
 	if full() && now.Sub(t.swept) >= sweepEvery {
 		t.expire(now)
 	}
@@ -143,9 +174,23 @@ func (t *table) add(now time.Time, k key) *series {
 	}
 	s := &series{created: timestamppb.New(now), labels: t.names.labels(k, t.dimensions)}
 	t.series[k] = s
-	t.services[k.service]++
+	of := t.services[k.service]
+	if of == nil {
+		of = &service{rows: map[string]*[kinds * codes]*series{}}
+		t.services[k.service] = of
+	}
+	of.size++
+	row := of.rows[k.dimensions+k.name]
+	if row == nil {
+		row = &[kinds * codes]*series{}
+		of.rows[k.dimensions+k.name] = row
+	}
+	row[k.column()] = s
 	return s
 }
+
+// column is the place of a series in its row.
+func (k *key) column() int { return int(k.kind)*codes + int(k.code) }
 
 // expire forgets the series that no span had for a while.
 func (t *table) expire(now time.Time) {
@@ -155,12 +200,21 @@ func (t *table) expire(now time.Time) {
 	}
 	for k, s := range t.series {
 		if now.Sub(s.seen) > t.expiry {
-			delete(t.series, k)
-			if t.services[k.service]--; t.services[k.service] == 0 {
-				delete(t.services, k.service)
-			}
+			t.forget(k)
 			t.meters.expired.Inc()
 		}
+	}
+}
+
+func (t *table) forget(k key) {
+	delete(t.series, k)
+	of := t.services[k.service]
+	if of.size--; of.size == 0 {
+		delete(t.services, k.service)
+	}
+	row := of.rows[k.dimensions+k.name]
+	if row[k.column()] = nil; *row == [kinds * codes]*series{} {
+		delete(of.rows, k.dimensions+k.name)
 	}
 }
 

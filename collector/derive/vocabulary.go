@@ -33,7 +33,7 @@ func (v vocabulary) labels(k key, d *dimensions) []*dto.LabelPair {
 		label("span_kind", kindLabel(k.kind)), label("status_code", codeLabel(k.code)),
 	}
 	for i, value := range d.unpack(k.dimensions) {
-		labels = append(labels, label(labelName(d.keys[i].key), value))
+		labels = append(labels, label(labelName(d.keys[i]), value))
 	}
 	slices.SortFunc(labels, func(a, b *dto.LabelPair) int { return cmp.Compare(a.GetName(), b.GetName()) })
 	return labels
