@@ -60,7 +60,7 @@ func TestDocumentedMetricsAreThoseThatThereAre(t *testing.T) {
 	}
 	get(t, c, "http://unknown/")
 	text := unindented(t, page)
-	families, err := o.registry.Gather()
+	families, err := o.Registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,39 +13,20 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/propagation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/waybill-dev/waybill/middleware/client"
+	"github.com/waybill-dev/waybill/middleware/internal/instrumenttest"
 )
 
 const patience = 20 * time.Second
 
 // telemetry is a source that remembers.
-type telemetry struct {
-	spans    *tracetest.SpanRecorder
-	provider *sdktrace.TracerProvider
-	registry *prometheus.Registry
-}
+type telemetry struct{ *instrumenttest.Telemetry }
 
-func newTelemetry() *telemetry {
-	spans := tracetest.NewSpanRecorder()
-	return &telemetry{
-		spans: spans, registry: prometheus.NewPedanticRegistry(),
-		provider: sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)),
-	}
-}
-
-func (o *telemetry) TracerProvider() trace.TracerProvider { return o.provider }
-func (o *telemetry) Registerer() prometheus.Registerer    { return o.registry }
-
-func (o *telemetry) Propagator() propagation.TextMapPropagator {
-	return propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
-}
+func newTelemetry() *telemetry { return &telemetry{instrumenttest.New()} }
 
 // client is one with this telemetry; its calls go through base.
 func (o *telemetry) client(t testing.TB, base http.RoundTripper, opts ...client.Option) *http.Client {
@@ -63,7 +44,7 @@ func (o *telemetry) calls() []sdktrace.ReadOnlySpan { return o.ofKind(trace.Span
 func (o *telemetry) attempts() []sdktrace.ReadOnlySpan { return o.ofKind(trace.SpanKindClient) }
 
 func (o *telemetry) ofKind(kind trace.SpanKind) []sdktrace.ReadOnlySpan {
-	return slices.DeleteFunc(o.spans.Ended(), func(s sdktrace.ReadOnlySpan) bool { return s.SpanKind() != kind })
+	return slices.DeleteFunc(o.Spans.Ended(), func(s sdktrace.ReadOnlySpan) bool { return s.SpanKind() != kind })
 }
 
 // onlyCall is the span of the only call.
@@ -79,19 +60,13 @@ func (o *telemetry) onlyCall(t *testing.T) sdktrace.ReadOnlySpan {
 // allEnded fails if a span was started and has not ended.
 func (o *telemetry) allEnded(t *testing.T) {
 	t.Helper()
-	if started, ended := len(o.spans.Started()), len(o.spans.Ended()); started != ended {
+	if started, ended := len(o.Spans.Started()), len(o.Spans.Ended()); started != ended {
 		t.Errorf("%d spans were started, and %d have ended", started, ended)
 	}
 }
 
 // attributes are those of a span or an event as text.
-func attributes(list []attribute.KeyValue) map[string]string {
-	m := map[string]string{}
-	for _, kv := range list {
-		m[string(kv.Key)] = kv.Value.String()
-	}
-	return m
-}
+func attributes(list []attribute.KeyValue) map[string]string { return instrumenttest.Attributes(list) }
 
 // events are those of a span, each as its name and the values of those
 // attributes that are named.
@@ -123,7 +98,7 @@ func (o *telemetry) value(t *testing.T, name, labels string) float64 {
 // series are those of a metric by their labels, without those that are empty.
 func (o *telemetry) series(t *testing.T, name string) map[string]float64 {
 	t.Helper()
-	families, err := o.registry.Gather()
+	families, err := o.Registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

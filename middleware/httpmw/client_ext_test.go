@@ -217,10 +217,10 @@ func TestClientSpanEnds(t *testing.T) {
 					act(t, response.Body)
 				}
 				synctest.Wait()
-				if len(o.spans.Ended()) != 1 {
-					t.Fatalf("%d spans ended, want one", len(o.spans.Ended()))
+				if len(o.Spans.Ended()) != 1 {
+					t.Fatalf("%d spans ended, want one", len(o.Spans.Ended()))
 				}
-				span := o.spans.Ended()[0]
+				span := o.Spans.Ended()[0]
 				if got := span.EndTime().Sub(span.StartTime()); got != test.want {
 					t.Errorf("the span lasts %v, want %v", got, test.want)
 				}
@@ -254,7 +254,7 @@ func TestWaitingReaderIsNotForgotten(t *testing.T) {
 		if _, err := io.ReadAll(response.Body); err != nil {
 			t.Fatal(err)
 		}
-		span := o.spans.Ended()[0]
+		span := o.Spans.Ended()[0]
 		if got := span.EndTime().Sub(span.StartTime()); got != 10*time.Minute {
 			t.Errorf("the span lasts %v, want 10 m", got)
 		}
@@ -322,7 +322,7 @@ func TestRedirectsAreCounted(t *testing.T) {
 	o := newTelemetry()
 	get(t, o.client(t, nil), server.URL+"/1")
 	var counts []string
-	for _, span := range o.spans.Ended() {
+	for _, span := range o.Spans.Ended() {
 		counts = append(counts, attributes(span)["http.request.resend_count"])
 	}
 	if diff := cmp.Diff([]string{"", "1", "2"}, counts); diff != "" {
@@ -339,8 +339,8 @@ func TestFilteredRequestIsCountedAndPassesOnTheTrace(t *testing.T) {
 	}), httpmw.WithFilter(func(*http.Request) bool { return false }))
 	traceparent, caller := remote()
 	do(t, client, newRequest(t, http.MethodGet, "http://x.example/", nil).WithContext(trace.ContextWithSpanContext(t.Context(), caller)))
-	if len(o.spans.Started()) != 0 || sent.Get("Traceparent") != traceparent {
-		t.Errorf("spans %v, traceparent %q; want none, %q", o.spans.Started(), sent.Get("Traceparent"), traceparent)
+	if len(o.Spans.Started()) != 0 || sent.Get("Traceparent") != traceparent {
+		t.Errorf("spans %v, traceparent %q; want none, %q", o.Spans.Started(), sent.Get("Traceparent"), traceparent)
 	}
 	o.only(t, clientDuration)
 }

@@ -2,10 +2,13 @@ package httpmw_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/waybill-dev/waybill/middleware/httpmw"
 )
@@ -50,9 +53,9 @@ func TestSpansAreTheSameWhenNobodyLooksAtTheirStart(t *testing.T) {
 		get(t, client, server.URL+"/orders/42?full=1&sig=secret")
 		get(t, client, server.URL+"/orders")
 		do(t, client, newRequest(t, "BREW", server.URL+"/orders/42", nil))
-		eventually(t, "all spans end", func() bool { return len(o.spans.Ended()) == 6 })
+		eventually(t, "all spans end", func() bool { return len(o.Spans.Ended()) == 6 })
 		all := map[string]map[string]string{}
-		for _, span := range o.spans.Ended() {
+		for _, span := range o.Spans.Ended() {
 			m := attributes(span)
 			for _, changing := range []string{"network.peer.port", "server.port", "url.full"} {
 				if m[changing] != "" {
@@ -71,6 +74,35 @@ func TestSpansAreTheSameWhenNobodyLooksAtTheirStart(t *testing.T) {
 	}
 	if asked.attributes < 20 || unasked.attributes != 0 {
 		t.Errorf("samplers were asked about %d and %d attributes, want many and none", asked.attributes, unasked.attributes)
+	}
+}
+
+// What waits for the end of a span gives way to what the service's own code has
+// said meanwhile, and says no less beside it.
+func TestWhatTheHandlerSaysOfTheRequestStays(t *testing.T) {
+	for name, source := range map[string]func(*telemetry) httpmw.Telemetry{
+		"at the end":   func(o *telemetry) httpmw.Telemetry { return unasking{o} },
+		"at the start": func(o *telemetry) httpmw.Telemetry { return o },
+	} {
+		o := newTelemetry()
+		observe, err := httpmw.NewMiddleware(httpmw.WithTelemetry(source(o)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://shop.example/orders/42?token=secret", nil)
+		observe(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			trace.SpanFromContext(r.Context()).SetAttributes(
+				attribute.String("url.query", "token=hidden"), attribute.String("order.id", "42"), attribute.Int("http.response.status_code", 7))
+			r.URL.Path = "/changed"
+		})).ServeHTTP(httptest.NewRecorder(), r)
+		got := attributes(o.span(t))
+		for key, want := range map[string]string{
+			"url.query": "token=hidden", "url.path": "/orders/42", "order.id": "42", "http.request.method": "GET", "http.response.status_code": "200",
+		} {
+			if got[key] != want {
+				t.Errorf("%s: %s = %q, want %q", name, key, got[key], want)
+			}
+		}
 	}
 }
 

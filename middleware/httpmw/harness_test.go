@@ -11,38 +11,21 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
-	"go.opentelemetry.io/otel/propagation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/waybill-dev/waybill/middleware/httpmw"
+	"github.com/waybill-dev/waybill/middleware/internal/instrumenttest"
 )
 
 const patience = 20 * time.Second
 
 // telemetry is a source that remembers.
-type telemetry struct {
-	spans    *tracetest.SpanRecorder
-	provider *sdktrace.TracerProvider
-	registry *prometheus.Registry
-}
+type telemetry struct{ *instrumenttest.Telemetry }
 
 func newTelemetry(opts ...sdktrace.TracerProviderOption) *telemetry {
-	spans := tracetest.NewSpanRecorder()
-	return &telemetry{
-		spans: spans, registry: prometheus.NewRegistry(),
-		provider: sdktrace.NewTracerProvider(append(opts, sdktrace.WithSpanProcessor(spans))...),
-	}
-}
-
-func (o *telemetry) TracerProvider() trace.TracerProvider { return o.provider }
-func (o *telemetry) Registerer() prometheus.Registerer    { return o.registry }
-
-func (o *telemetry) Propagator() propagation.TextMapPropagator {
-	return propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
+	return &telemetry{instrumenttest.New(opts...)}
 }
 
 // middleware is NewMiddleware with this telemetry.
@@ -147,8 +130,8 @@ func eventually(t *testing.T, what string, done func() bool) {
 // span waits for the only span to end.
 func (o *telemetry) span(t *testing.T) sdktrace.ReadOnlySpan {
 	t.Helper()
-	eventually(t, "a span ends", func() bool { return len(o.spans.Ended()) > 0 })
-	spans := o.spans.Ended()
+	eventually(t, "a span ends", func() bool { return len(o.Spans.Ended()) > 0 })
+	spans := o.Spans.Ended()
 	if len(spans) != 1 {
 		t.Fatalf("%d spans ended, want one", len(spans))
 	}
@@ -157,11 +140,7 @@ func (o *telemetry) span(t *testing.T) sdktrace.ReadOnlySpan {
 
 // attributes are those of a span as text.
 func attributes(span sdktrace.ReadOnlySpan) map[string]string {
-	m := map[string]string{}
-	for _, kv := range span.Attributes() {
-		m[string(kv.Key)] = kv.Value.String()
-	}
-	return m
+	return instrumenttest.Attributes(span.Attributes())
 }
 
 // series lists the labels of a metric's series, each as a=b,c=d without those
@@ -188,7 +167,7 @@ func (o *telemetry) series(t *testing.T, name string) map[string]float64 {
 
 func (o *telemetry) metrics(t *testing.T, name string) []*dto.Metric {
 	t.Helper()
-	families, err := o.registry.Gather()
+	families, err := o.Registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

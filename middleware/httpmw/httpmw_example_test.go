@@ -14,7 +14,7 @@ import (
 
 // finished prints the spans that a request has left.
 func finished(o *telemetry) {
-	for _, span := range o.spans.Ended() {
+	for _, span := range o.Spans.Ended() {
 		fmt.Println(span.SpanKind(), span.Name())
 	}
 }

@@ -18,7 +18,7 @@ func TestPhasesAreAttributesOfTheSpan(t *testing.T) {
 	for range 2 {
 		get(t, client, server.URL)
 	}
-	spans := o.spans.Ended()
+	spans := o.Spans.Ended()
 	if len(spans) != 2 {
 		t.Fatalf("%d spans, want 2", len(spans))
 	}

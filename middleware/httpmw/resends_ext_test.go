@@ -20,12 +20,12 @@ func TestResendsAreCounted(t *testing.T) {
 	get(t, client, server.URL+"/new")
 	do(t, client, newRequest(t, http.MethodGet, server.URL+"/old", nil).WithContext(httpmw.WithResends(t.Context(), 2)))
 	want := []string{"", "2", "3"}
-	for i, span := range o.spans.Ended() {
+	for i, span := range o.Spans.Ended() {
 		if got := attributes(span)["http.request.resend_count"]; got != want[i] {
 			t.Errorf("request %d has http.request.resend_count %q, want %q", i, got, want[i])
 		}
 	}
-	if len(o.spans.Ended()) != len(want) {
-		t.Errorf("%d spans, want %d", len(o.spans.Ended()), len(want))
+	if len(o.Spans.Ended()) != len(want) {
+		t.Errorf("%d spans, want %d", len(o.Spans.Ended()), len(want))
 	}
 }

@@ -387,8 +387,8 @@ func TestFilterDropsTheSpanAndKeepsMetricAndContext(t *testing.T) {
 	w := bare(t, o, mux("/healthz", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		inside = trace.SpanContextFromContext(r.Context())
 	})), incoming(t, "GET", "/healthz", "traceparent", traceparent), httpmw.WithFilter(func(r *http.Request) bool { return r.URL.Path != "/healthz" }))
-	if len(o.spans.Started()) != 0 {
-		t.Errorf("spans = %v, want none", o.spans.Started())
+	if len(o.Spans.Started()) != 0 {
+		t.Errorf("spans = %v, want none", o.Spans.Started())
 	}
 	if inside.SpanID() != caller.SpanID() {
 		t.Errorf("inside is %v, want the caller's %v", inside.SpanID(), caller.SpanID())
@@ -485,9 +485,9 @@ func TestTraceCrossesAProxy(t *testing.T) {
 	proxy.Transport = o.client(t, nil).Transport
 	front := serve(t, o.middleware(t)(proxy))
 	response := get(t, front.Client(), front.URL+"/orders/1")
-	eventually(t, "three spans end", func() bool { return len(o.spans.Ended()) == 3 })
+	eventually(t, "three spans end", func() bool { return len(o.Spans.Ended()) == 3 })
 	byParent := map[trace.SpanID]string{}
-	for _, span := range o.spans.Ended() {
+	for _, span := range o.Spans.Ended() {
 		byParent[span.Parent().SpanID()] = span.Name()
 		if span.SpanContext().TraceID().String() != response.header.Get("X-Trace-Id") {
 			t.Errorf("%s is of another trace", span.Name())
@@ -496,7 +496,7 @@ func TestTraceCrossesAProxy(t *testing.T) {
 	var names []string
 	for parent := (trace.SpanID{}); byParent[parent] != ""; {
 		names = append(names, byParent[parent])
-		for _, span := range o.spans.Ended() {
+		for _, span := range o.Spans.Ended() {
 			if span.Parent().SpanID() == parent {
 				parent = span.SpanContext().SpanID()
 				break

@@ -299,7 +299,7 @@ func TestNameTakenInTheRegistryIsAnError(t *testing.T) {
 	o.client(t, nil)
 	for _, name := range []string{serverDuration, activeRequests, "http_server_request_body_size_bytes", "http_server_response_body_size_bytes", clientDuration} {
 		o := newTelemetry()
-		if err := o.registry.Register(taken(name)); err != nil {
+		if err := o.Registry.Register(taken(name)); err != nil {
 			t.Fatal(err)
 		}
 		_, serverErr := httpmw.NewMiddleware(httpmw.WithTelemetry(o), httpmw.WithBodySizes())

@@ -37,7 +37,7 @@ func TestForgottenBodiesAreFoundAmongOthers(t *testing.T) {
 		time.Sleep(61 * time.Second)
 		synctest.Wait()
 		lasted := map[time.Duration]int{}
-		for _, span := range o.spans.Ended() {
+		for _, span := range o.Spans.Ended() {
 			lasted[span.EndTime().Sub(span.StartTime())]++
 		}
 		if lasted[0] != requests/3*2 || lasted[30*time.Second] != requests/3 {
@@ -51,7 +51,7 @@ func TestForgottenBodiesAreFoundAmongOthers(t *testing.T) {
 		}
 		time.Sleep(61 * time.Second)
 		synctest.Wait()
-		if got := len(o.spans.Ended()); got != requests+1 {
+		if got := len(o.Spans.Ended()); got != requests+1 {
 			t.Errorf("%d spans have ended, want %d", got, requests+1)
 		}
 	})

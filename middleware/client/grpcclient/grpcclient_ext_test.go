@@ -9,11 +9,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
-	"go.opentelemetry.io/otel/propagation"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
-	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -26,6 +21,7 @@ import (
 
 	"github.com/waybill-dev/waybill/middleware/client/grpcclient"
 	"github.com/waybill-dev/waybill/middleware/grpcmw"
+	"github.com/waybill-dev/waybill/middleware/internal/instrumenttest"
 )
 
 const (
@@ -216,20 +212,9 @@ func TestCallsHaveTheirTime(t *testing.T) {
 	}
 }
 
-// telemetry remembers spans.
-type telemetry struct {
-	spans    *tracetest.SpanRecorder
-	provider trace.TracerProvider
-}
-
-func (o telemetry) TracerProvider() trace.TracerProvider    { return o.provider }
-func (telemetry) Registerer() prometheus.Registerer         { return prometheus.NewRegistry() }
-func (telemetry) Propagator() propagation.TextMapPropagator { return propagation.TraceContext{} }
-
 func TestAttemptsAreSpans(t *testing.T) {
 	a := serve(t)
-	o := telemetry{spans: tracetest.NewSpanRecorder()}
-	o.provider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(o.spans))
+	o := instrumenttest.New()
 	observe, err := grpcmw.NewClientHandler(grpcmw.WithTelemetry(o))
 	if err != nil {
 		t.Fatal(err)
@@ -237,13 +222,13 @@ func TestAttemptsAreSpans(t *testing.T) {
 	client := dial(t, config(), []*instance{a}, grpc.WithStatsHandler(observe))
 	ready(t, client, a)
 	a.fails.Store(1)
-	ctx, caller := o.provider.Tracer("test").Start(t.Context(), "caller")
+	ctx, caller := o.Provider.Tracer("test").Start(t.Context(), "caller")
 	if _, err := client.UnaryCall(ctx, &testpb.SimpleRequest{}); err != nil {
 		t.Fatal(err)
 	}
 	caller.End()
 	attempts := 0
-	for _, span := range o.spans.Ended() {
+	for _, span := range o.Spans.Ended() {
 		if span.Name() == unary && span.Parent().SpanID() == caller.SpanContext().SpanID() {
 			attempts++
 		}
