@@ -290,11 +290,12 @@ func (c *call) end(status int, err error) {
 	if !abandoned || err == nil {
 		series.errorType = errorType(status, err)
 	}
-	c.client.metrics.duration.Observe(series, time.Since(c.began), c.span.SpanContext())
 	if c.span.IsRecording() {
 		c.describe(series, err)
 	}
 	c.span.End()
+	took := instrument.Took(c.span, c.began)
+	c.client.metrics.duration.Observe(series, took, c.began.Add(took), c.span.SpanContext())
 }
 
 func (c *call) describe(series callSeries, err error) {

@@ -27,7 +27,7 @@ type call struct {
 	method string
 	span   trace.Span // nil if the filter wants none
 
-	started time.Time // on a server only
+	started time.Time // on a server only, and zero if the span tells it
 	begun   bool      // gRPC has a handler for it, and tells how it ends
 	stream  bool      // either side may send several messages
 
@@ -111,7 +111,7 @@ func (c *call) message(event string, count *atomic.Int64, size, compressed int) 
 // end ends the span and measures the call. abandoned says that the caller has
 // cancelled its context: if that is how the call ended, it is no error
 // (semantic-conventions#3494).
-func (c *call) end(err error, took time.Duration, abandoned bool) {
+func (c *call) end(err error, began, ended time.Time, abandoned bool) {
 	s := statusOf(err)
 	if c.panicked && s.Code() == codes.OK {
 		s = status.New(codes.Internal, "") // Nobody has recovered from it, so nobody has said what it is.
@@ -132,7 +132,7 @@ func (c *call) end(err error, took time.Duration, abandoned bool) {
 		c.span.End()
 		exemplar = c.span.SpanContext()
 	}
-	c.duration.Observe(series{method: c.method, status: o.status, errorType: o.errorType}, took, exemplar)
+	c.duration.Observe(series{method: c.method, status: o.status, errorType: o.errorType}, ended.Sub(began), ended, exemplar)
 }
 
 // errorPanic is the error.type of a call whose handler has panicked.

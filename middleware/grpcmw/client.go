@@ -39,7 +39,7 @@ func (h *clientHandler) HandleRPC(ctx context.Context, rs stats.RPCStats) {
 	case *stats.End:
 		// gRPC itself cancels the context of a call only after this.
 		abandoned := errors.Is(ctx.Err(), context.Canceled)
-		c.end(rs.Error, rs.EndTime.Sub(rs.BeginTime), abandoned)
+		c.end(rs.Error, rs.BeginTime, rs.EndTime, abandoned)
 	default:
 		c.observe(rs)
 	}

@@ -83,5 +83,5 @@ func (r *request) ended(method string, began time.Time, err error) {
 	c := &call{Context: r.Context, observer: r.observer, method: strings.TrimPrefix(method, "/")}
 	options := r.observer.methods.startOptions(c.method)
 	c.traced(append(slices.Clip(options), trace.WithTimestamp(began)))
-	c.end(err, time.Since(began), errors.Is(r.Err(), context.Canceled))
+	c.end(err, began, time.Now(), errors.Is(r.Err(), context.Canceled))
 }

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 
+	"github.com/waybill-dev/waybill/middleware/internal/instrument"
 	"github.com/waybill-dev/waybill/middleware/internal/semconv"
 )
 
@@ -25,7 +26,7 @@ type serverHandler struct{ *observer }
 // TagRPC implements stats.Handler: it takes the trace out of the metadata and
 // starts the span.
 func (h *serverHandler) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
-	c := &call{observer: h.observer, method: strings.TrimPrefix(info.FullMethodName, "/"), started: time.Now()}
+	c := &call{observer: h.observer, method: strings.TrimPrefix(info.FullMethodName, "/")}
 	c.incoming.ctx = ctx
 	c.Context = h.wire.Extract(ctx, &c.incoming, &c.caller)
 	options := h.methods.startOptions(c.method)
@@ -33,6 +34,9 @@ func (h *serverHandler) TagRPC(ctx context.Context, info *stats.RPCTagInfo) cont
 		options = c.detach(options)
 	}
 	c.traced(options)
+	if !c.recording() {
+		c.started = time.Now()
+	}
 	return c
 }
 
@@ -61,7 +65,7 @@ func (h *serverHandler) HandleRPC(ctx context.Context, rs stats.RPCStats) {
 			c.unknown()
 		}
 	case *stats.End:
-		c.end(rs.Error, rs.EndTime.Sub(rs.BeginTime), false)
+		c.end(rs.Error, rs.BeginTime, rs.EndTime, false)
 	default:
 		c.observe(rs)
 	}
@@ -89,7 +93,11 @@ func (c *call) unknown() {
 		c.span.SetAttributes(semconv.RPCMethod.String(otherMethod), semconv.RPCMethodOriginal.String(c.method))
 	}
 	c.method = otherMethod
-	c.end(errNoMethod, time.Since(c.started), false)
+	began := c.started
+	if began.IsZero() {
+		began = instrument.Began(c.span)
+	}
+	c.end(errNoMethod, began, time.Now(), false)
 }
 
 // TagConn implements stats.Handler.

@@ -29,6 +29,8 @@ type call struct {
 	// caller is the context of the request, which its owner may cancel.
 	caller context.Context
 	series clientSeries
+	// scratch has the attributes that wait for the span to end; nil if none do.
+	scratch *instrument.Scratch
 
 	body io.ReadCloser
 	// reading counts the reads under way; touched is when the last one ended,
@@ -89,14 +91,15 @@ func (c *call) answered(response *http.Response) {
 func (c *call) Read(p []byte) (int, error) {
 	c.reading.Add(1)
 	n, err := c.body.Read(p)
-	c.touched.Store(int64(time.Since(c.began)))
-	c.reading.Add(-1)
 	switch {
+	case err == nil:
+		c.touched.Store(int64(time.Since(c.began)))
 	case errors.Is(err, io.EOF):
 		c.end(nil)
-	case err != nil:
+	default:
 		c.end(err)
 	}
+	c.reading.Add(-1)
 	return n, err
 }
 
@@ -117,14 +120,14 @@ func (c *call) idle() time.Duration {
 
 // abandon ends the call when its body was last read.
 func (c *call) abandon() {
-	touched := time.Duration(c.touched.Load())
-	c.endAfter(touched, nil, trace.WithTimestamp(c.began.Add(touched)))
+	c.endAt(c.began.Add(time.Duration(c.touched.Load())), nil)
 }
 
 // end records the request. Only the first call counts.
-func (c *call) end(err error) { c.endAfter(time.Since(c.began), err) }
+func (c *call) end(err error) { c.endAt(time.Time{}, err) }
 
-func (c *call) endAfter(took time.Duration, err error, options ...trace.SpanEndOption) {
+// endAt ends the call at a time, which is now if it is zero.
+func (c *call) endAt(ended time.Time, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended {
@@ -133,11 +136,18 @@ func (c *call) endAfter(took time.Duration, err error, options ...trace.SpanEndO
 	c.ended = true
 	c.transport.unread.remove(c)
 	c.series.errorType = c.errorType(err)
-	c.transport.duration.Observe(c.series, took, c.span.SpanContext())
 	if c.span.IsRecording() {
 		c.describe(err)
 	}
-	c.span.End(options...)
+	var took time.Duration
+	if ended.IsZero() {
+		c.span.End()
+		took = instrument.Took(c.span, c.began)
+	} else {
+		c.span.End(trace.WithTimestamp(ended))
+		took = ended.Sub(c.began)
+	}
+	c.transport.duration.Observe(c.series, took, c.began.Add(took), c.span.SpanContext())
 }
 
 // errorType is empty for what the caller itself has given up.
@@ -166,7 +176,12 @@ func (c *call) describeTarget(scratch *instrument.Scratch, header http.Header) {
 
 // describe completes the span.
 func (c *call) describe(err error) {
-	scratch := instrument.Borrow()
+	scratch, waited := c.scratch, 0
+	if c.scratch = nil; scratch == nil {
+		scratch = instrument.Borrow()
+	} else {
+		waited = len(scratch.Attributes)
+	}
 	defer scratch.Return()
 	if c.series.status != 0 {
 		scratch.Add(semconv.HTTPResponseStatusCode.Int(c.series.status))
@@ -185,5 +200,5 @@ func (c *call) describe(err error) {
 	if c.phases != nil {
 		c.phases.describe(scratch)
 	}
-	c.span.SetAttributes(scratch.Attributes...)
+	scratch.Complete(c.span, waited)
 }

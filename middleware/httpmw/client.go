@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
@@ -67,7 +66,7 @@ func (t *transport) CloseIdleConnections() {
 
 // RoundTrip is as in http.RoundTripper.
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	c := &call{transport: t, span: noSpan, caller: r.Context(), began: time.Now()}
+	c := &call{transport: t, span: noSpan, caller: r.Context()}
 	host, port := splitHostPort(r.URL.Host)
 	if port == 0 {
 		port = defaultPort(r.URL.Scheme)
@@ -77,6 +76,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if t.traced(r) {
 		ctx = t.startSpan(ctx, c, r)
 	}
+	c.began = instrument.Began(c.span)
 	response, err := t.base.RoundTrip(t.outgoing(ctx, c, r))
 	if err != nil || response == nil {
 		c.end(err)
@@ -87,23 +87,39 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // startSpan gives a sampler what the conventions want it to know, if it may
-// want to, except for the URL, which costs the most.
+// want to, except for the URL, which costs the most. The rest waits for the end,
+// as the server's.
 func (t *transport) startSpan(ctx context.Context, c *call, r *http.Request) context.Context {
 	scratch := instrument.Borrow()
-	defer scratch.Return()
 	if t.early {
 		c.describeTarget(scratch, r.Header)
 	}
 	ctx, c.span = t.tracer.Start(ctx, inSpanName(c.series.method), scratch.SpanOptions(clientKind)...)
 	if !c.span.IsRecording() {
+		scratch.Return()
 		return ctx
 	}
-	// In two parts, as the server's.
-	if !t.early {
-		c.describeTarget(scratch, r.Header)
-		c.span.SetAttributes(scratch.Attributes...)
+	if t.phases {
+		c.phases = &phases{began: instrument.Began(c.span)}
+		ctx = c.phases.watch(ctx)
 	}
-	scratch.Clear()
+	if t.early {
+		scratch.Clear()
+	} else {
+		c.describeTarget(scratch, r.Header)
+	}
+	t.detail(scratch, c, r)
+	if instrument.Waits(c.span) && !t.early {
+		c.scratch = scratch
+		return ctx
+	}
+	c.span.SetAttributes(scratch.Attributes...)
+	scratch.Return()
+	return ctx
+}
+
+// detail adds what no sampler asks for.
+func (t *transport) detail(scratch *instrument.Scratch, c *call, r *http.Request) {
 	scratch.Add(semconv.URLFull.String(t.redactor.full(r.URL)))
 	if c.series.method == otherMethod {
 		scratch.Add(semconv.HTTPRequestMethodOriginal.String(r.Method))
@@ -111,12 +127,6 @@ func (t *transport) startSpan(ctx context.Context, c *call, r *http.Request) con
 	if n := resends(r); n > 0 {
 		scratch.Add(semconv.HTTPRequestResendCount.Int(n))
 	}
-	c.span.SetAttributes(scratch.Attributes...)
-	if t.phases {
-		c.phases = &phases{began: c.began}
-		ctx = c.phases.watch(ctx)
-	}
-	return ctx
 }
 
 // outgoing is the request as it is sent: a copy, as a round tripper may not

@@ -39,6 +39,8 @@ type exchange struct {
 	body    countedBody
 	began   time.Time
 	active  prometheus.Gauge
+	// scratch has the attributes that wait for the span to end; nil if none do.
+	scratch *instrument.Scratch
 
 	// client is done when the client has gone away.
 	client         context.Context
@@ -91,18 +93,17 @@ func (x *exchange) end(cause any) {
 		return
 	}
 	x.ended = true
-	took := time.Since(x.began)
 	x.active.Dec()
 	if x.status == 0 && !x.hijacked { // The server is about to answer for the handler.
 		x.time()
 	}
 	series := serverSeries{method: x.method, scheme: x.scheme, route: x.routeFound(), version: protocolVersion(x.request.ProtoMajor, x.request.ProtoMinor)}
 	series.status, series.errorType = x.outcome(cause)
-	x.server.metrics.observe(series, took, x)
 	if x.span.IsRecording() {
 		x.describe(series, cause)
 	}
 	x.span.End()
+	x.server.metrics.observe(series, instrument.Took(x.span, x.began), x)
 }
 
 // routeFound is what SetRoute or ReportRoute told, or the pattern of the last
@@ -140,7 +141,12 @@ func (x *exchange) outcome(cause any) (status int, errorType string) {
 
 // describe completes the span.
 func (x *exchange) describe(series serverSeries, cause any) {
-	scratch := instrument.Borrow()
+	scratch, waited := x.scratch, 0
+	if x.scratch = nil; scratch == nil {
+		scratch = instrument.Borrow()
+	} else {
+		waited = len(scratch.Attributes)
+	}
 	defer scratch.Return()
 	if series.status != 0 {
 		scratch.Add(semconv.HTTPResponseStatusCode.Int(series.status))
@@ -156,7 +162,7 @@ func (x *exchange) describe(series serverSeries, cause any) {
 		scratch.Add(semconv.HTTPRequestBodySize.Int64(x.requestSize()), semconv.HTTPResponseBodySize.Int64(x.written))
 	}
 	capture(scratch, x.server.responseHeaders, x.w.Header())
-	x.span.SetAttributes(scratch.Attributes...)
+	scratch.Complete(x.span, waited)
 	switch {
 	case series.errorType == errorPanic:
 		x.span.SetStatus(codes.Error, "handler panicked")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"strings"
-	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
@@ -76,12 +75,13 @@ func (s *server) serve(next http.Handler, w http.ResponseWriter, r *http.Request
 
 // begin starts the span and counts the request as active.
 func (s *server) begin(w http.ResponseWriter, r *http.Request) *exchange {
-	x := &exchange{w: w, server: s, span: noSpan, client: r.Context(), began: time.Now(), method: s.methods.name(r.Method), scheme: schemeOf(r)}
+	x := &exchange{w: w, server: s, span: noSpan, client: r.Context(), method: s.methods.name(r.Method), scheme: schemeOf(r)}
 	ctx := s.wire.Extract(r.Context(), headers(r.Header), &x.caller)
 	if s.traced(r) {
 		ctx = s.startSpan(ctx, x, r)
 		x.announce()
 	}
+	x.began = instrument.Began(x.span)
 	x.ctx = requestContext{Context: ctx, exchange: x}
 	x.request = r.WithContext(&x.ctx)
 	if s.bodySizes && r.ContentLength < 0 && r.Body != nil && r.Body != http.NoBody {
@@ -94,10 +94,9 @@ func (s *server) begin(w http.ResponseWriter, r *http.Request) *exchange {
 }
 
 // startSpan gives a sampler what the conventions want it to know, if it may
-// want to, and the rest to those who record.
+// want to. The rest is for those who record, and waits for the end if it can.
 func (s *server) startSpan(ctx context.Context, x *exchange, r *http.Request) context.Context {
 	scratch := instrument.Borrow()
-	defer scratch.Return()
 	name, route := inSpanName(x.method), routeOf(r.Pattern)
 	// A mux outside knows the route already, unless its pattern is a prefix,
 	// beneath which there may be another mux.
@@ -121,17 +120,21 @@ func (s *server) startSpan(ctx context.Context, x *exchange, r *http.Request) co
 	}
 	ctx, x.span = s.tracer.Start(ctx, name, options...)
 	if !x.span.IsRecording() {
+		scratch.Return()
 		return ctx
 	}
-	// In two parts, because the span's list, which starts as large as the first
-	// of them, doubles with the second, and then has room for the response.
-	if !s.early {
+	if s.early {
+		scratch.Clear()
+	} else {
 		s.describe(scratch, x, r, route)
-		x.span.SetAttributes(scratch.Attributes...)
 	}
-	scratch.Clear()
 	s.detail(scratch, x, r)
+	if instrument.Waits(x.span) && !s.early {
+		x.scratch = scratch
+		return ctx
+	}
 	x.span.SetAttributes(scratch.Attributes...)
+	scratch.Return()
 	return ctx
 }
 

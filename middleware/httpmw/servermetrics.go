@@ -67,10 +67,10 @@ func newServerMetrics(registerer prometheus.Registerer, sizes bool) (m serverMet
 }
 
 func (m serverMetrics) observe(series serverSeries, took time.Duration, x *exchange) {
-	span := x.span.SpanContext()
-	m.duration.Observe(series, took, span)
+	span, ended := x.span.SpanContext(), x.began.Add(took)
+	m.duration.Observe(series, took, ended, span)
 	if m.requestSize != nil {
-		m.requestSize.Observe(series, x.requestSize(), span)
-		m.responseSize.Observe(series, x.written, span)
+		m.requestSize.Observe(series, x.requestSize(), ended, span)
+		m.responseSize.Observe(series, x.written, ended, span)
 	}
 }

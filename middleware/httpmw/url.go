@@ -16,12 +16,17 @@ func secretParameters() []string {
 }
 
 // redactor removes secrets from URLs.
-type redactor map[string]bool
+type redactor struct {
+	parameters map[string]bool
+	// lengths has a bit for the length of each, as most others differ in it.
+	lengths uint64
+}
 
 func newRedactor(parameters []string) redactor {
-	r := redactor{}
+	r := redactor{parameters: map[string]bool{}}
 	for _, name := range parameters {
-		r[name] = true
+		r.parameters[name] = true
+		r.lengths |= 1 << min(len(name), 63)
 	}
 	return r
 }
@@ -55,21 +60,44 @@ func (r redactor) secret(name string) bool {
 			name = plain
 		}
 	}
-	return r[name]
+	return r.lengths&(1<<min(len(name), 63)) != 0 && r.parameters[name]
 }
 
 // full is url.full: the URL without its user, its secrets, and the fragment,
 // which is not sent.
 func (r redactor) full(u *url.URL) string {
+	if path := u.EscapedPath(); strings.HasPrefix(path, "/") && u.Scheme != "" && u.Opaque == "" && usual(u.Host) {
+		if u.RawQuery == "" && !u.ForceQuery {
+			return u.Scheme + "://" + u.Host + path
+		}
+		return u.Scheme + "://" + u.Host + path + "?" + r.query(u.RawQuery)
+	}
 	plain := *u
 	plain.User, plain.Fragment, plain.RawFragment = nil, "", ""
 	plain.RawQuery = r.query(u.RawQuery)
 	return plain.String()
 }
 
+// usual says that a host is written in a URL as it is.
+func usual(host string) bool {
+	for i := range len(host) {
+		c := host[i]
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		if !letter && (c < '0' || c > '9') && c != '.' && c != ':' && c != '-' {
+			return false
+		}
+	}
+	return host != ""
+}
+
 // splitHostPort takes apart host:port, [host]:port, host or [host]; port is 0
 // if there is none.
 func splitHostPort(text string) (host string, port int) {
+	if colon := strings.LastIndexByte(text, ':'); colon > 0 && text[0] != '[' && strings.IndexByte(text, ':') == colon {
+		if n, is := decimal(text[colon+1:]); is {
+			return text[:colon], n
+		}
+	}
 	host, after, found := strings.Cut(text, ":")
 	if strings.HasPrefix(text, "[") {
 		host, after, found = strings.Cut(text[1:], "]")
@@ -85,6 +113,21 @@ func splitHostPort(text string) (host string, port int) {
 		return host, 0
 	}
 	return host, int(n)
+}
+
+// decimal reads a port's number as nearly all are written.
+func decimal(text string) (n int, is bool) {
+	if len(text) == 0 || len(text) > 5 {
+		return 0, false
+	}
+	for i := range len(text) {
+		digit := text[i] - '0'
+		if digit > 9 {
+			return 0, false
+		}
+		n = 10*n + int(digit)
+	}
+	return n, n < 1<<16
 }
 
 // protocolVersion is network.protocol.version, and nothing for what HTTP has

@@ -62,12 +62,34 @@ func FuzzQuery(f *testing.F) {
 				plain = name
 			}
 			want := before[i]
-			if valued && r[plain] && value != "REDACTED" {
+			if valued && r.parameters[plain] && value != "REDACTED" {
 				want = name + "=REDACTED"
 			}
 			if after[i] != want {
 				t.Fatalf("%q became %q, want %q", before[i], after[i], want)
 			}
+		}
+	})
+}
+
+// What is put together quickly is what net/url makes, but for the secrets.
+func FuzzFull(f *testing.F) {
+	for _, seed := range []string{
+		"http://shop:80/a?b=c", "https://u:p@h/%2f?sig=x#f", "http://h", "http://h?", "http://[::1]:1/", "//h/a", "mailto:a@b", "/a", "http://h/ü?%zz",
+		"http://h/a%2Fb", "HTTP://H/*", "http://h//a", "http://a_b/c",
+	} {
+		f.Add(seed)
+	}
+	r := newRedactor(secretParameters())
+	f.Fuzz(func(t *testing.T, text string) {
+		u, err := url.Parse(text)
+		if err != nil {
+			t.Skip()
+		}
+		plain := *u
+		plain.User, plain.Fragment, plain.RawFragment, plain.RawQuery = nil, "", "", r.query(u.RawQuery)
+		if got := r.full(u); got != plain.String() {
+			t.Errorf("%q became %q, want %q", text, got, plain.String())
 		}
 	})
 }

@@ -79,7 +79,8 @@ func (o *operation) fail(errorType, message string) {
 
 func (o *operation) measure() {
 	o.span.End()
-	o.metric.Observe(o.series, time.Since(o.started), o.span.SpanContext())
+	took := instrument.Took(o.span, o.started)
+	o.metric.Observe(o.series, took, o.started.Add(took), o.span.SpanContext())
 }
 
 // errorType classifies an error into few words, because it becomes a label.

@@ -34,10 +34,10 @@ func NewDuration[K comparable](
 	return &Duration[K]{series: series}, nil
 }
 
-// Observe adds one duration; a sampled span becomes its exemplar, unless its
-// bucket has got one within the last second.
-func (d *Duration[K]) Observe(key K, took time.Duration, span trace.SpanContext) {
-	d.series.get(key).observe(took.Seconds(), span)
+// Observe adds the duration of what has ended then; a sampled span becomes its
+// exemplar, unless its bucket has got one within the second before.
+func (d *Duration[K]) Observe(key K, took time.Duration, ended time.Time, span trace.SpanContext) {
+	d.series.get(key).observe(took.Seconds(), ended, span)
 }
 
 // Size is a histogram of bytes, and otherwise as Duration.
@@ -56,9 +56,9 @@ func NewSize[K comparable](
 	return &Size[K]{series: series}, nil
 }
 
-// Observe adds one size.
-func (s *Size[K]) Observe(key K, size int64, span trace.SpanContext) {
-	s.series.get(key).observe(float64(size), span)
+// Observe adds the size of what has ended then.
+func (s *Size[K]) Observe(key K, size int64, ended time.Time, span trace.SpanContext) {
+	s.series.get(key).observe(float64(size), ended, span)
 }
 
 func newHistograms[K comparable](
@@ -88,8 +88,8 @@ type histogram struct {
 // began makes monotonic times small, and never 0.
 var began = time.Now().Add(-time.Nanosecond)
 
-func (h *histogram) observe(value float64, span trace.SpanContext) {
-	if !span.IsSampled() || !h.wantsExemplar(value) {
+func (h *histogram) observe(value float64, ended time.Time, span trace.SpanContext) {
+	if !span.IsSampled() || !h.wantsExemplar(value, ended) {
 		h.observer.Observe(value)
 		return
 	}
@@ -98,9 +98,9 @@ func (h *histogram) observe(value float64, span trace.SpanContext) {
 	})
 }
 
-func (h *histogram) wantsExemplar(value float64) bool {
+func (h *histogram) wantsExemplar(value float64, ended time.Time) bool {
 	bucket, _ := slices.BinarySearch(h.buckets, value)
-	now := int64(time.Since(began))
+	now := int64(ended.Sub(began))
 	last := h.exemplarAt[bucket].Load()
 	return (last == 0 || now-last >= int64(exemplarEvery)) && h.exemplarAt[bucket].CompareAndSwap(last, now)
 }

@@ -57,10 +57,10 @@ func TestExemplarsAreOfSampledSpansAndOneASecondForEachBucket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		registry := prometheus.NewRegistry()
 		d := newDuration(t, registry)
-		d.Observe("/a", 20*time.Millisecond, spanContext(1, 0))
-		d.Observe("/a", 20*time.Millisecond, spanContext(2, trace.FlagsSampled))
-		d.Observe("/a", 20*time.Millisecond, spanContext(3, trace.FlagsSampled))
-		d.Observe("/a", 2*time.Second, spanContext(4, trace.FlagsSampled))
+		d.Observe("/a", 20*time.Millisecond, time.Now(), spanContext(1, 0))
+		d.Observe("/a", 20*time.Millisecond, time.Now(), spanContext(2, trace.FlagsSampled))
+		d.Observe("/a", 20*time.Millisecond, time.Now(), spanContext(3, trace.FlagsSampled))
+		d.Observe("/a", 2*time.Second, time.Now(), spanContext(4, trace.FlagsSampled))
 		metric := gathered(t, registry).GetMetric()[0]
 		if got := exemplars(metric); got[0.025] != "02" || got[2.5] != "04" || len(got) != 2 {
 			t.Errorf("exemplars by bucket: %v", got)
@@ -69,7 +69,7 @@ func TestExemplarsAreOfSampledSpansAndOneASecondForEachBucket(t *testing.T) {
 			t.Errorf("count = %d, want 4", got)
 		}
 		time.Sleep(time.Second) // in the test's own time
-		d.Observe("/a", 20*time.Millisecond, spanContext(5, trace.FlagsSampled))
+		d.Observe("/a", 20*time.Millisecond, time.Now(), spanContext(5, trace.FlagsSampled))
 		if got := exemplars(gathered(t, registry).GetMetric()[0]); got[0.025] != "05" {
 			t.Errorf("exemplars a second later: %v", got)
 		}
@@ -83,7 +83,7 @@ func TestSeriesAreBounded(t *testing.T) {
 	for worker := range 4 {
 		wg.Go(func() {
 			for i := range 3000 {
-				d.Observe(strconv.Itoa(i*4+worker), time.Second, trace.SpanContext{})
+				d.Observe(strconv.Itoa(i*4+worker), time.Second, time.Now(), trace.SpanContext{})
 			}
 		})
 	}
@@ -104,9 +104,9 @@ func TestSeriesAreBounded(t *testing.T) {
 func TestObserveAllocatesNothing(t *testing.T) {
 	d := newDuration(t, prometheus.NewRegistry())
 	for name, span := range map[string]trace.SpanContext{"unsampled": spanContext(1, 0), "sampled": spanContext(1, trace.FlagsSampled)} {
-		d.Observe("/a", time.Second, span)
+		d.Observe("/a", time.Second, time.Now(), span)
 		// A new exemplar may come once a second, which rounds to none.
-		if got := testing.AllocsPerRun(1000, func() { d.Observe("/a", time.Second, span) }); got > 0 {
+		if got := testing.AllocsPerRun(1000, func() { d.Observe("/a", time.Second, time.Now(), span) }); got > 0 {
 			t.Errorf("%s: %v allocations", name, got)
 		}
 	}
@@ -114,8 +114,8 @@ func TestObserveAllocatesNothing(t *testing.T) {
 
 func TestTwoInstrumentsOfOneRegistryShareTheirSeries(t *testing.T) {
 	registry := prometheus.NewRegistry()
-	newDuration(t, registry).Observe("/a", time.Second, trace.SpanContext{})
-	newDuration(t, registry).Observe("/a", time.Second, trace.SpanContext{})
+	newDuration(t, registry).Observe("/a", time.Second, time.Now(), trace.SpanContext{})
+	newDuration(t, registry).Observe("/a", time.Second, time.Now(), trace.SpanContext{})
 	if got := gathered(t, registry).GetMetric()[0].GetHistogram().GetSampleCount(); got != 2 {
 		t.Errorf("count = %d, want 2", got)
 	}
@@ -130,7 +130,7 @@ func TestSizesAndGauges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	size.Observe("/a", 300, trace.SpanContext{})
+	size.Observe("/a", 300, time.Now(), trace.SpanContext{})
 	family := gathered(t, registry)
 	if got := family.GetMetric()[0].GetHistogram(); family.GetName() != "http_server_request_body_size_bytes" || got.GetSampleSum() != 300 {
 		t.Errorf("%s: %v", family.GetName(), got)
