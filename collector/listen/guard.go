@@ -1,0 +1,190 @@
+package listen
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// lookEvery is how often files are looked at. A content is taken when it is
+// there for two looks: certificate and key are two files, and what changes
+// between two looks may be half written.
+const lookEvery = time.Second
+
+// Guard decides whom one listener lets in. Its methods are safe for concurrent
+// use.
+type Guard struct {
+	key      string
+	security Security
+	meters   meters
+	logger   *slog.Logger
+	now      atomic.Pointer[credentials]
+
+	quit    chan struct{}
+	running sync.WaitGroup
+}
+
+// NewGuard reads what the security's files hold, and follows them until Close,
+// which is due in any case. key is the listener's in the configuration, such as
+// receive.otlp.grpc; errors begin with it, and the metrics waybill_listener_…
+// have it as their label.
+func NewGuard(key string, s Security, m *Meters, logger *slog.Logger) (*Guard, error) {
+	return newGuard(key, s, m, logger, lookEvery)
+}
+
+func newGuard(key string, s Security, m *Meters, logger *slog.Logger, every time.Duration) (*Guard, error) {
+	g := &Guard{key: key, security: s, meters: m.of(key, s), logger: logger, quit: make(chan struct{})}
+	held, err := s.read()
+	if err != nil {
+		return nil, fmt.Errorf("%s.%w", key, err)
+	}
+	made, err := s.credentials(held)
+	if err != nil {
+		return nil, fmt.Errorf("%s.%w", key, err)
+	}
+	g.take(made)
+	if s.TLS.Enabled() || s.Auth.BearerFile != "" {
+		g.running.Go(func() { g.follow(held.sum(), every) })
+	}
+	return g, nil
+}
+
+func (g *Guard) take(made *credentials) {
+	g.now.Store(made)
+	if made.tls != nil {
+		g.meters.expires.Set(float64(made.expires.Unix()))
+	}
+}
+
+// follow takes over what the files hold when that has changed. What is of no
+// use is told once, and what there was stays in force.
+func (g *Guard) follow(taken [sha256.Size]byte, every time.Duration) {
+	look := time.NewTicker(every)
+	defer look.Stop()
+	seen, unreadable := taken, false
+	for {
+		select {
+		case <-g.quit:
+			return
+		case <-look.C:
+		}
+		held, err := g.security.read()
+		if err != nil {
+			if !unreadable { // It may be on its way, so it is tried again without a word.
+				g.refuse(err)
+			}
+			unreadable = true
+			continue
+		}
+		unreadable = false
+		now := held.sum()
+		settled := now == seen && now != taken
+		seen = now
+		if !settled {
+			continue
+		}
+		taken = now
+		made, err := g.security.credentials(held)
+		if err != nil {
+			g.refuse(err)
+			continue
+		}
+		g.take(made)
+		g.meters.renewed.Inc()
+		g.logger.Info("a listener's files are taken over", "listener", g.key)
+	}
+}
+
+func (g *Guard) refuse(err error) {
+	g.meters.refused.Inc()
+	g.logger.Error("a listener's files are not taken over; it goes on with what it has", "listener", g.key, "error", err)
+}
+
+// Secure returns a listener whose connections have done their TLS handshake:
+// they are *tls.Conn, with "h2" or "http/1.1" negotiated where the client can.
+// Without TLS it is inner itself. Closing it closes inner.
+func (g *Guard) Secure(inner net.Listener) net.Listener {
+	if !g.security.TLS.Enabled() {
+		return inner
+	}
+	return newSecured(inner, &tls.Config{
+		MinVersion:         tls.VersionTLS12, // Where GetConfigForClient says nothing else.
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return g.now.Load().tls, nil },
+	}, g.meters)
+}
+
+// Denied is why a request is not let in.
+type Denied string
+
+// The reasons, as in the label of waybill_listener_denied_requests_total.
+const (
+	// NoToken is a request without Authorization, or with another scheme.
+	NoToken Denied = "no_token"
+	// WrongToken is one whose token is none of those that there are.
+	WrongToken Denied = "wrong_token"
+	// ExpiredCertificate is one on a connection that has outlived the
+	// certificate that its client has shown.
+	ExpiredCertificate Denied = "expired_certificate"
+)
+
+// Error implements error. It has nothing of what was sent.
+func (d Denied) Error() string {
+	switch d {
+	case NoToken:
+		return "want a bearer token in the header Authorization"
+	case WrongToken:
+		return "the bearer token is not known here"
+	case ExpiredCertificate:
+		return "the client's certificate has expired; connect anew with another"
+	}
+	return string(d)
+}
+
+// Challenge is what a denied client is told in WWW-Authenticate.
+const Challenge = `Bearer realm="waybill"`
+
+// Checks says whether Admit may ever deny anything.
+func (g *Guard) Checks() bool { return g.security.Auth.Enabled() || g.security.TLS.ClientCAFile != "" }
+
+// Admit decides on a request before its body is read, by all values of its
+// header or metadata Authorization, and by its connection, nil without TLS. It
+// returns nil or a Denied, which it has counted.
+func (g *Guard) Admit(authorization []string, conn *tls.ConnectionState) error {
+	if denied := g.check(authorization, conn); denied != "" {
+		g.meters.denied(denied)
+		return denied
+	}
+	return nil
+}
+
+func (g *Guard) check(authorization []string, conn *tls.ConnectionState) Denied {
+	if conn != nil && len(conn.PeerCertificates) > 0 && time.Now().After(conn.PeerCertificates[0].NotAfter) {
+		return ExpiredCertificate
+	}
+	if !g.security.Auth.Enabled() {
+		return ""
+	}
+	if len(authorization) != 1 {
+		return NoToken
+	}
+	scheme, token, _ := strings.Cut(authorization[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return NoToken
+	}
+	if !g.now.Load().knows(strings.TrimSpace(token)) {
+		return WrongToken
+	}
+	return ""
+}
+
+// Close ends following the files. Connections and Admit go on.
+func (g *Guard) Close() {
+	close(g.quit)
+	g.running.Wait()
+}

@@ -1,0 +1,82 @@
+package listen
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Meters counts what listeners do, each by its key. Every label has a fixed set
+// of values.
+type Meters struct {
+	requests   *prometheus.CounterVec
+	handshakes *prometheus.CounterVec
+	renewals   *prometheus.CounterVec
+	expiry     *prometheus.GaugeVec
+}
+
+// NewMeters registers the metrics waybill_listener_… with reg.
+func NewMeters(reg prometheus.Registerer) (*Meters, error) {
+	m := &Meters{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "waybill_listener_denied_requests_total",
+			Help: "Requests that a listener did not let in, by why.",
+		}, []string{"listener", "reason"}),
+		handshakes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "waybill_listener_handshake_failures_total",
+			Help: "Connections that ended before their TLS handshake did, by why.",
+		}, []string{"listener", "reason"}),
+		renewals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "waybill_listener_file_changes_total",
+			Help: "Changes of a listener's certificates and tokens, by what became of them.",
+		}, []string{"listener", "outcome"}),
+		expiry: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "waybill_listener_certificate_expiry_timestamp_seconds",
+			Help: "When the certificate expires that a listener serves with, in seconds since 1970.",
+		}, []string{"listener"}),
+	}
+	var errs []error
+	for _, c := range []prometheus.Collector{m.requests, m.handshakes, m.renewals, m.expiry} {
+		errs = append(errs, reg.Register(c))
+	}
+	return m, errors.Join(errs...)
+}
+
+// meters are those of one listener.
+type meters struct {
+	key              string
+	all              *Meters
+	renewed, refused prometheus.Counter // nil where there is no file to change
+	expires          prometheus.Gauge   // nil without TLS
+}
+
+// of makes the series of what a listener has, so that they are there before
+// anything happens.
+func (m *Meters) of(key string, s Security) meters {
+	one := meters{key: key, all: m}
+	var reasons []Denied
+	if s.TLS.Enabled() || s.Auth.BearerFile != "" {
+		one.renewed = m.renewals.WithLabelValues(key, "applied")
+		one.refused = m.renewals.WithLabelValues(key, "refused")
+	}
+	if s.TLS.Enabled() {
+		one.expires = m.expiry.WithLabelValues(key)
+		for _, reason := range failures() {
+			m.handshakes.WithLabelValues(key, reason)
+		}
+	}
+	if s.TLS.ClientCAFile != "" {
+		reasons = append(reasons, ExpiredCertificate)
+	}
+	if s.Auth.Enabled() {
+		reasons = append(reasons, NoToken, WrongToken)
+	}
+	for _, reason := range reasons {
+		m.requests.WithLabelValues(key, string(reason))
+	}
+	return one
+}
+
+func (m meters) denied(reason Denied) { m.all.requests.WithLabelValues(m.key, string(reason)).Inc() }
+
+func (m meters) failed(reason string) { m.all.handshakes.WithLabelValues(m.key, reason).Inc() }
