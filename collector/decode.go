@@ -192,8 +192,8 @@ func (d *document) value(node *yaml.Node, t reflect.Type, path string) (reflect.
 	switch {
 	case empty(node):
 		return reflect.Value{}, false
-	case t.Kind() == reflect.Slice && node.Kind == yaml.MappingNode && mayStandAlone(t):
-		return reflect.Append(reflect.MakeSlice(t, 0, 1), d.element(node, t.Elem(), path)), true
+	case t.Kind() == reflect.Slice && node.Kind != yaml.SequenceNode && mayStandAlone(t):
+		return d.alone(node, t, path)
 	case t.Kind() == reflect.Slice:
 		return d.list(node, t, path)
 	case t.Kind() == reflect.Map:
@@ -209,6 +209,10 @@ func (d *document) value(node *yaml.Node, t reflect.Type, path string) (reflect.
 		d.fail(node.Line, path, "%v", err)
 		return reflect.Value{}, false
 	}
+	if text == "" && node.Value != "" && mayNotVanish(t) {
+		d.fail(node.Line, path, "%q: nothing comes of it; is the variable not set?", node.Value)
+		return reflect.Value{}, false
+	}
 	if text == "" && node.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) == 0 {
 		return reflect.Value{}, false
 	}
@@ -219,6 +223,16 @@ func (d *document) value(node *yaml.Node, t reflect.Type, path string) (reflect.
 		return reflect.Value{}, false
 	}
 	return v, true
+}
+
+// alone decodes the only element of a list that stands without it.
+func (d *document) alone(node *yaml.Node, t reflect.Type, path string) (reflect.Value, bool) {
+	list := reflect.MakeSlice(t, 0, 1)
+	v, ok := d.value(node, t.Elem(), path)
+	if ok {
+		list = reflect.Append(list, v)
+	}
+	return list, ok
 }
 
 func (d *document) list(node *yaml.Node, t reflect.Type, path string) (reflect.Value, bool) {
@@ -244,6 +258,12 @@ func (d *document) list(node *yaml.Node, t reflect.Type, path string) (reflect.V
 // were no list. Errors then name it without an index.
 func mayStandAlone(t reflect.Type) bool {
 	return t.Implements(reflect.TypeFor[interface{ MayStandAlone() }]())
+}
+
+// mayNotVanish says whether what is given for it must not expand to nothing,
+// which otherwise counts as left out: that would leave a door open.
+func mayNotVanish(t reflect.Type) bool {
+	return t.Implements(reflect.TypeFor[interface{ MayNotVanish() }]())
 }
 
 // element decodes a struct in a list or a map. It begins as its type's

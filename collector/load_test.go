@@ -14,6 +14,7 @@ import (
 	"github.com/waybill-dev/waybill/collector/export"
 	"github.com/waybill-dev/waybill/collector/journal"
 	"github.com/waybill-dev/waybill/collector/journal/file"
+	"github.com/waybill-dev/waybill/collector/listen"
 	"github.com/waybill-dev/waybill/collector/redact"
 )
 
@@ -105,7 +106,7 @@ admin:
 	want.Derive.MaxSeries = 5000
 	want.Derive.ExpireAfter = 90 * time.Second
 	want.Export.Traces = export.Destinations{{
-		Name: "default", Protocol: "http", Endpoint: "http://jaeger:4318", Timeout: 5 * time.Second, Compression: "none", MaxBatchBytes: 1e6,
+		Name: "default", Protocol: "http", Endpoint: "http://jaeger:4318", Timeout: 5 * time.Second, Compression: "none", MaxBatchBytes: 1e6, Linger: 50 * time.Millisecond,
 		Headers: map[string]export.Secret{"Authorization": "Bearer a$$b${HOST}", "X-Empty": ""},
 	}}
 	want.Export.Metrics = want.Export.Traces
@@ -120,6 +121,7 @@ admin:
 func secrets() cmp.Options {
 	return cmp.Options{
 		cmp.Transformer("secret", func(s export.Secret) []byte { return []byte(s) }),
+		cmp.Transformer("token", func(s listen.Token) []byte { return []byte(s) }),
 		cmp.Transformer("key", func(s redact.Key) []byte { return []byte(s) }),
 	}
 }
@@ -163,7 +165,7 @@ func TestLoadNamesTheLine(t *testing.T) {
 		{"export:\n  traces:\n    - timeout: 1s\n      protocol: udp", `:4: export.traces.protocol: "udp": want http or grpc`},
 		{"export:\n  logs:\n    endpoint: http://a\n    tls:\n      ca_file: x", ":3: export.logs.endpoint: tls is set, so it is to begin with https://"},
 		{"export:\n  logs:\n    tls:\n      key_file: x", ":4: export.logs.tls.key_file: it wants a cert_file"},
-		{"export:\n  logs: http://loki", ":2: export.logs: want a list"},
+		{"export:\n  logs: http://loki", ":2: export.logs: want the keys compression, endpoint"},
 		{"export:\n  dead_letters:\n    max_bytes: 1kB", ":3: export.dead_letters.max_bytes: 1000: want 0, or at least 1048576"},
 		{"export:\n  traces:\n    headers: Bearer", ":3: export.traces.headers: want names with values"},
 		{"export:\n  traces:\n    headers:\n      a: [b]", ":4: export.traces.headers.a: want a single value"},

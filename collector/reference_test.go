@@ -137,13 +137,14 @@ func (w *referenceWriter) comment(indent, text string) {
 }
 
 // scalar writes what a file gives as one value. Structs that were explained
-// above stand on one line.
+// above stand on one line, without those inside that are empty.
 func scalar(v reflect.Value, name string) string {
 	switch v.Kind() {
 	case reflect.Struct:
 		var parts []string
 		for _, f := range reflect.VisibleFields(v.Type()) {
-			if key, _, _ := strings.Cut(f.Tag.Get("yaml"), ","); key != "" {
+			empty := isSection(f.Type) && v.FieldByIndex(f.Index).IsZero()
+			if key, _, _ := strings.Cut(f.Tag.Get("yaml"), ","); key != "" && !empty {
 				parts = append(parts, key+": "+scalar(v.FieldByIndex(f.Index), key))
 			}
 		}
@@ -165,7 +166,10 @@ func scalar(v reflect.Value, name string) string {
 	case fmt.Stringer:
 		return strings.ToLower(x.String())
 	}
-	if n := v.Kind(); strings.HasSuffix(name, "_bytes") && (n == reflect.Int || n == reflect.Int64) && v.Int() > 0 && v.Int()%(1<<20) == 0 {
+	if n := v.Kind(); strings.HasSuffix(name, "_bytes") && (n == reflect.Int || n == reflect.Int64) && v.Int() > 0 && v.Int()%(1<<10) == 0 {
+		if v.Int()%(1<<20) != 0 {
+			return fmt.Sprintf("%dKiB", v.Int()>>10)
+		}
 		if mebibytes := v.Int() >> 20; mebibytes%1024 == 0 {
 			return fmt.Sprintf("%dGiB", mebibytes/1024)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"reflect"
 
 	"github.com/waybill-dev/waybill/collector"
 	"github.com/waybill-dev/waybill/viewer"
@@ -23,10 +24,10 @@ func (w *whole) startCollector(ctx context.Context) (endpoint string, err error)
 	// The shop speaks OTLP, and shares the machine with whatever else listens
 	// there: other protocols are taken where the file says so.
 	quiet := cfg.Receive.OTLPOnly()
-	if cfg.Receive.Jaeger == standard.Receive.Jaeger {
+	if reflect.DeepEqual(cfg.Receive.Jaeger, standard.Receive.Jaeger) {
 		cfg.Receive.Jaeger = quiet.Jaeger
 	}
-	if cfg.Receive.Zipkin == standard.Receive.Zipkin {
+	if reflect.DeepEqual(cfg.Receive.Zipkin, standard.Receive.Zipkin) {
 		cfg.Receive.Zipkin = quiet.Zipkin
 	}
 	if cfg.Journal.Dir == standard.Journal.Dir {

@@ -166,11 +166,7 @@ func (s stalled) Read([]byte) (int, error) {
 func TestClientsThatDieHoldNothing(t *testing.T) {
 	j := &fixedJournal{}
 	in := testIntake(t, testConfig(), j)
-	s, err := start(t.Context(), ListenerConfig{Address: "127.0.0.1:0"}, newHTTPServer(&httpHandler{in}, in.logger), in.logger)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = s.shutdown(context.Background()) }()
+	s := serveAlone(t, in, newHTTPServer(&httpHandler{in}, in.logger))
 	conn := connect(t, s.addr())
 	raw := encode(t, traceRequest(100))
 	sendText(t, conn, "POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", protobufType, len(raw), raw[:len(raw)/2])
@@ -184,14 +180,12 @@ func TestClientsThatDieHoldNothing(t *testing.T) {
 
 // TestSlowClientsAreCutOff uses shorter bounds than a real server's.
 func TestSlowClientsAreCutOff(t *testing.T) {
-	in := testIntake(t, testConfig(), &fixedJournal{})
+	cfg := testConfig()
+	cfg.SlowAfter = 200 * time.Millisecond
+	in := testIntake(t, cfg, &fixedJournal{})
 	hs := newHTTPServer(&httpHandler{in}, in.logger)
-	hs.ReadHeaderTimeout, hs.ReadTimeout = 100*time.Millisecond, 200*time.Millisecond
-	s, err := start(t.Context(), ListenerConfig{Address: "127.0.0.1:0"}, hs, in.logger)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = s.shutdown(context.Background()) }()
+	hs.ReadHeaderTimeout = 100 * time.Millisecond
+	s := serveAlone(t, in, hs)
 
 	headers := connect(t, s.addr())
 	sendText(t, headers, "POST /v1/traces HTTP/1.1\r\nHost:")

@@ -3,7 +3,9 @@ package receive
 import (
 	"errors"
 	"fmt"
-	"net"
+	"time"
+
+	"github.com/waybill-dev/waybill/collector/listen"
 )
 
 // Off as an address leaves a listener out.
@@ -29,6 +31,13 @@ type Config struct {
 	// yet, in bytes. What does not fit is refused before its body is read, and
 	// told to come again.
 	MaxInflightBytes int64 `yaml:"max_inflight_bytes"`
+	// MinRateBytes is how much of a request's body a client has to send in a
+	// second, on average; of a large one it has to be as much as would end the
+	// body within a minute. A slower client is cut off and told to come again.
+	// Zero leaves it the minute. It counts for receivers over HTTP.
+	MinRateBytes int64 `yaml:"min_rate_bytes"`
+	// SlowAfter is how far behind MinRateBytes a client may fall.
+	SlowAfter time.Duration `yaml:"slow_after"`
 }
 
 // OTLPConfig has one listener for each transport.
@@ -40,8 +49,8 @@ type OTLPConfig struct {
 // JaegerConfig has one listener for each of the ways that Jaeger's clients send.
 type JaegerConfig struct {
 	// ThriftCompact and ThriftBinary take datagrams, as Jaeger's agent did.
-	ThriftCompact ListenerConfig `yaml:"thrift_compact"`
-	ThriftBinary  ListenerConfig `yaml:"thrift_binary"`
+	ThriftCompact DatagramConfig `yaml:"thrift_compact"`
+	ThriftBinary  DatagramConfig `yaml:"thrift_binary"`
 	// ThriftHTTP and GRPC take requests, as Jaeger's collector does.
 	ThriftHTTP ListenerConfig `yaml:"thrift_http"`
 	GRPC       ListenerConfig `yaml:"grpc"`
@@ -61,10 +70,18 @@ type SamplingConfig struct {
 	Strategies *Strategies
 }
 
-// ListenerConfig says where one listener binds.
+// ListenerConfig says where one listener binds, and whom it lets in.
 type ListenerConfig struct {
 	// Address is the host and port to listen on; port 0 takes a free one, and
 	// "off" leaves the listener out.
+	Address string `yaml:"address"`
+
+	listen.Security
+}
+
+// DatagramConfig says where a listener for UDP binds, which lets everybody in.
+type DatagramConfig struct {
+	// Address is the host and port to listen on, as elsewhere.
 	Address string `yaml:"address"`
 }
 
@@ -78,8 +95,8 @@ func DefaultConfig() Config {
 			HTTP: ListenerConfig{Address: "127.0.0.1:4318"},
 		},
 		Jaeger: JaegerConfig{
-			ThriftCompact: ListenerConfig{Address: "127.0.0.1:6831"},
-			ThriftBinary:  ListenerConfig{Address: "127.0.0.1:6832"},
+			ThriftCompact: DatagramConfig{Address: "127.0.0.1:6831"},
+			ThriftBinary:  DatagramConfig{Address: "127.0.0.1:6832"},
 			ThriftHTTP:    ListenerConfig{Address: "127.0.0.1:14268"},
 			GRPC:          ListenerConfig{Address: "127.0.0.1:14250"},
 			Sampling:      SamplingConfig{Address: "127.0.0.1:5778", Probability: 1},
@@ -88,15 +105,19 @@ func DefaultConfig() Config {
 		Loki:             ListenerConfig{Address: Off},
 		MaxRequestBytes:  64 << 20,
 		MaxInflightBytes: 256 << 20,
+		MinRateBytes:     16 << 10,
+		SlowAfter:        5 * time.Second,
 	}
 }
 
 // OTLPOnly is the configuration with every listener off that is not OTLP's.
 func (c Config) OTLPOnly() Config {
-	off := ListenerConfig{Address: Off}
-	c.Jaeger.ThriftCompact, c.Jaeger.ThriftBinary, c.Jaeger.ThriftHTTP, c.Jaeger.GRPC = off, off, off, off
-	c.Jaeger.Sampling.Address = Off
-	c.Zipkin, c.Loki = off, off
+	for _, address := range []*string{
+		&c.Jaeger.ThriftCompact.Address, &c.Jaeger.ThriftBinary.Address, &c.Jaeger.ThriftHTTP.Address, &c.Jaeger.GRPC.Address,
+		&c.Jaeger.Sampling.Address, &c.Zipkin.Address, &c.Loki.Address,
+	} {
+		*address = Off
+	}
 	return c
 }
 
@@ -107,19 +128,17 @@ func (c Config) Validate() error {
 		key    string
 		config ListenerConfig
 	}{
-		{"otlp.grpc", c.OTLP.GRPC},
-		{"otlp.http", c.OTLP.HTTP},
-		{"jaeger.thrift_compact", c.Jaeger.ThriftCompact},
-		{"jaeger.thrift_binary", c.Jaeger.ThriftBinary},
-		{"jaeger.thrift_http", c.Jaeger.ThriftHTTP},
-		{"jaeger.grpc", c.Jaeger.GRPC},
-		{"jaeger.sampling", c.Jaeger.Sampling.listener()},
-		{"zipkin", c.Zipkin},
-		{"loki", c.Loki},
+		{keyOTLPGRPC, c.OTLP.GRPC},
+		{keyOTLPHTTP, c.OTLP.HTTP},
+		{keyJaegerCompact, c.Jaeger.ThriftCompact.listener()},
+		{keyJaegerBinary, c.Jaeger.ThriftBinary.listener()},
+		{keyJaegerHTTP, c.Jaeger.ThriftHTTP},
+		{keyJaegerGRPC, c.Jaeger.GRPC},
+		{keySampling, c.Jaeger.Sampling.listener()},
+		{keyZipkin, c.Zipkin},
+		{keyLoki, c.Loki},
 	} {
-		if err := l.config.validate(); err != nil {
-			errs = append(errs, fmt.Errorf("%s.address: %w", l.key, err))
-		}
+		errs = append(errs, l.config.validate(l.key))
 	}
 	if p := c.Jaeger.Sampling.Probability; !(p >= 0 && p <= 1) {
 		errs = append(errs, fmt.Errorf("jaeger.sampling.probability: %v is not between 0 and 1", p))
@@ -130,15 +149,39 @@ func (c Config) Validate() error {
 	if c.MaxInflightBytes < c.MaxRequestBytes {
 		errs = append(errs, fmt.Errorf("max_inflight_bytes: %d is less than max_request_bytes, %d", c.MaxInflightBytes, c.MaxRequestBytes))
 	}
+	if c.MinRateBytes < 0 {
+		errs = append(errs, fmt.Errorf("min_rate_bytes: %d is negative", c.MinRateBytes))
+	}
+	if c.SlowAfter <= 0 || c.SlowAfter >= bodyTimeout {
+		errs = append(errs, fmt.Errorf("slow_after: %v is not between 0 and %v", c.SlowAfter, bodyTimeout))
+	}
 	return errors.Join(errs...)
 }
 
+// The keys of the listeners.
+const (
+	keyOTLPGRPC      = "otlp.grpc"
+	keyOTLPHTTP      = "otlp.http"
+	keyJaegerCompact = "jaeger.thrift_compact"
+	keyJaegerBinary  = "jaeger.thrift_binary"
+	keyJaegerHTTP    = "jaeger.thrift_http"
+	keyJaegerGRPC    = "jaeger.grpc"
+	keySampling      = "jaeger.sampling"
+	keyZipkin        = "zipkin"
+	keyLoki          = "loki"
+)
+
 func (c SamplingConfig) listener() ListenerConfig { return ListenerConfig{Address: c.Address} }
 
-func (c ListenerConfig) validate() error {
+func (c DatagramConfig) listener() ListenerConfig { return ListenerConfig{Address: c.Address} }
+
+func (c ListenerConfig) validate(key string) error {
 	if c.Address == Off {
 		return nil
 	}
-	_, _, err := net.SplitHostPort(c.Address)
-	return err
+	errs := []error{c.Validate(key + ".")}
+	if err := listen.CheckAddress(c.Address); err != nil {
+		errs = append(errs, fmt.Errorf("%s.address: %w", key, err))
+	}
+	return errors.Join(errs...)
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/http"
 	"testing"
 	"time"
 
@@ -50,6 +52,24 @@ func receivers(t testing.TB, cfg Config, j journal.Journal) (*Receivers, *promet
 		}
 	})
 	return r, reg
+}
+
+// serveAlone has a server listen on a free port until the test ends.
+func serveAlone(t testing.TB, in *intake, hs *http.Server) *server {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := serve(limitConnections(l, maxConnections), hs, in.logger)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := s.shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
 }
 
 // testIntake is an intake without listeners.

@@ -58,7 +58,7 @@ func (h *httpHandler) accept(w http.ResponseWriter, r *http.Request, req *reques
 		w.Header().Set("Accept-Encoding", acceptedCompressions)
 		return receipt{}, unsupported(http.StatusUnsupportedMediaType, "content encodings are "+acceptedCompressions)
 	}
-	return h.intake.accept(r.Context(), *req, r.Body)
+	return h.intake.accept(r.Context(), *req, h.intake.pace.of(w, r))
 }
 
 // refuse answers with a google.rpc.Status. What came in no encoding of ours is

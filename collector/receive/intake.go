@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,6 +23,7 @@ type intake struct {
 	blocks   blocks
 	decoders *decoders
 	limit    int64 // of one request, after decompression
+	pace     pace
 	meters   *meters
 	logger   *slog.Logger
 	failing  atomic.Bool // the journal has refused for a reason of its own
@@ -34,6 +36,7 @@ func newIntake(cfg Config, j journal.Journal, reg prometheus.Registerer, logger 
 		budget:   &budget{max: cfg.MaxInflightBytes},
 		decoders: newDecoders(cfg.MaxRequestBytes),
 		limit:    cfg.MaxRequestBytes,
+		pace:     pace{rate: float64(cfg.MinRateBytes), slow: cfg.SlowAfter},
 		logger:   logger,
 	}
 	var err error
@@ -119,6 +122,9 @@ func (in *intake) read(dst *buffer, req request, body io.Reader) error {
 	err := dst.fill(body, in.limit)
 	if _, refused := errors.AsType[*refusal](err); refused || err == nil {
 		return err
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return tooSlow()
 	}
 	return interrupted(err)
 }

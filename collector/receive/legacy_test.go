@@ -35,12 +35,12 @@ import (
 // legacyConfig has every listener on a free port.
 func legacyConfig() Config {
 	cfg := testConfig()
-	for _, l := range []*ListenerConfig{
-		&cfg.Jaeger.ThriftCompact, &cfg.Jaeger.ThriftBinary, &cfg.Jaeger.ThriftHTTP, &cfg.Jaeger.GRPC, &cfg.Zipkin, &cfg.Loki,
+	for _, address := range []*string{
+		&cfg.Jaeger.ThriftCompact.Address, &cfg.Jaeger.ThriftBinary.Address, &cfg.Jaeger.ThriftHTTP.Address, &cfg.Jaeger.GRPC.Address,
+		&cfg.Jaeger.Sampling.Address, &cfg.Zipkin.Address, &cfg.Loki.Address,
 	} {
-		l.Address = "127.0.0.1:0"
+		*address = "127.0.0.1:0"
 	}
-	cfg.Jaeger.Sampling.Address = "127.0.0.1:0"
 	return cfg
 }
 
@@ -472,7 +472,7 @@ func TestLegacyListenersAreOptional(t *testing.T) {
 	cfg := legacyConfig()
 	cfg.Jaeger.ThriftBinary.Address = r.at(nameJaegerBinary).String()
 	if _, err := Start(t.Context(), cfg, memory.New(memory.Config{}), prometheus.NewRegistry(), slog.New(slog.DiscardHandler)); err == nil ||
-		!strings.Contains(err.Error(), "binary Thrift over UDP") {
+		!strings.Contains(err.Error(), "receive.jaeger.thrift_binary.address: ") {
 		t.Errorf("error %v does not say which listener it is", err)
 	}
 }

@@ -60,7 +60,7 @@ func (h *pushHandler) accept(w http.ResponseWriter, r *http.Request) (receipt, e
 		return receipt{}, err
 	}
 	req := request{signal: h.signal, compression: f.compression, translate: f.translate, length: r.ContentLength}
-	return h.intake.accept(r.Context(), req, r.Body)
+	return h.intake.accept(r.Context(), req, h.intake.pace.of(w, r))
 }
 
 // contentTypeOf is the media type without its parameters, or empty when there

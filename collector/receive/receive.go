@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/waybill-dev/waybill/collector/journal"
+	"github.com/waybill-dev/waybill/collector/listen"
 	"github.com/waybill-dev/waybill/collector/receive/jaeger"
 )
 
@@ -30,24 +31,16 @@ type Receivers struct {
 	endpoints []endpoint
 }
 
-// endpoint is one listener. Those that are off are there, too.
-type endpoint struct {
-	name string
-	listener
-}
-
-// listener is a *server or a *datagrams; nil when it is off.
-type listener interface {
-	addr() net.Addr
-	shutdown(ctx context.Context) error
-}
-
 // Listener is a place where telemetry is taken in.
 type Listener struct {
+	// Key is the listener's in the configuration, such as receive.otlp.grpc.
+	Key string
 	// Name is the protocol, for people.
 	Name string
 	// Addr tells the port that 0 became; nil when the listener is off.
 	Addr net.Addr
+	// Security is what protects it, for people; empty is nothing.
+	Security string
 }
 
 // The names of the endpoints.
@@ -74,44 +67,40 @@ func Start(ctx context.Context, cfg Config, j journal.Journal, reg prometheus.Re
 	if err != nil {
 		return nil, fmt.Errorf("register the receivers' metrics: %w", err)
 	}
+	listeners, err := listen.NewMeters(reg)
+	if err != nil {
+		return nil, fmt.Errorf("register the listeners' metrics: %w", err)
+	}
 	r := &Receivers{}
-	for _, p := range plans(cfg, in) {
-		l, err := p.open(ctx)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("listen for %s: %w", p.name, err), r.Shutdown(ctx))
+	for _, p := range plans(cfg, in, opener{in, listeners}) {
+		e := endpoint{key: p.key, name: p.name}
+		if err := p.open(ctx, &e); err != nil {
+			return nil, errors.Join(err, r.Shutdown(ctx))
 		}
-		r.endpoints = append(r.endpoints, endpoint{p.name, l})
+		r.endpoints = append(r.endpoints, e)
 	}
 	return r, nil
 }
 
-// plan is an endpoint before it has been opened.
-type plan struct {
-	name string
-	open func(ctx context.Context) (listener, error)
-}
-
-func plans(cfg Config, in *intake) []plan {
-	tcp := func(at ListenerConfig, hs *http.Server) func(context.Context) (listener, error) {
-		return func(ctx context.Context) (listener, error) { return start(ctx, at, hs, in.logger) }
+func plans(cfg Config, in *intake, open opener) []plan {
+	udp := func(at DatagramConfig, via transport, t translator) func(context.Context, *endpoint) error {
+		return open.udp(at, &datagrams{intake: in, via: via, translate: t})
 	}
-	udp := func(at ListenerConfig, via transport, t translator) func(context.Context) (listener, error) {
-		return func(ctx context.Context) (listener, error) {
-			return startUDP(ctx, at, &datagrams{intake: in, via: via, translate: t})
-		}
+	tcp := func(at ListenerConfig, h http.Handler, via transport, refuse refuser) func(context.Context, *endpoint) error {
+		return open.tcp(at, in.requests(h, via, refuse))
 	}
-	sampling := cfg.Jaeger.Sampling
-	strategies := sampling.strategies()
+	otlp := &httpHandler{in}
+	strategies := cfg.Jaeger.Sampling.strategies()
 	return []plan{
-		{nameOTLPGRPC, tcp(cfg.OTLP.GRPC, newGRPCServer(newOTLPGRPC(in), in.logger))},
-		{nameOTLPHTTP, tcp(cfg.OTLP.HTTP, newHTTPServer(&httpHandler{in}, in.logger))},
-		{nameJaegerCompact, udp(cfg.Jaeger.ThriftCompact, overJaegerCompact, jaeger.FromCompactMessage)},
-		{nameJaegerBinary, udp(cfg.Jaeger.ThriftBinary, overJaegerBinary, jaeger.FromBinaryMessage)},
-		{nameJaegerHTTP, tcp(cfg.Jaeger.ThriftHTTP, newHTTPServer(newJaegerHTTP(in, strategies), in.logger))},
-		{nameJaegerGRPC, tcp(cfg.Jaeger.GRPC, newGRPCServer(newJaegerGRPC(in, strategies), in.logger))},
-		{nameSampling, tcp(sampling.listener(), newHTTPServer(newSampling(strategies), in.logger))},
-		{nameZipkin, tcp(cfg.Zipkin, newHTTPServer(newZipkin(in), in.logger))},
-		{nameLoki, tcp(cfg.Loki, newHTTPServer(newLoki(in), in.logger))},
+		{keyOTLPGRPC, nameOTLPGRPC, tcp(cfg.OTLP.GRPC, newOTLPGRPC(in), overGRPC, refuseGRPC)},
+		{keyOTLPHTTP, nameOTLPHTTP, tcp(cfg.OTLP.HTTP, otlp, overHTTP, otlp.refuseOTLP)},
+		{keyJaegerCompact, nameJaegerCompact, udp(cfg.Jaeger.ThriftCompact, overJaegerCompact, jaeger.FromCompactMessage)},
+		{keyJaegerBinary, nameJaegerBinary, udp(cfg.Jaeger.ThriftBinary, overJaegerBinary, jaeger.FromBinaryMessage)},
+		{keyJaegerHTTP, nameJaegerHTTP, tcp(cfg.Jaeger.ThriftHTTP, newJaegerHTTP(in, strategies), overJaegerHTTP, refuseText)},
+		{keyJaegerGRPC, nameJaegerGRPC, tcp(cfg.Jaeger.GRPC, newJaegerGRPC(in, strategies), overJaegerGRPC, refuseGRPC)},
+		{keySampling, nameSampling, tcp(cfg.Jaeger.Sampling.listener(), newSampling(strategies), "", refuseText)},
+		{keyZipkin, nameZipkin, tcp(cfg.Zipkin, newZipkin(in), overZipkin, refuseText)},
+		{keyLoki, nameLoki, tcp(cfg.Loki, newLoki(in), overLoki, refuseText)},
 	}
 }
 
@@ -119,7 +108,7 @@ func plans(cfg Config, in *intake) []plan {
 func (r *Receivers) Listeners() []Listener {
 	all := make([]Listener, len(r.endpoints))
 	for i, e := range r.endpoints {
-		all[i] = Listener{Name: e.name, Addr: e.addr()}
+		all[i] = Listener{Key: "receive." + e.key, Name: e.name, Addr: e.addr(), Security: e.security.Summary()}
 	}
 	return all
 }
@@ -145,7 +134,7 @@ func (r *Receivers) Shutdown(ctx context.Context) error {
 	errs := make([]error, len(r.endpoints))
 	var stopping sync.WaitGroup
 	for i, e := range r.endpoints {
-		stopping.Go(func() { errs[i] = e.shutdown(ctx) })
+		stopping.Go(func() { errs[i] = e.close(ctx) })
 	}
 	stopping.Wait()
 	return errors.Join(errs...)

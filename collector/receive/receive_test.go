@@ -95,7 +95,7 @@ func TestStartUndoesItselfWhenAPortIsTaken(t *testing.T) {
 		_ = r.Shutdown(t.Context())
 		t.Fatal("Start succeeded on a port that is taken")
 	}
-	if !strings.Contains(err.Error(), "HTTP") {
+	if !strings.HasPrefix(err.Error(), "receive.otlp.http.address: "+taken.Addr().String()+": ") {
 		t.Errorf("error %v does not say which listener it is", err)
 	}
 }

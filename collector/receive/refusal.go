@@ -30,7 +30,10 @@ const (
 	outcomeOverloaded  outcome = "overloaded"  // retryable: no room among the requests in flight
 	outcomeFull        outcome = "full"        // retryable: no room in the journal
 	outcomeFailed      outcome = "failed"      // retryable: the journal could not store it
-	outcomeInterrupted outcome = "interrupted" // retryable: the client went away, or was too slow
+	outcomeInterrupted outcome = "interrupted" // retryable: the client went away, or gave up
+	outcomeSlow        outcome = "slow"        // retryable: the client did not send fast enough
+
+	outcomeUnauthenticated outcome = "unauthenticated" // final: no token, or a wrong one
 )
 
 // How long a client is told to wait. Readers need a while to make room in a
@@ -81,10 +84,15 @@ func overloaded() *refusal {
 	return unavailable(outcomeOverloaded, retrySoon, "too many bytes are in flight")
 }
 
+// tooSlow is for a client that has had its time.
+func tooSlow() *refusal {
+	return unavailable(outcomeSlow, retrySoon, "the request was sent too slowly")
+}
+
 // interrupted is for a request that ended before its bytes did. Whoever still
 // listens may send it again.
 func interrupted(err error) *refusal {
-	r := unavailable(outcomeInterrupted, retrySoon, "the request was not received in time or not to its end")
+	r := unavailable(outcomeInterrupted, retrySoon, "the request was not received to its end")
 	switch {
 	case errors.Is(err, context.Canceled):
 		r.grpc = codes.Canceled

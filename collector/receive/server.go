@@ -37,22 +37,15 @@ type server struct {
 	running  sync.WaitGroup
 }
 
-// start listens and serves; it returns nil for a listener that is off.
-func start(ctx context.Context, cfg ListenerConfig, hs *http.Server, logger *slog.Logger) (*server, error) {
-	if cfg.Address == Off {
-		return nil, nil
-	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Address)
-	if err != nil {
-		return nil, err
-	}
-	s := &server{listener: limitConnections(listener, maxConnections), http: hs, silent: silent.Of(hs)}
+// serve serves a listener until shutdown.
+func serve(l net.Listener, hs *http.Server, logger *slog.Logger) *server {
+	s := &server{listener: l, http: hs, silent: silent.Of(hs)}
 	s.running.Go(func() {
-		if err := hs.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
-			logger.Error("a receiver stopped listening", "address", listener.Addr().String(), "error", err)
+		if err := hs.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			logger.Error("a receiver stopped listening", "address", l.Addr().String(), "error", err)
 		}
 	})
-	return s, nil
+	return s
 }
 
 func (s *server) addr() net.Addr {

@@ -53,15 +53,7 @@ func TestClientsWithoutManners(t *testing.T) {
 	cfg := testConfig()
 	cfg.MaxRequestBytes, cfg.MaxInflightBytes = 256<<10, 1<<20
 	in := testIntake(t, cfg, &moodyJournal{Journal: kept})
-	s, err := start(t.Context(), ListenerConfig{Address: "127.0.0.1:0"}, newGRPCServer(newOTLPGRPC(in), in.logger), in.logger)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := s.shutdown(context.Background()); err != nil {
-			t.Error(err)
-		}
-	}()
+	s := serveAlone(t, in, newGRPCServer(newOTLPGRPC(in), in.logger))
 	var acknowledged sync.Map
 	var sending sync.WaitGroup
 	for n := range clients {

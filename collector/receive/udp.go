@@ -38,7 +38,7 @@ type datagrams struct {
 }
 
 // startUDP listens and reads; it returns nil for a listener that is off.
-func startUDP(ctx context.Context, cfg ListenerConfig, d *datagrams) (*datagrams, error) {
+func startUDP(ctx context.Context, cfg DatagramConfig, d *datagrams) (*datagrams, error) {
 	if cfg.Address == Off {
 		return nil, nil
 	}

@@ -1,0 +1,61 @@
+package collector
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/waybill-dev/waybill/collector/listen"
+)
+
+func TestLoadSecurity(t *testing.T) {
+	cfg, err := Load(write(t, `
+receive:
+  otlp:
+    grpc:
+      tls: {cert_file: c.pem, key_file: k.pem, client_ca_file: ca.pem, min_version: 1.3}
+      auth: {bearer: [one, "${env:HOST}"]}
+    http:
+      auth:
+        bearer: ${env:HOST}
+        bearer_file: tokens
+`), testEnv, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	grpc := listen.Security{
+		TLS:  listen.TLS{CertFile: "c.pem", KeyFile: "k.pem", ClientCAFile: "ca.pem", MinVersion: listen.TLS13},
+		Auth: listen.Auth{Bearer: listen.Tokens{"one", "jaeger"}},
+	}
+	http := listen.Security{Auth: listen.Auth{Bearer: listen.Tokens{"jaeger"}, BearerFile: "tokens"}}
+	if diff := cmp.Diff(grpc, cfg.Receive.OTLP.GRPC.Security, secrets()); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(http, cfg.Receive.OTLP.HTTP.Security, secrets()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestNoVariableOpensADoor has a variable that is not set in place of each
+// value that protects a listener.
+func TestNoVariableOpensADoor(t *testing.T) {
+	for _, test := range []struct{ text, want string }{
+		{"auth: {bearer: '${env:NONE}'}", "auth.bearer: "},
+		{"auth:\n        bearer: ${env:NONE}", "auth.bearer: "},
+		{"auth: {bearer: [good, '${env:NONE}']}", "auth.bearer[1]: "},
+		{"auth:\n        bearer:\n          - good\n          - ${env:NONE}", "auth.bearer[1]: "},
+		{"auth: {bearer_file: '${env:NONE}'}", "auth.bearer_file: "},
+		{"tls: {cert_file: '${env:NONE}', key_file: '${env:NONE}'}", "tls.cert_file: "},
+		{"tls: {cert_file: c, key_file: k, client_ca_file: '${env:NONE}'}", "tls.client_ca_file: "},
+		{"auth: {bearer: ['']}", "auth.bearer: the token is empty"},
+		{"auth: {bearer: 's3cret s3cret'}", "auth.bearer: the token has a character"},
+		{"tls: {cert_file: c}", "tls.cert_file: it wants a key_file"},
+		{"tls: {cert_file: c, key_file: k, min_version: 1.1}", "tls.min_version: \"1.1\": want 1.2 or 1.3"},
+	} {
+		_, err := Load(write(t, "receive:\n  otlp:\n    http:\n      "+test.text+"\n"), testEnv, nil)
+		if err == nil || !strings.Contains(err.Error(), ": receive.otlp.http."+test.want) || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s: %v, want %s", test.text, err, test.want)
+		}
+	}
+}
