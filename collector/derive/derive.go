@@ -43,6 +43,7 @@ const (
 type Deriver struct {
 	scan     *scan
 	reader   journal.Reader
+	progress *progress
 	logger   *slog.Logger
 	listener net.Listener
 	server   *http.Server
@@ -61,7 +62,7 @@ func Start(ctx context.Context, cfg Config, j journal.Journal, reg prometheus.Re
 		return nil, err
 	}
 	m := newMeters()
-	d := &Deriver{scan: newScan(cfg, m), logger: logger}
+	d := &Deriver{scan: newScan(cfg, m), progress: newProgress(), logger: logger}
 	derived := prometheus.NewRegistry()
 	if err := errors.Join(d.scan.register(derived), m.register(reg, d.scan)); err != nil {
 		return nil, fmt.Errorf("derive metrics: %w", err)
@@ -73,19 +74,20 @@ func Start(ctx context.Context, cfg Config, j journal.Journal, reg prometheus.Re
 	if d.reader, err = j.Reader(ReaderName); err != nil {
 		return nil, errors.Join(err, d.listener.Close())
 	}
-	d.server = newServer(derived, logger)
+	d.progress.reach(j.Stats().Cursors[ReaderName])
+	stop, cancel := context.WithCancel(context.Background())
+	d.stop = cancel
+	d.server = newServer(current{derived, j, d.progress, stop}, logger)
 	d.running.Go(func() {
 		if err := d.server.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
 			logger.Error("derived metrics are no longer served", "error", err)
 		}
 	})
-	stop, cancel := context.WithCancel(context.Background())
-	d.stop = cancel
 	d.running.Go(func() { d.run(stop) })
 	return d, nil
 }
 
-func newServer(derived *prometheus.Registry, logger *slog.Logger) *http.Server {
+func newServer(derived prometheus.Gatherer, logger *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(derived, promhttp.HandlerOpts{
 		EnableOpenMetrics:   true,
@@ -106,6 +108,7 @@ func newServer(derived *prometheus.Registry, logger *slog.Logger) *http.Server {
 
 // run ends with stop, or with the journal.
 func (d *Deriver) run(stop context.Context) {
+	last := time.Now()
 	for {
 		records, err := d.next(stop)
 		switch {
@@ -123,10 +126,17 @@ func (d *Deriver) run(stop context.Context) {
 			}
 			continue
 		}
-		d.scan.count(time.Now(), records)
+		now, size := time.Now(), 0
+		for i := range records {
+			size += len(records[i].Payload)
+		}
+		d.scan.count(now, records)
 		if err := d.reader.Commit(records[len(records)-1].Next); err != nil && !errors.Is(err, journal.ErrClosed) {
 			d.complain("cursor cannot be committed; spans may count again after a restart", err)
 		}
+		d.progress.reach(records[len(records)-1].Next)
+		d.progress.pause(stop, rest(size, now.Sub(last)))
+		last = now
 	}
 }
 
