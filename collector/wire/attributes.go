@@ -58,6 +58,11 @@ func (a Attributes) Len() int {
 //
 //	string key = 1;  AnyValue value = 2;
 func parseKeyValue(raw []byte) (key, value []byte) {
+	if len(raw) >= 4 && raw[0] == 0x0a && raw[1] < 0x80 { // Nearly all are one short key and one short value.
+		if at := 2 + int(raw[1]); at+2 <= len(raw) && raw[at] == 0x12 && raw[at+1] < 0x80 && int(raw[at+1]) == len(raw)-at-2 {
+			return raw[2:at:at], raw[at+2:]
+		}
+	}
 	for s := (scanner{buf: raw}); s.next(); {
 		switch {
 		case s.is(1):

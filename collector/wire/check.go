@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"encoding/binary"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -58,43 +57,57 @@ func (c *checker) check(buf []byte, m *message, depth int) error {
 		return malformed(m.name, "nested too deeply")
 	}
 	for pos := 0; pos < len(buf); {
-		if r, data := short(buf[pos:], m); r != nil {
-			pos += 2 + len(data)
-			if r.kind == anything || r.kind == pair && plain(data) {
-				continue
-			}
-			if err := c.obey(r, data, m, depth); err != nil {
-				return err
-			}
+		if n := quick(buf[pos:]); n > 0 {
+			pos += n
 			continue
 		}
-		tag, n := varint(buf[pos:])
-		if num := tag >> 3; n <= 0 || num < uint64(protowire.MinValidNumber) || num > uint64(protowire.MaxValidNumber) {
-			return broken(m)
-		}
-		pos += n
-		if tag&7 != uint64(protowire.BytesType) {
-			n := scalar(tag, buf[pos:])
-			if n < 0 {
-				return broken(m)
+		if r, data := short(buf[pos:], m); r != nil {
+			n := 2 + len(data)
+			var err error
+			switch r.kind {
+			case anything:
+			case pair:
+				n, err = c.pairs(buf[pos:], r, m, depth)
+			default:
+				err = c.obey(r, data, m, depth)
+			}
+			if err != nil {
+				return err
 			}
 			pos += n
 			continue
 		}
-		size, n := varint(buf[pos:])
-		if n <= 0 || size > uint64(len(buf)-pos-n) {
-			return broken(m)
+		n, err := c.field(buf[pos:], m, depth)
+		if err != nil {
+			return err
 		}
 		pos += n
-		data := buf[pos : pos+int(size)]
-		pos += int(size)
-		if num := tag >> 3; num < uint64(len(m.rules)) && m.rules[num].kind != anything {
-			if err := c.obey(&m.rules[num], data, m, depth); err != nil {
-				return err
-			}
-		}
 	}
 	return nil
+}
+
+// quick is the length of the field at the beginning of b when it is a number
+// that takes the most usual space: a byte for the tag, and one for a varint.
+// Otherwise it is zero.
+func quick(b []byte) int {
+	if b[0] < 8 || b[0] >= 0x80 {
+		return 0
+	}
+	switch b[0] & 7 {
+	case byte(protowire.VarintType):
+		if len(b) > 1 && b[1] < 0x80 {
+			return 2
+		}
+	case byte(protowire.Fixed64Type):
+		if len(b) > 8 {
+			return 9
+		}
+	case byte(protowire.Fixed32Type):
+		if len(b) > 4 {
+			return 5
+		}
+	}
+	return 0
 }
 
 // short finds the rule and the content of the field at the beginning of b when
@@ -106,18 +119,42 @@ func short(b []byte, m *message) (*rule, []byte) {
 	return &m.rules[b[0]>>3], b[2 : 2+int(b[1])]
 }
 
+// field checks the field at the beginning of b, whatever it is, and returns its
+// length.
+func (c *checker) field(b []byte, m *message, depth int) (int, error) {
+	tag, pos := varint(b)
+	num := tag >> 3
+	if pos <= 0 || num < uint64(protowire.MinValidNumber) || num > uint64(protowire.MaxValidNumber) {
+		return 0, broken(m)
+	}
+	if tag&7 != uint64(protowire.BytesType) {
+		n := scalar(tag, b[pos:])
+		if n < 0 {
+			return 0, broken(m)
+		}
+		return pos + n, nil
+	}
+	size, n := varint(b[pos:])
+	if n <= 0 || size > uint64(len(b)-pos-n) {
+		return 0, broken(m)
+	}
+	data := b[pos+n : pos+n+int(size)]
+	if num < uint64(len(m.rules)) && m.rules[num].kind != anything {
+		if err := c.obey(&m.rules[num], data, m, depth); err != nil {
+			return 0, err
+		}
+	}
+	return pos + n + len(data), nil
+}
+
 // obey holds the content of a length-delimited field against its rule.
 func (c *checker) obey(r *rule, data []byte, m *message, depth int) error {
 	switch r.kind {
-	case pair:
-		if !plain(data) {
-			return c.check(data, r.message, depth+1)
-		}
 	case text:
 		if !utf8.Valid(data) {
 			return malformed(m.name, "text that is not UTF-8")
 		}
-	case nested:
+	case nested, pair:
 		if r.item {
 			return c.item(r, data, depth)
 		}
@@ -178,42 +215,6 @@ func scalar(tag uint64, b []byte) int {
 		return protowire.ConsumeFieldValue(protowire.Number(tag>>3), typ, b)
 	}
 	return -1
-}
-
-// plain recognises by far the most of attributes: a KeyValue of nothing but a
-// short key and a short text, both of ASCII, or a key and a number.
-//
-//	0x0a length key 0x12 length { 0x0a length text }
-//	0x0a length key 0x12 length { 0x10 or 0x18 varint }
-func plain(b []byte) bool {
-	if len(b) < 2 || b[0] != 0x0a {
-		return false
-	}
-	at := 2 + int(b[1])
-	if at+4 > len(b) || b[at] != 0x12 || int(b[at+1]) != len(b)-at-2 {
-		return false
-	}
-	switch b[at+2] {
-	case 0x0a:
-		return int(b[at+3]) == len(b)-at-4 && ascii(b)
-	case 0x10, 0x18:
-		_, n := varint(b[at+3:])
-		return n == len(b)-at-3 && ascii(b[:at+2])
-	}
-	return false
-}
-
-// ascii says that no byte has its highest bit set; a length is then one byte.
-func ascii(b []byte) bool {
-	words := uint64(0)
-	for ; len(b) >= 8; b = b[8:] {
-		words |= binary.LittleEndian.Uint64(b)
-	}
-	rest := byte(0)
-	for _, c := range b {
-		rest |= c
-	}
-	return words&0x8080808080808080 == 0 && rest < 0x80
 }
 
 func varints(data []byte) bool {

@@ -30,6 +30,13 @@ func (s *scanner) next() bool {
 		return false
 	}
 	s.start = s.pos
+	if b := s.buf[s.pos:]; len(b) > 1 && b[0]&0x87 == 2 && b[0] > 2 && int(b[1]) <= len(b)-2 && b[1] < 0x80 {
+		// Most fields are short: number and length take a byte each.
+		s.num, s.typ = protowire.Number(b[0]>>3), protowire.BytesType
+		s.pos += 2 + int(b[1])
+		s.data = s.buf[s.start+2 : s.pos : s.pos]
+		return true
+	}
 	tag := s.varint()
 	if num := tag >> 3; num < uint64(protowire.MinValidNumber) || num > uint64(protowire.MaxValidNumber) {
 		s.broken = true

@@ -40,6 +40,9 @@ type Value struct {
 //	  ArrayValue array_value = 5;  KeyValueList kvlist_value = 6;  bytes bytes_value = 7;
 //	}
 func parseValue(raw []byte) Value {
+	if len(raw) >= 2 && raw[0] == 0x0a && raw[1] < 0x80 && int(raw[1]) == len(raw)-2 {
+		return Value{kind: String, data: raw[2:]}
+	}
 	var v Value
 	for s := (scanner{buf: raw}); s.next(); {
 		switch {

@@ -55,3 +55,25 @@ func BenchmarkWalkSpans(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkAttributes reads all attributes of each span, as whoever counts by
+// several of them does.
+func BenchmarkAttributes(b *testing.B) {
+	request := busyRequest(b)
+	b.SetBytes(int64(len(request)))
+	b.ReportAllocs()
+	for b.Loop() {
+		n := 0
+		err := WalkSpans(request, func(_ *Resource, _ *Scope, s *Span) error {
+			for key, value := range s.Attributes.All() {
+				if len(key) > 0 && value.Kind() == String {
+					n++
+				}
+			}
+			return nil
+		})
+		if n != 4500 || err != nil {
+			b.Fatal(n, err)
+		}
+	}
+}
