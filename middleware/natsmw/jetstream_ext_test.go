@@ -65,7 +65,7 @@ func TestPublishedAndProcessed(t *testing.T) {
 	}
 	if diff := cmp.Diff(with(common, map[string]string{
 		"messaging.operation.name": "process", "messaging.operation.type": "process",
-		"messaging.consumer.group.name": "mailer", "messaging.nats.message.delivery_count": "1",
+		"messaging.consumer.group.name": "mailer", "messaging.nats.message.delivery_count": "1", "messaging.nats.message.outcome": "ack",
 	}), instrumenttest.Attributes(processed.Attributes())); diff != "" {
 		t.Errorf("attributes of processing (-want +got):\n%s", diff)
 	}

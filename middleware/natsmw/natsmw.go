@@ -16,6 +16,11 @@
 // disconnected, the number of JetStream's error as in jetstream_10077, panic,
 // goexit or _OTHER. What the caller's own context has cancelled is no error.
 //
+// What becomes of a message of JetStream, when its handler settles it, is the
+// attribute messaging.nats.message.outcome and the label outcome of
+// waybill_messaging_outcomes_total: ack, nak, term, timeout, or none. What
+// the server is told other than that, and in vain, is an event of the span.
+//
 // NATS compares the names of headers by case, and publishers write traceparent
 // as well as Traceparent. Here all spellings are read as one, and lower case is
 // written.
@@ -43,6 +48,7 @@ type Messenger struct {
 	tracer             trace.Tracer
 	propagator         propagation.TextMapPropagator
 	published, handled *instrument.Duration[series]
+	outcomes           *instrument.Counter[settled]
 }
 
 // series identifies one series of a metric.
@@ -64,7 +70,10 @@ func New(options ...Option) (*Messenger, error) {
 	if m.published, err = m.newDuration(semconv.MessagingClientDuration, "publish"); err != nil {
 		return nil, err
 	}
-	m.handled, err = m.newDuration(semconv.MessagingProcessDuration, "process")
+	if m.handled, err = m.newDuration(semconv.MessagingProcessDuration, "process"); err != nil {
+		return nil, err
+	}
+	m.outcomes, err = m.newOutcomes()
 	return m, err
 }
 

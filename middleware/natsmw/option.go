@@ -1,6 +1,10 @@
 package natsmw
 
-import "github.com/waybill-dev/waybill/middleware/internal/instrument"
+import (
+	"time"
+
+	"github.com/waybill-dev/waybill/middleware/internal/instrument"
+)
 
 // Telemetry is where spans and metrics go. *middleware.Telemetry is one.
 type Telemetry = instrument.Source
@@ -18,6 +22,7 @@ type config struct {
 	destination func(subject string) string
 	group       string
 	child       bool
+	ackWait     time.Duration
 }
 
 // WithTelemetry sends spans and metrics there. Otherwise they go to
@@ -47,4 +52,13 @@ func WithConsumerGroup(name string) Option {
 // published, and so part of its trace. It has the link all the same.
 func WithProducerAsParent() Option {
 	return optionFunc(func(c *config) { c.child = true })
+}
+
+// WithAckWait tells how long the consumer's AckWait is, so that deliveries that
+// are settled too late, when the server has given up on them and delivers the
+// message again, have the outcome timeout. InProgress begins it anew. The time
+// that a message has waited in the client before Process counts for the server
+// but is not known here.
+func WithAckWait(wait time.Duration) Option {
+	return optionFunc(func(c *config) { c.ackWait = wait })
 }

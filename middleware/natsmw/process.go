@@ -13,15 +13,17 @@ import (
 )
 
 // Process has a JetStream message handled, and observes it. handle is given a
-// context with the span and the publisher's baggage; it also settles the
-// message, if the time for that is to be part of the span. Process returns what
-// handle does.
+// context with the span and the publisher's baggage, and the message; it also
+// settles it, if the time for that is to be part of the span, and what becomes
+// of the message is to be known. Process returns what handle does.
 func (m *Messenger) Process(ctx context.Context, msg jetstream.Msg, handle func(context.Context, jetstream.Msg) error) error {
 	ctx, o := m.startProcess(ctx, msg.Subject(), msg.Headers(), m.group)
+	metadata, err := msg.Metadata()
+	redelivered := err == nil && metadata.NumDelivered > 1
 	if o.span.IsRecording() {
 		attributes := describe(msg.Headers(), msg.Data())
 		group := m.group
-		if metadata, err := msg.Metadata(); err == nil {
+		if err == nil {
 			attributes = append(attributes, semconv.MessagingDeliveryAttempts.Int64(int64(metadata.NumDelivered)))
 			if group == "" {
 				group = metadata.Consumer
@@ -29,7 +31,18 @@ func (m *Messenger) Process(ctx context.Context, msg jetstream.Msg, handle func(
 		}
 		o.span.SetAttributes(appendGroup(attributes, group)...)
 	}
-	return o.run(func() error { return handle(ctx, msg) })
+	d := &delivery{Msg: msg, span: o.span, ackWait: m.ackWait, since: o.started}
+	return o.run(func() error {
+		defer func() {
+			outcome, progress := d.close()
+			m.outcomes.Inc(settled{o.series.destination, m.group, outcome, redelivered})
+			o.span.SetAttributes(semconv.MessagingOutcome.String(outcome))
+			if progress > 0 {
+				o.span.SetAttributes(semconv.MessagingProgress.Int(progress))
+			}
+		}()
+		return handle(ctx, d)
+	})
 }
 
 // ProcessCore is Process for a message of core NATS.

@@ -76,6 +76,10 @@ const (
 	MessagingMessageID            = attribute.Key("messaging.message.id")
 	MessagingMessageBodySize      = attribute.Key("messaging.message.body.size")
 	MessagingDeliveryAttempts     = attribute.Key("messaging.nats.message.delivery_count")
+	MessagingOutcome              = attribute.Key("messaging.nats.message.outcome")
+	MessagingProgress             = attribute.Key("messaging.nats.message.in_progress_count")
+	MessagingRedeliveryDelay      = attribute.Key("messaging.nats.message.redelivery_delay") // in seconds
+	MessagingTermReason           = attribute.Key("messaging.nats.message.term_reason")
 )
 
 // Attributes of the service itself.
