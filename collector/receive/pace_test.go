@@ -1,0 +1,195 @@
+package receive
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/waybill-dev/waybill/collector/journal/memory"
+)
+
+// pipes is a listener in memory, so that time is the test's.
+type pipes struct {
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case conn := <-p.conns:
+		return conn, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.done) })
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
+
+// TestPace has clients that send their body in pieces, at 1,000 bytes a second
+// or less, a second behind at most.
+func TestPace(t *testing.T) {
+	const second = time.Second
+	for _, test := range []struct {
+		name    string
+		promise int           // bytes; 0: what is there
+		piece   int           // bytes
+		pause   time.Duration // after each
+		pieces  int           // after which nothing comes; 0: all
+		status  int
+		atMost  time.Duration
+	}{
+		{"at once", 0, 1 << 20, 0, 0, 200, 0},
+		{"steady", 0, 100, 80 * time.Millisecond, 0, 200, 10 * second},
+		{"nothing", 0, 1, 0, 0, 200, second},
+		{"a pause that is not too long", 0, 3000, 900 * time.Millisecond, 0, 200, 10 * second},
+		{"never a byte", 64 << 20, 0, 0, 0, 503, second},
+		{"a trickle", 0, 10, 100 * time.Millisecond, 0, 503, 2 * second},
+		{"fast, and then nothing", 64 << 20, 4000, 0, 1, 503, second},
+		{"too slow for so much", 64 << 20, 4000, 10 * time.Millisecond, 1 << 20, 503, 2 * second},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cfg := testConfig()
+				cfg.MinRateBytes, cfg.SlowAfter = 1000, second
+				in := testIntake(t, cfg, memory.New(memory.Config{}))
+				l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+				s := serve(l, newHTTPServer(&httpHandler{in}, in.logger), in.logger)
+				client, far := net.Pipe()
+				l.conns <- far
+				body := encode(t, traceRequest(20))
+				promise := len(body)
+				if test.promise > 0 {
+					promise = test.promise
+					body = make([]byte, promise)
+				}
+				began := time.Now()
+				var sending sync.WaitGroup
+				sending.Go(func() {
+					_, _ = fmt.Fprintf(client, "POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n", protobufType, promise)
+					for n := 0; len(body) > 0 && test.piece > 0 && (test.pieces == 0 || n < test.pieces); n++ {
+						piece := body[:min(test.piece, len(body))]
+						if _, err := client.Write(piece); err != nil {
+							return
+						}
+						body = body[len(piece):]
+						time.Sleep(test.pause)
+					}
+				})
+				resp, err := http.ReadResponse(bufio.NewReader(client), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, _ = io.Copy(io.Discard, resp.Body)
+				_ = resp.Body.Close()
+				took := time.Since(began)
+				// A deadline is moved on in steps of an eighth.
+				if resp.StatusCode != test.status || took > test.atMost+second/8 {
+					t.Errorf("answer %d after %v, want %d after %v", resp.StatusCode, took, test.status, test.atMost)
+				}
+				slow := testutil.ToFloat64(in.meters.requests.WithLabelValues("traces", "http", "slow"))
+				if (slow == 1) != (test.status == 503) || in.budget.used.Load() != 0 {
+					t.Errorf("%v were counted as slow, and %d bytes are charged", slow, in.budget.used.Load())
+				}
+				_ = client.Close()
+				sending.Wait()
+				if err := s.shutdown(context.Background()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// TestPaceEndsWithTheBody has a journal that takes longer than a client may be
+// behind: the connection is still read then, and must not end the request.
+func TestPaceEndsWithTheBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := testConfig()
+		cfg.SlowAfter = time.Second
+		j := &gatedJournal{Journal: memory.New(memory.Config{}), entered: make(chan struct{}), open: make(chan struct{})}
+		in := testIntake(t, cfg, j)
+		l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+		s := serve(l, newHTTPServer(&httpHandler{in}, in.logger), in.logger)
+		client, far := net.Pipe()
+		l.conns <- far
+		body := encode(t, traceRequest(20))
+		go func() {
+			_, _ = fmt.Fprintf(client, "POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", protobufType, len(body), body)
+		}()
+		<-j.entered
+		time.Sleep(30 * time.Second)
+		close(j.open)
+		resp, err := http.ReadResponse(bufio.NewReader(client), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusOK || len(records(t, j.Journal)) != 1 {
+			t.Errorf("answer %d, %d records", resp.StatusCode, len(records(t, j.Journal)))
+		}
+		_ = client.Close()
+		if err := s.shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestStalledClientsDoNotBlockOthers has as many of them as take the whole
+// budget.
+func TestStalledClientsDoNotBlockOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := DefaultConfig()
+		in := testIntake(t, cfg, memory.New(memory.Config{}))
+		l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+		s := serve(l, newHTTPServer(&httpHandler{in}, in.logger), in.logger)
+		ask := func(promise int64, body []byte) net.Conn {
+			client, far := net.Pipe()
+			l.conns <- far
+			sendText(t, client, "POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", protobufType, promise, body)
+			return client
+		}
+		status := func() int {
+			body := encode(t, traceRequest(1))
+			client := ask(int64(len(body)), body)
+			defer func() { _ = client.Close() }()
+			resp, err := http.ReadResponse(bufio.NewReader(client), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			return resp.StatusCode
+		}
+		for range 4 {
+			stalled := ask(cfg.MaxRequestBytes-1, []byte("abc"))
+			defer func() { _ = stalled.Close() }()
+		}
+		synctest.Wait()
+		if got := status(); got != http.StatusServiceUnavailable {
+			t.Errorf("with the budget taken: %d", got)
+		}
+		time.Sleep(cfg.SlowAfter + time.Second)
+		if got := status(); got != http.StatusOK {
+			t.Errorf("%v later: %d", cfg.SlowAfter+time.Second, got)
+		}
+		if err := s.http.Close(); err != nil {
+			t.Error(err)
+		}
+		s.running.Wait()
+		time.Sleep(time.Minute) // The server waits a moment for those it has answered to hang up.
+	})
+}
