@@ -11,9 +11,9 @@ import (
 )
 
 // newMux has all that the viewer serves.
-func newMux(engine *query.Engine, logger *slog.Logger) (*http.ServeMux, error) {
+func newMux(engine *query.Engine, board *Board, logger *slog.Logger) (*http.ServeMux, error) {
 	mux := http.NewServeMux()
-	if err := page.Register(mux, engine, logger); err != nil {
+	if err := page.Register(mux, engine, board, logger); err != nil {
 		return nil, err
 	}
 	jaeger.Register(mux, engine, logger)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/waybill-dev/waybill/collector/journal"
 	"github.com/waybill-dev/waybill/viewer/index"
+	"github.com/waybill-dev/waybill/viewer/page"
 	"github.com/waybill-dev/waybill/viewer/query"
 )
 
@@ -28,16 +29,34 @@ type Viewer struct {
 	running  sync.WaitGroup
 }
 
+// Board is what visitors may switch on and off.
+type Board = page.Board
+
+// Switch is one of a board's.
+type Switch = page.Switch
+
+// Option adds to what Start makes.
+type Option func(*additions)
+
+type additions struct{ board *Board }
+
+// WithBoard adds a page with switches.
+func WithBoard(board Board) Option { return func(a *additions) { a.board = &board } }
+
 // Start opens an ephemeral reader of the journal, begins to index from its
 // oldest record, and listens. The journal stays the caller's: close it after
 // Shutdown has returned. When ctx ends, indexing ends; Shutdown is still due.
-func Start(ctx context.Context, cfg Config, j journal.Journal, logger *slog.Logger) (*Viewer, error) {
+func Start(ctx context.Context, cfg Config, j journal.Journal, logger *slog.Logger, options ...Option) (*Viewer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("viewer configuration: %w", err)
 	}
+	var added additions
+	for _, add := range options {
+		add(&added)
+	}
 	x := index.New(cfg.limits())
 	engine := query.New(x, j)
-	mux, err := newMux(engine, logger)
+	mux, err := newMux(engine, added.board, logger)
 	if err != nil {
 		return nil, fmt.Errorf("viewer: %w", err)
 	}

@@ -22,16 +22,24 @@ var templateFiles embed.FS
 // Pages renders what one engine finds. It is safe for concurrent use.
 type Pages struct {
 	engine    *query.Engine
+	board     *Board // nil without one
 	logger    *slog.Logger
 	templates map[string]*template.Template
 	now       func() time.Time
 }
 
-// Register adds the pages' routes and those of their styles and scripts.
-func Register(mux *http.ServeMux, engine *query.Engine, logger *slog.Logger) error {
-	p := &Pages{engine: engine, logger: logger, templates: map[string]*template.Template{}, now: time.Now}
-	for _, name := range []string{"search", "trace", "map", "failure"} {
-		t, err := template.New(name).ParseFS(templateFiles, "templates/frame.html", "templates/panel.html", "templates/"+name+".html")
+// Register adds the pages' routes and those of their styles and scripts. The
+// board may be nil.
+func Register(mux *http.ServeMux, engine *query.Engine, board *Board, logger *slog.Logger) error {
+	p := &Pages{engine: engine, board: board, logger: logger, templates: map[string]*template.Template{}, now: time.Now}
+	inHead := template.FuncMap{"board": func() string {
+		if board == nil {
+			return ""
+		}
+		return board.Title
+	}}
+	for _, name := range []string{"search", "trace", "map", "board", "failure"} {
+		t, err := template.New(name).Funcs(inHead).ParseFS(templateFiles, "templates/frame.html", "templates/panel.html", "templates/"+name+".html")
 		if err != nil {
 			return fmt.Errorf("parse page %s: %w", name, err)
 		}
@@ -51,6 +59,9 @@ func Register(mux *http.ServeMux, engine *query.Engine, logger *slog.Logger) err
 	mux.HandleFunc("GET /trace/{id}/span/{span}", p.panel)
 	mux.HandleFunc("GET /trace/{id}/matches", p.matches)
 	mux.HandleFunc("GET /map", p.serviceMap)
+	if board != nil {
+		p.registerBoard(mux)
+	}
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, http.StatusNotFound, "There is no such page", "The viewer has a search, a page for each trace, and a service map.")
 	})

@@ -38,7 +38,7 @@ func serve(t testing.TB, fill func(j *memory.Journal)) *site {
 	x := viewertest.Index(t, j)
 	x.Tick(time.Now().Add(time.Hour))
 	s := &site{t, j, http.NewServeMux()}
-	if err := Register(s.mux, query.New(x, j), slog.New(slog.DiscardHandler)); err != nil {
+	if err := Register(s.mux, query.New(x, j), nil, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -204,6 +204,7 @@ func TestEveryAssetIsThere(t *testing.T) {
 	for _, path := range []string{"/", tracePath(1), "/map", "/nowhere"} {
 		waiting = append(waiting, all(s.ask(path).Body.String(), `(?:href|src)="(/static/[^"]*)"`)...)
 	}
+	waiting = append(waiting, all(serveBoard(t).get("/board", 200), `(?:href|src)="(/static/[^"]*)"`)...)
 	seen := map[string]bool{}
 	for len(waiting) > 0 {
 		path := waiting[0]
