@@ -37,6 +37,8 @@ var traces = map[string]string{
             inventory client INSERT reservations
             inventory client UPDATE items
             inventory client INSERT reservation_lines
+            inventory client INSERT outbox
+              inventory producer publish inventory.updated
         order client INSERT events
         order client shop.payment.v1.PaymentService/Charge
           payment server shop.payment.v1.PaymentService/Charge
@@ -49,7 +51,12 @@ var traces = map[string]string{
                 psp client SELECT charges
             payment client UPDATE charges
             payment client SELECT charges
+            payment client INSERT outbox
+              payment producer publish payments.processed
         order client INSERT events
+        order client shop.inventory.v1.InventoryService/Confirm
+          inventory server shop.inventory.v1.InventoryService/Confirm
+            inventory client UPDATE reservations
         order client INSERT events
         order client DELETE sagas
         order client INSERT outbox
@@ -77,6 +84,8 @@ var traces = map[string]string{
             inventory client INSERT reservations
             inventory client UPDATE items
             inventory client INSERT reservation_lines
+            inventory client INSERT outbox
+              inventory producer publish inventory.updated
         order client INSERT events
         order client shop.payment.v1.PaymentService/Charge ERROR
           payment server shop.payment.v1.PaymentService/Charge
@@ -89,12 +98,16 @@ var traces = map[string]string{
                 psp client SELECT charges
             payment client UPDATE charges
             payment client SELECT charges
+            payment client INSERT outbox
+              payment producer publish payments.processed
         order client INSERT events
         order client shop.inventory.v1.InventoryService/Release
           inventory server shop.inventory.v1.InventoryService/Release
             inventory client SELECT reservations
             inventory client UPDATE items
             inventory client UPDATE reservations
+            inventory client INSERT outbox
+              inventory producer publish inventory.updated
         order client INSERT events
         order client INSERT events
         order client DELETE sagas

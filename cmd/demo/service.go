@@ -56,13 +56,13 @@ func startPSP(ctx context.Context, base platform.Config, _ addresses, tel *middl
 
 func startPayment(ctx context.Context, base platform.Config, at addresses, tel *middleware.Telemetry) (*platform.Host, error) {
 	cfg := payment.DefaultConfig()
-	cfg.Config, cfg.PSPURL = base, at.psp
+	cfg.Config, cfg.PSPURL, cfg.NATSURL = base, at.psp, at.nats
 	return payment.Start(ctx, cfg, tel)
 }
 
-func startInventory(ctx context.Context, base platform.Config, _ addresses, tel *middleware.Telemetry) (*platform.Host, error) {
+func startInventory(ctx context.Context, base platform.Config, at addresses, tel *middleware.Telemetry) (*platform.Host, error) {
 	cfg := inventory.DefaultConfig()
-	cfg.Config = base
+	cfg.Config, cfg.NATSURL = base, at.nats
 	return inventory.Start(ctx, cfg, tel)
 }
 

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -18,6 +19,11 @@ type Config struct {
 	// RestockInterval is how often a delivery arrives (see Store.Restock), so
 	// that a demo can run for days.
 	RestockInterval time.Duration
+	NATSURL         string
+	// ReservationTTL is how long stock stays set aside for an order that does
+	// not confirm it, and ExpiryInterval how often that is looked for.
+	ReservationTTL time.Duration
+	ExpiryInterval time.Duration
 }
 
 // DefaultConfig is the service alone on one machine.
@@ -25,21 +31,38 @@ func DefaultConfig() Config {
 	return Config{
 		Config:          platform.Config{Listen: "127.0.0.1:9003", Admin: "127.0.0.1:9103", DataDir: "."},
 		RestockInterval: 10 * time.Second,
+		NATSURL:         "nats://127.0.0.1:4222",
+		ReservationTTL:  5 * time.Minute,
+		ExpiryInterval:  time.Second,
 	}
 }
 
 // Start runs the service until its host is shut down. A new database gets the
-// catalogue's items.
+// catalogue's items. It does not wait for the bus: its events go out when it is
+// there.
 func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platform.Host, error) {
 	return platform.Start(ctx, tel, func(h *platform.Host) error {
 		db, err := h.OpenDB(ctx, cfg.DataDir, "inventory", Migrations)
 		if err != nil {
 			return err
 		}
-		store := NewStore(db)
+		bus, err := h.ConnectBus(cfg.NATSURL)
+		if err != nil {
+			return err
+		}
+		outbox, err := h.RunOutbox(db, bus)
+		if err != nil {
+			return err
+		}
+		store := NewStore(db, outbox, cfg.ReservationTTL)
 		if err := store.AddItems(ctx, Catalogue()); err != nil {
 			return err
 		}
+		expiry := NewExpiry(store, h.Telemetry().TracerProvider(), h.Logger())
+		if err := expiry.register(h.Telemetry().Registerer()); err != nil {
+			return fmt.Errorf("register metrics: %w", err)
+		}
+		h.Go(func(ctx context.Context) { expiry.Run(ctx, cfg.ExpiryInterval) })
 		h.Go(func(ctx context.Context) { restock(ctx, store, cfg.RestockInterval, h.Logger()) })
 		if err := h.ServeGRPC(ctx, cfg.Listen, func(r grpc.ServiceRegistrar) {
 			inventoryv1.RegisterInventoryServiceServer(r, NewServer(store, h.Logger()))
@@ -58,7 +81,7 @@ func restock(ctx context.Context, store *Store, every time.Duration, logger *slo
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			if err := store.Restock(ctx); err != nil && ctx.Err() == nil {
+			if err := store.Restock(ctx, time.Now()); err != nil && ctx.Err() == nil {
 				logger.Error("restock failed", "error", err)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/propagation"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -20,7 +21,8 @@ import (
 
 func newStore(t *testing.T) *Store {
 	t.Helper()
-	store := NewStore(platformtest.OpenDB(t, t.TempDir(), Migrations))
+	db := platformtest.OpenDB(t, t.TempDir(), Migrations)
+	store := NewStore(db, platform.NewOutbox(db, propagation.TraceContext{}), time.Minute)
 	if err := store.AddItems(t.Context(), []Item{{"mug", "Mug", 500, 10}, {"pot", "Pot", 900, 2}, {"gone", "Gone", 1, 0}}); err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +56,7 @@ func TestReserveIsAllOrNothingAndIdempotent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, got); diff != "" {
+		if diff := cmp.Diff(want, got.Lines); diff != "" {
 			t.Errorf("lines (-want +got):\n%s", diff)
 		}
 		wantAvailable(t, s, map[string]int64{"mug": 7, "pot": 1})
@@ -112,7 +114,7 @@ func TestRestockFillsUpToCapacity(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []int64{9, 10, 10} {
-		if err := s.Restock(t.Context()); err != nil {
+		if err := s.Restock(t.Context(), time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		wantAvailable(t, s, map[string]int64{"mug": want, "gone": 0})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	inventoryv1 "github.com/waybill-dev/waybill/demo-services/api/inventory/v1"
 	"github.com/waybill-dev/waybill/demo-services/platform"
@@ -42,9 +43,12 @@ func (s *Server) Reserve(ctx context.Context, r *inventoryv1.ReserveRequest) (*i
 	case err != nil:
 		return nil, err
 	}
-	s.logger.InfoContext(ctx, "stock reserved", "order_id", r.GetOrderId(), "lines", len(reserved))
+	s.logger.InfoContext(ctx, "stock reserved", "order_id", r.GetOrderId(), "lines", len(reserved.Lines))
 	answer := &inventoryv1.ReserveResponse{}
-	for _, line := range reserved {
+	if !reserved.ExpiresAt.IsZero() {
+		answer.ExpiresAt = timestamppb.New(reserved.ExpiresAt)
+	}
+	for _, line := range reserved.Lines {
 		answer.Lines = append(answer.Lines, &inventoryv1.PricedLine{
 			ItemId: line.ItemID, Name: line.Name, Quantity: line.Quantity, UnitPrice: line.UnitPrice,
 		})
@@ -66,10 +70,32 @@ func wanted(r *inventoryv1.ReserveRequest) ([]Line, error) {
 	return lines, nil
 }
 
+// Confirm implements InventoryService.
+func (s *Server) Confirm(ctx context.Context, r *inventoryv1.ConfirmRequest) (*inventoryv1.ConfirmResponse, error) {
+	if r.GetOrderId() == "" {
+		return nil, noOrder()
+	}
+	err := s.store.Confirm(ctx, r.GetOrderId())
+	switch {
+	case errors.Is(err, ErrExpired):
+		return nil, platform.RPCError(codes.FailedPrecondition, platform.ReasonReservationExpired, err.Error(), nil)
+	case errors.Is(err, ErrReleased):
+		return nil, platform.RPCError(codes.FailedPrecondition, platform.ReasonReservationReleased, err.Error(), nil)
+	case err != nil:
+		return nil, err
+	}
+	s.logger.InfoContext(ctx, "stock confirmed", "order_id", r.GetOrderId())
+	return &inventoryv1.ConfirmResponse{}, nil
+}
+
+func noOrder() error {
+	return platform.RPCError(codes.InvalidArgument, platform.ReasonInvalid, "order_id is required", nil)
+}
+
 // Release implements InventoryService.
 func (s *Server) Release(ctx context.Context, r *inventoryv1.ReleaseRequest) (*inventoryv1.ReleaseResponse, error) {
 	if r.GetOrderId() == "" {
-		return nil, platform.RPCError(codes.InvalidArgument, platform.ReasonInvalid, "order_id is required", nil)
+		return nil, noOrder()
 	}
 	if err := s.store.Release(ctx, r.GetOrderId(), time.Now()); err != nil {
 		return nil, err

@@ -92,6 +92,7 @@ func TestCancellationGoesOnAfterACrash(t *testing.T) {
 func TestOrderIsCancelledWhileItIsPlaced(t *testing.T) {
 	for at, money := range map[string]psp.State{
 		"before reserve": "", "after reserve": "", "before charge": "", "after charge": psp.Refunded,
+		"before confirm": psp.Refunded, "after confirm": psp.Refunded,
 	} {
 		w := newWorld(t)
 		var id string

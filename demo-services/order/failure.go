@@ -66,7 +66,7 @@ func rpcError(o Order) error {
 	case platform.ReasonUnknownItem:
 		code = codes.NotFound
 	case platform.ReasonOutOfStock, platform.ReasonCardDeclined, platform.ReasonAmountMismatch,
-		platform.ReasonReservationReleased, platform.ReasonChargeVoided:
+		platform.ReasonReservationReleased, platform.ReasonReservationExpired, platform.ReasonChargeVoided:
 		code = codes.FailedPrecondition
 	case platform.ReasonInvalid:
 		code = codes.InvalidArgument

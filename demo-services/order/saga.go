@@ -154,9 +154,14 @@ func (s *Saga) advance(ctx context.Context, o Order, fact Fact) (Order, error) {
 	return o, err
 }
 
-// confirm takes an order from Paid to Confirmed. Nothing but the database can
-// keep it from that, so it is tried again rather than undone.
+// confirm takes an order from Paid to Confirmed, or to Cancelling when its stock
+// can't be had for good: the reservation may have expired, because the saga was
+// left alone for so long.
 func (s *Saga) confirm(ctx context.Context, o Order) (Order, error) {
+	if _, err := s.inventory.Confirm(ctx, &inventoryv1.ConfirmRequest{OrderId: o.ID}); err != nil {
+		f := failureOf(ctx, err, platform.ReasonInventoryUnavailable)
+		return s.advance(ctx, o, Failed{Reason: f.reason, Details: f.details, UndoStock: true, UndoPayment: true})
+	}
 	ctx, cancel := s.detached(ctx)
 	defer cancel()
 	if err := s.end(ctx, &o, Completed{}); err != nil {

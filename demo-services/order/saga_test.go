@@ -45,19 +45,27 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldWithTTL(t, time.Hour)
+}
+
+// newWorldWithTTL has reservations expire after ttl, when somebody looks.
+func newWorldWithTTL(t *testing.T, ttl time.Duration) *world {
+	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
 	w := &world{
 		dir:   t.TempDir(),
-		stock: inventory.NewStore(platformtest.OpenDB(t, t.TempDir(), inventory.Migrations)),
 		money: psp.NewStore(platformtest.OpenDB(t, t.TempDir(), psp.Migrations)),
 	}
+	shelf := platformtest.OpenDB(t, t.TempDir(), inventory.Migrations)
+	w.stock = inventory.NewStore(shelf, platform.NewOutbox(shelf, propagation.TraceContext{}), ttl)
 	if err := w.stock.AddItems(t.Context(), []inventory.Item{{ID: "mug", Name: "Mug", Price: 500, Capacity: 10}}); err != nil {
 		t.Fatal(err)
 	}
 	provider := httptest.NewServer(psp.NewServer(w.money, platform.Delays{}, quiet).Handler())
 	t.Cleanup(provider.Close)
 	w.inventory = inventory.NewServer(w.stock, quiet)
-	w.payment = payment.NewServer(payment.NewStore(platformtest.OpenDB(t, t.TempDir(), payment.Migrations)),
+	till := platformtest.OpenDB(t, t.TempDir(), payment.Migrations)
+	w.payment = payment.NewServer(payment.NewStore(till, platform.NewOutbox(till, propagation.TraceContext{})),
 		provider.Client(), payment.Config{PSPURL: provider.URL, PSPTimeout: 5 * time.Second}, quiet)
 	w.restart(t)
 	return w
@@ -102,6 +110,10 @@ type inventoryDouble struct{ w *world }
 
 func (d inventoryDouble) Reserve(ctx context.Context, q *inventoryv1.ReserveRequest, _ ...grpc.CallOption) (*inventoryv1.ReserveResponse, error) {
 	return call(d.w, "reserve", ctx, q, d.w.inventory.Reserve)
+}
+
+func (d inventoryDouble) Confirm(ctx context.Context, q *inventoryv1.ConfirmRequest, _ ...grpc.CallOption) (*inventoryv1.ConfirmResponse, error) {
+	return call(d.w, "confirm", ctx, q, d.w.inventory.Confirm)
 }
 
 func (d inventoryDouble) Release(ctx context.Context, q *inventoryv1.ReleaseRequest, _ ...grpc.CallOption) (*inventoryv1.ReleaseResponse, error) {
@@ -267,6 +279,8 @@ func TestSagaGoesOnAfterACrash(t *testing.T) {
 		{psp.TokenVisa, "after reserve"},
 		{psp.TokenVisa, "before charge"},
 		{psp.TokenVisa, "after charge"},
+		{psp.TokenVisa, "before confirm"},
+		{psp.TokenVisa, "after confirm"},
 		{psp.TokenDeclined, "after charge"},
 		{psp.TokenDeclined, "before release"},
 		{psp.TokenDeclined, "after release"},
@@ -381,6 +395,7 @@ func TestLostAnswerIsCompensated(t *testing.T) {
 	for call, want := range map[string]outcome{
 		"reserve": cancelled(platform.ReasonInventoryUnavailable, ""),
 		"charge":  cancelled(platform.ReasonPaymentUnavailable, psp.Refunded),
+		"confirm": cancelled(platform.ReasonInventoryUnavailable, psp.Refunded),
 	} {
 		w := newWorld(t)
 		w.after = func(c string) error {
@@ -446,4 +461,42 @@ func TestClientThatGoesAwayLeavesNothingHalfDone(t *testing.T) {
 	_, err := w.place(ctx, 2, psp.TokenVisa)
 	_, metadata := platform.ReasonOf(err)
 	w.wantOutcome(t, metadata["order_id"], cancelled(platform.ReasonPaymentUnavailable, ""))
+}
+
+// TestExpiredReservationIsHandled has the reservation expire before the saga
+// comes to its next step: before it is charged, and before it is confirmed.
+func TestExpiredReservationIsHandled(t *testing.T) {
+	for _, at := range []string{"charge", "confirm"} {
+		w := newWorldWithTTL(t, 0)
+		expiry := inventory.NewExpiry(w.stock, noop.NewTracerProvider(), slog.New(slog.DiscardHandler))
+		w.before = func(call string) error {
+			if call == at {
+				return expiry.Sweep(t.Context())
+			}
+			return nil
+		}
+		_, err := w.place(t.Context(), 2, psp.TokenVisa)
+		reason, metadata := platform.ReasonOf(err)
+		if status.Code(err) != codes.FailedPrecondition || reason != platform.ReasonReservationExpired {
+			t.Errorf("expired before %s: %v", at, err)
+		}
+		w.wantOutcome(t, metadata["order_id"], cancelled(platform.ReasonReservationExpired, psp.Refunded))
+	}
+}
+
+// TestReservationIsMadeAgain has a reservation expire whose answer was lost in
+// a crash: who goes on reserves anew.
+func TestReservationIsMadeAgain(t *testing.T) {
+	w := newWorldWithTTL(t, 0)
+	killAt(w, "after reserve")
+	id := w.placeAndDie(t, psp.TokenVisa)
+	if err := inventory.NewExpiry(w.stock, noop.NewTracerProvider(), slog.New(slog.DiscardHandler)).Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.restart(t)
+	w.later()
+	if err := w.Recover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.wantOutcome(t, id, confirmed())
 }

@@ -69,6 +69,9 @@ func (b *breaker) register(registerer prometheus.Registerer) error {
 	return errors.Join(registerer.Register(state), registerer.Register(b.rejected))
 }
 
+// open says whether the provider is left alone.
+func (b *breaker) open() bool { return b.circuit.State() == gobreaker.StateOpen }
+
 // do makes the call, or returns errOpen without. A change of the breaker's
 // state, and a refusal, are events of the span in the context.
 func (b *breaker) do(ctx context.Context, call func() error) error {

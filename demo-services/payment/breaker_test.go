@@ -88,6 +88,7 @@ func TestOpenBreakerLeavesNothingUnknown(t *testing.T) {
 		}
 	}
 	s.wantStates(t, "o4", Pending, "")
+	asked := s.asked.Load()
 	start := time.Now()
 	if code, reason := s.charge(t.Context(), "o5", psp.TokenVisa); code != codes.Unavailable || reason != platform.ReasonPSPUnavailable {
 		t.Fatalf("charge while open: %v %s", code, reason)
@@ -106,6 +107,9 @@ func TestOpenBreakerLeavesNothingUnknown(t *testing.T) {
 		t.Errorf("refund while open: %v", code)
 	}
 	s.wantStates(t, "o4", Refunding, "")
+	if more := s.asked.Load() - asked; more != 0 {
+		t.Errorf("psp was asked %d times while it was to be left alone", more)
+	}
 	s.down.Store(0)
 	s.psp.breaker = newBreaker(DefaultBreakerConfig(), slog.New(slog.DiscardHandler))
 	if code := s.refund(t.Context(), "o4"); code != codes.OK {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -17,6 +18,12 @@ import (
 // What the provider's client tells apart. Any other error is an unknown
 // outcome: the money may have been taken.
 var errVoided = errors.New("charge is voided")
+
+// errUnknownCharge says that the provider has not heard of a charge, or not yet.
+var errUnknownCharge = errors.New("psp does not know the charge")
+
+// findTimeout bounds asking what has become of a charge.
+const findTimeout = time.Second
 
 // declinedError is a card that the provider refuses, for good.
 type declinedError struct{ code string }
@@ -59,9 +66,31 @@ func (c *pspClient) refund(ctx context.Context, key string) error {
 	return err
 }
 
-// post sends one request, if the breaker lets it. It decodes a 2xx body into
-// answer and a 4xx body into the refusal, whose Code is then never empty; any
-// other answer, and none, is an error.
+// find asks what has become of the charge with the key. The breaker hears
+// nothing of it: that a question is answered does not mean that a charge would be.
+func (c *pspClient) find(ctx context.Context, key string) (found psp.StatusResponse, err error) {
+	if c.breaker.open() {
+		return found, errOpen
+	}
+	ctx, cancel := context.WithTimeout(ctx, findTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/charges/"+url.PathEscape(key), http.NoBody)
+	if err != nil {
+		return found, err
+	}
+	refusal, err := c.do(request, &found)
+	switch {
+	case err != nil:
+		return found, err
+	case refusal.Code == "unknown_charge":
+		return found, errUnknownCharge
+	case refusal.Code != "":
+		return found, fmt.Errorf("psp answered %s: %s", refusal.Code, refusal.Message)
+	}
+	return found, nil
+}
+
+// post sends one request, if the breaker lets it; see do for its answer.
 func (c *pspClient) post(ctx context.Context, path, key string, body, answer any) (refusal psp.ErrorResponse, err error) {
 	err = c.breaker.do(ctx, func() error {
 		refusal, err = c.send(ctx, path, key, body, answer)
@@ -83,6 +112,13 @@ func (c *pspClient) send(ctx context.Context, path, key string, body, answer any
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Idempotency-Key", key)
+	return c.do(request, answer)
+}
+
+// do makes one request. It decodes a 2xx body into answer and a 4xx body into
+// the refusal, whose Code is then never empty; any other answer, and none, is an
+// error.
+func (c *pspClient) do(request *http.Request, answer any) (refusal psp.ErrorResponse, err error) {
 	response, err := c.http.Do(request)
 	if err != nil {
 		return refusal, err

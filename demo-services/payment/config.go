@@ -2,6 +2,7 @@ package payment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -20,6 +21,8 @@ type Config struct {
 	// PSPTimeout bounds one request to the provider.
 	PSPTimeout time.Duration
 	Breaker    BreakerConfig
+	Inquiry    InquiryConfig
+	NATSURL    string
 }
 
 // DefaultConfig is the service alone on one machine.
@@ -29,10 +32,13 @@ func DefaultConfig() Config {
 		PSPURL:     "http://127.0.0.1:9006",
 		PSPTimeout: 3 * time.Second,
 		Breaker:    DefaultBreakerConfig(),
+		Inquiry:    DefaultInquiryConfig(),
+		NATSURL:    "nats://127.0.0.1:4222",
 	}
 }
 
-// Start runs the service until its host is shut down.
+// Start runs the service until its host is shut down. It does not wait for the
+// bus: its events go out when it is there.
 func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platform.Host, error) {
 	return platform.Start(ctx, tel, func(h *platform.Host) error {
 		db, err := h.OpenDB(ctx, cfg.DataDir, "payment", Migrations)
@@ -43,10 +49,20 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 		if err != nil {
 			return err
 		}
-		server := NewServer(NewStore(db), client, cfg, h.Logger())
-		if err := server.psp.breaker.register(h.Telemetry().Registerer()); err != nil {
+		bus, err := h.ConnectBus(cfg.NATSURL)
+		if err != nil {
+			return err
+		}
+		outbox, err := h.RunOutbox(db, bus)
+		if err != nil {
+			return err
+		}
+		server := NewServer(NewStore(db, outbox), client, cfg, h.Logger())
+		inquiry := NewInquiry(server, cfg.Inquiry, h.Telemetry().TracerProvider(), h.Logger())
+		if err := errors.Join(server.psp.breaker.register(h.Telemetry().Registerer()), inquiry.register(h.Telemetry().Registerer())); err != nil {
 			return fmt.Errorf("register metrics: %w", err)
 		}
+		h.Go(inquiry.Run)
 		if err := h.ServeGRPC(ctx, cfg.Listen, func(r grpc.ServiceRegistrar) {
 			paymentv1.RegisterPaymentServiceServer(r, server)
 		}); err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/propagation"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -23,8 +24,10 @@ type shop struct {
 	*Server
 	provider *psp.Store
 	// down makes the provider's answers go missing: 1 before it has done
-	// anything, 2 after it has done its work.
+	// anything, 2 after it has done its work, 3 only those to charges, after.
 	down atomic.Int32
+	// asked counts the requests that reach the provider.
+	asked atomic.Int32
 }
 
 func newShop(t *testing.T) *shop {
@@ -33,17 +36,23 @@ func newShop(t *testing.T) *shop {
 	s := &shop{provider: psp.NewStore(platformtest.OpenDB(t, t.TempDir(), psp.Migrations))}
 	handler := psp.NewServer(s.provider, platform.Delays{}, quiet).Handler()
 	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch s.down.Load() {
+		s.asked.Add(1)
+		down := s.down.Load()
+		if down == 3 && r.Method == http.MethodGet {
+			down = 0
+		}
+		switch down {
 		case 1:
 			panic(http.ErrAbortHandler)
-		case 2:
+		case 2, 3:
 			handler.ServeHTTP(httptest.NewRecorder(), r)
 			panic(http.ErrAbortHandler)
 		}
 		handler.ServeHTTP(w, r)
 	}))
 	t.Cleanup(listener.Close)
-	store := NewStore(platformtest.OpenDB(t, t.TempDir(), Migrations))
+	db := platformtest.OpenDB(t, t.TempDir(), Migrations)
+	store := NewStore(db, platform.NewOutbox(db, propagation.TraceContext{}))
 	s.Server = NewServer(store, listener.Client(), Config{PSPURL: listener.URL, PSPTimeout: 5 * time.Second}, quiet)
 	return s
 }

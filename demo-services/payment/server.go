@@ -67,7 +67,8 @@ func (s *Server) Charge(ctx context.Context, r *paymentv1.ChargeRequest) (*payme
 	}
 }
 
-// ask has the provider charge the card, and writes its answer down. If it was
+// ask has the provider charge the card, and writes its answer down. If there is
+// none it asks once what has come of it, if there is time. If the provider was
 // never asked, because this is the first attempt and the breaker is open, there
 // is no charge and never will be: giving it back needs no provider.
 func (s *Server) ask(ctx context.Context, c Charge, first bool, cardToken string) (Charge, error) {
@@ -88,6 +89,9 @@ func (s *Server) ask(ctx context.Context, c Charge, first bool, cardToken string
 		return c, platform.RPCError(codes.Unavailable, platform.ReasonPSPUnavailable, "the payment provider is left alone for a while", nil)
 	default:
 		s.logger.WarnContext(ctx, "psp did not answer, the charge's outcome is unknown", "order_id", c.OrderID, "error", err)
+		if found, err := s.findOut(ctx, c); err == nil {
+			return found, nil
+		}
 		return c, platform.RPCError(codes.Unavailable, platform.ReasonPSPUnavailable, "the payment provider did not answer", nil)
 	}
 	return s.settle(ctx, c)
@@ -110,15 +114,21 @@ func (s *Server) Refund(ctx context.Context, r *paymentv1.RefundRequest) (*payme
 		return nil, err
 	}
 	if c.State == Refunding {
-		if err := s.psp.refund(ctx, c.OrderID); err != nil {
-			s.logger.WarnContext(ctx, "psp did not confirm the refund", "order_id", c.OrderID, "error", err)
-			return nil, platform.RPCError(codes.Unavailable, platform.ReasonPSPUnavailable, "the payment provider did not answer", nil)
-		}
-		c.State = Refunded
-		if c, err = s.store.Settle(ctx, Refunding, c, time.Now()); err != nil {
+		if c, err = s.giveBack(ctx, c); err != nil {
 			return nil, err
 		}
 	}
 	s.logger.InfoContext(ctx, "refund", "order_id", c.OrderID, "state", string(c.State))
 	return &paymentv1.RefundResponse{}, nil
+}
+
+// giveBack has the provider give back the money of a charge that is being
+// refunded, and writes it down.
+func (s *Server) giveBack(ctx context.Context, c Charge) (Charge, error) {
+	if err := s.psp.refund(ctx, c.OrderID); err != nil {
+		s.logger.WarnContext(ctx, "psp did not confirm the refund", "order_id", c.OrderID, "error", err)
+		return c, platform.RPCError(codes.Unavailable, platform.ReasonPSPUnavailable, "the payment provider did not answer", nil)
+	}
+	c.State = Refunded
+	return s.store.Settle(ctx, Refunding, c, time.Now())
 }

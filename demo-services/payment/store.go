@@ -41,10 +41,13 @@ type Charge struct {
 }
 
 // Store keeps charges. Safe for concurrent use.
-type Store struct{ db *platform.DB }
+type Store struct {
+	db     *platform.DB
+	outbox *platform.Outbox
+}
 
-// NewStore returns the store in an opened database.
-func NewStore(db *platform.DB) *Store { return &Store{db: db} }
+// NewStore returns the store in an opened database, with the outbox in the same.
+func NewStore(db *platform.DB, outbox *platform.Outbox) *Store { return &Store{db: db, outbox: outbox} }
 
 // Open stores a pending charge unless the order has one, and returns the
 // order's charge, and whether it is new.
@@ -74,17 +77,27 @@ func (s *Store) OpenRefund(ctx context.Context, orderID string, now time.Time) (
 }
 
 // Settle moves the order's charge on to the state, charge id and decline code
-// in c, if it is still in the state from. It returns the charge as it is then.
+// in c, if it is still in the state from, and has others told. It returns the
+// charge as it is then.
 func (s *Store) Settle(ctx context.Context, from State, c Charge, now time.Time) (Charge, error) {
 	err := s.db.InTx(ctx, func(tx *platform.Conn) error {
-		if _, err := tx.Exec(ctx, `UPDATE charges SET state = ?, charge_id = ?, decline_code = ?, updated_at = ?
-			WHERE order_id = ? AND state = ?`, c.State, c.ChargeID, c.DeclineCode, now.UnixMilli(), c.OrderID, from); err != nil {
+		moved, err := tx.Exec(ctx, `UPDATE charges SET state = ?, charge_id = ?, decline_code = ?, updated_at = ?
+			WHERE order_id = ? AND state = ?`, c.State, c.ChargeID, c.DeclineCode, now.UnixMilli(), c.OrderID, from)
+		if err != nil {
 			return err
 		}
-		var err error
-		c, err = find(ctx, tx, c.OrderID)
-		return err
+		if c, err = find(ctx, tx, c.OrderID); err != nil || moved == 0 {
+			return err
+		}
+		e, err := processed(c, now)
+		if err != nil {
+			return err
+		}
+		return s.outbox.Add(ctx, tx, e)
 	})
+	if err == nil {
+		s.outbox.Wake()
+	}
 	return c, err
 }
 
@@ -99,8 +112,8 @@ func open(ctx context.Context, tx *platform.Conn, c Charge, state State, now tim
 		return stored, false, err
 	}
 	c.State = state
-	_, err = tx.Exec(ctx, `INSERT INTO charges (order_id, state, amount, currency, created_at, updated_at)
-		VALUES (?, ?, ?, ?, ?, ?)`, c.OrderID, c.State, c.Amount, c.Currency, now.UnixMilli(), now.UnixMilli())
+	_, err = tx.Exec(ctx, `INSERT INTO charges (order_id, state, amount, currency, created_at, updated_at, traceparent)
+		VALUES (?, ?, ?, ?, ?, ?, ?)`, c.OrderID, c.State, c.Amount, c.Currency, now.UnixMilli(), now.UnixMilli(), platform.Traceparent(ctx))
 	return c, err == nil, err
 }
 

@@ -80,3 +80,26 @@ func TestRefund(t *testing.T) {
 		t.Errorf("refund without a key: %d, want 400", status)
 	}
 }
+
+func TestStatus(t *testing.T) {
+	h := newHandler(t)
+	post(t, h, "/charges", "k1", `{"amount":100,"currency":"EUR","card_token":"tok_visa"}`)
+	post(t, h, "/charges", "k2", `{"amount":100,"currency":"EUR","card_token":"tok_stolen"}`)
+	post(t, h, "/refunds", "", `{"idempotency_key":"k3"}`)
+	for key, want := range map[string]struct {
+		status         int
+		state, decline string
+	}{
+		"k1": {200, "CAPTURED", ""}, "k2": {200, "DECLINED", "stolen_card"}, "k3": {200, "VOIDED", ""}, "k4": {404, "", ""},
+	} {
+		recorder := httptest.NewRecorder()
+		h.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/charges/"+key, http.NoBody))
+		var answer map[string]string
+		if err := json.Unmarshal(recorder.Body.Bytes(), &answer); err != nil {
+			t.Fatal(err)
+		}
+		if recorder.Code != want.status || answer["status"] != want.state || answer["decline_code"] != want.decline {
+			t.Errorf("%s: %d %v, want %+v", key, recorder.Code, answer, want)
+		}
+	}
+}

@@ -21,6 +21,7 @@ const maxBody = 16 << 10
 //	POST /charges   Idempotency-Key: k  {"amount":1,"currency":"EUR","card_token":"tok_visa"}
 //	                201 captured, 200 captured before, 402 declined, 409 voided
 //	POST /refunds   {"idempotency_key":"k"}   200, whatever became of the charge
+//	GET /charges/k  200 what became of the charge with the key k, 404 there is none
 type Server struct {
 	store  *Store
 	delays platform.Delays
@@ -37,6 +38,7 @@ func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /charges", s.charge)
 	mux.HandleFunc("POST /refunds", s.refund)
+	mux.HandleFunc("GET /charges/{key}", s.status)
 	return mux
 }
 
@@ -51,6 +53,13 @@ type ChargeRequest struct {
 type ChargeResponse struct {
 	ID     string `json:"id"`
 	Status State  `json:"status"`
+}
+
+// StatusResponse is the answer to GET /charges/{key}.
+type StatusResponse struct {
+	ID          string `json:"id"`
+	Status      State  `json:"status"`
+	DeclineCode string `json:"decline_code,omitempty"`
 }
 
 // RefundRequest is the body of POST /refunds.
@@ -145,6 +154,18 @@ func (s *Server) refund(w http.ResponseWriter, r *http.Request) {
 	}
 	s.logger.InfoContext(r.Context(), "refund", "charge_id", c.ID, "state", string(c.State))
 	platform.WriteJSON(w, http.StatusOK, ChargeResponse{ID: c.ID, Status: c.State})
+}
+
+func (s *Server) status(w http.ResponseWriter, r *http.Request) {
+	c, err := s.store.Find(r.Context(), r.PathValue("key"))
+	switch {
+	case errors.Is(err, errUnknown):
+		fail(w, http.StatusNotFound, ErrorResponse{Code: "unknown_charge", Message: "there is no charge with this key"})
+	case err != nil:
+		s.internal(w, r, err)
+	default:
+		platform.WriteJSON(w, http.StatusOK, StatusResponse{ID: c.ID, Status: c.State, DeclineCode: c.DeclineCode})
+	}
 }
 
 // decode reads the body or answers 400.

@@ -11,6 +11,7 @@ package inventoryv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -197,8 +198,11 @@ func (x *ReserveRequest) GetLines() []*Line {
 }
 
 type ReserveResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Lines         []*PricedLine          `protobuf:"bytes,1,rep,name=lines,proto3" json:"lines,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Lines []*PricedLine          `protobuf:"bytes,1,rep,name=lines,proto3" json:"lines,omitempty"`
+	// When the stock goes back on the shelf unless Confirm has come; missing once
+	// it has.
+	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -240,6 +244,93 @@ func (x *ReserveResponse) GetLines() []*PricedLine {
 	return nil
 }
 
+func (x *ReserveResponse) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+type ConfirmRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	OrderId       string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmRequest) Reset() {
+	*x = ConfirmRequest{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmRequest) ProtoMessage() {}
+
+func (x *ConfirmRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmRequest.ProtoReflect.Descriptor instead.
+func (*ConfirmRequest) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ConfirmRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+type ConfirmResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmResponse) Reset() {
+	*x = ConfirmResponse{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmResponse) ProtoMessage() {}
+
+func (x *ConfirmResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmResponse.ProtoReflect.Descriptor instead.
+func (*ConfirmResponse) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{5}
+}
+
 type ReleaseRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	OrderId       string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
@@ -249,7 +340,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[4]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -261,7 +352,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[4]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -274,7 +365,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{4}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ReleaseRequest) GetOrderId() string {
@@ -292,7 +383,7 @@ type ReleaseResponse struct {
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[5]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -304,7 +395,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[5]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -317,14 +408,14 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{5}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{7}
 }
 
 var File_inventory_v1_inventory_proto protoreflect.FileDescriptor
 
 const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\n" +
-	"\x1cinventory/v1/inventory.proto\x12\x11shop.inventory.v1\";\n" +
+	"\x1cinventory/v1/inventory.proto\x12\x11shop.inventory.v1\x1a\x1fgoogle/protobuf/timestamp.proto\";\n" +
 	"\x04Line\x12\x17\n" +
 	"\aitem_id\x18\x01 \x01(\tR\x06itemId\x12\x1a\n" +
 	"\bquantity\x18\x02 \x01(\x03R\bquantity\"t\n" +
@@ -337,14 +428,20 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"unit_price\x18\x04 \x01(\x03R\tunitPrice\"Z\n" +
 	"\x0eReserveRequest\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12-\n" +
-	"\x05lines\x18\x02 \x03(\v2\x17.shop.inventory.v1.LineR\x05lines\"F\n" +
+	"\x05lines\x18\x02 \x03(\v2\x17.shop.inventory.v1.LineR\x05lines\"\x81\x01\n" +
 	"\x0fReserveResponse\x123\n" +
-	"\x05lines\x18\x01 \x03(\v2\x1d.shop.inventory.v1.PricedLineR\x05lines\"+\n" +
+	"\x05lines\x18\x01 \x03(\v2\x1d.shop.inventory.v1.PricedLineR\x05lines\x129\n" +
+	"\n" +
+	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"+\n" +
+	"\x0eConfirmRequest\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\"\x11\n" +
+	"\x0fConfirmResponse\"+\n" +
 	"\x0eReleaseRequest\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\"\x11\n" +
-	"\x0fReleaseResponse2\xb6\x01\n" +
+	"\x0fReleaseResponse2\x88\x02\n" +
 	"\x10InventoryService\x12P\n" +
 	"\aReserve\x12!.shop.inventory.v1.ReserveRequest\x1a\".shop.inventory.v1.ReserveResponse\x12P\n" +
+	"\aConfirm\x12!.shop.inventory.v1.ConfirmRequest\x1a\".shop.inventory.v1.ConfirmResponse\x12P\n" +
 	"\aRelease\x12!.shop.inventory.v1.ReleaseRequest\x1a\".shop.inventory.v1.ReleaseResponseBKZIgithub.com/waybill-dev/waybill/demo-services/api/inventory/v1;inventoryv1b\x06proto3"
 
 var (
@@ -359,27 +456,33 @@ func file_inventory_v1_inventory_proto_rawDescGZIP() []byte {
 	return file_inventory_v1_inventory_proto_rawDescData
 }
 
-var file_inventory_v1_inventory_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_inventory_v1_inventory_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_inventory_v1_inventory_proto_goTypes = []any{
-	(*Line)(nil),            // 0: shop.inventory.v1.Line
-	(*PricedLine)(nil),      // 1: shop.inventory.v1.PricedLine
-	(*ReserveRequest)(nil),  // 2: shop.inventory.v1.ReserveRequest
-	(*ReserveResponse)(nil), // 3: shop.inventory.v1.ReserveResponse
-	(*ReleaseRequest)(nil),  // 4: shop.inventory.v1.ReleaseRequest
-	(*ReleaseResponse)(nil), // 5: shop.inventory.v1.ReleaseResponse
+	(*Line)(nil),                  // 0: shop.inventory.v1.Line
+	(*PricedLine)(nil),            // 1: shop.inventory.v1.PricedLine
+	(*ReserveRequest)(nil),        // 2: shop.inventory.v1.ReserveRequest
+	(*ReserveResponse)(nil),       // 3: shop.inventory.v1.ReserveResponse
+	(*ConfirmRequest)(nil),        // 4: shop.inventory.v1.ConfirmRequest
+	(*ConfirmResponse)(nil),       // 5: shop.inventory.v1.ConfirmResponse
+	(*ReleaseRequest)(nil),        // 6: shop.inventory.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),       // 7: shop.inventory.v1.ReleaseResponse
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
 }
 var file_inventory_v1_inventory_proto_depIdxs = []int32{
 	0, // 0: shop.inventory.v1.ReserveRequest.lines:type_name -> shop.inventory.v1.Line
 	1, // 1: shop.inventory.v1.ReserveResponse.lines:type_name -> shop.inventory.v1.PricedLine
-	2, // 2: shop.inventory.v1.InventoryService.Reserve:input_type -> shop.inventory.v1.ReserveRequest
-	4, // 3: shop.inventory.v1.InventoryService.Release:input_type -> shop.inventory.v1.ReleaseRequest
-	3, // 4: shop.inventory.v1.InventoryService.Reserve:output_type -> shop.inventory.v1.ReserveResponse
-	5, // 5: shop.inventory.v1.InventoryService.Release:output_type -> shop.inventory.v1.ReleaseResponse
-	4, // [4:6] is the sub-list for method output_type
-	2, // [2:4] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	8, // 2: shop.inventory.v1.ReserveResponse.expires_at:type_name -> google.protobuf.Timestamp
+	2, // 3: shop.inventory.v1.InventoryService.Reserve:input_type -> shop.inventory.v1.ReserveRequest
+	4, // 4: shop.inventory.v1.InventoryService.Confirm:input_type -> shop.inventory.v1.ConfirmRequest
+	6, // 5: shop.inventory.v1.InventoryService.Release:input_type -> shop.inventory.v1.ReleaseRequest
+	3, // 6: shop.inventory.v1.InventoryService.Reserve:output_type -> shop.inventory.v1.ReserveResponse
+	5, // 7: shop.inventory.v1.InventoryService.Confirm:output_type -> shop.inventory.v1.ConfirmResponse
+	7, // 8: shop.inventory.v1.InventoryService.Release:output_type -> shop.inventory.v1.ReleaseResponse
+	6, // [6:9] is the sub-list for method output_type
+	3, // [3:6] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_inventory_v1_inventory_proto_init() }
@@ -393,7 +496,7 @@ func file_inventory_v1_inventory_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_inventory_v1_inventory_proto_rawDesc), len(file_inventory_v1_inventory_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	InventoryService_Reserve_FullMethodName = "/shop.inventory.v1.InventoryService/Reserve"
+	InventoryService_Confirm_FullMethodName = "/shop.inventory.v1.InventoryService/Confirm"
 	InventoryService_Release_FullMethodName = "/shop.inventory.v1.InventoryService/Release"
 )
 
@@ -30,11 +31,16 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 type InventoryServiceClient interface {
 	// Reserve sets the stock of all lines aside for one order, or of none.
-	// Idempotent by order id: a repeated call answers with the first reservation.
+	// Idempotent by order id: a repeated call answers with the first reservation,
+	// or makes a new one if that has expired.
 	// NOT_FOUND with reason UNKNOWN_ITEM; FAILED_PRECONDITION with OUT_OF_STOCK,
 	// or RESERVATION_RELEASED when Release came first.
 	Reserve(ctx context.Context, in *ReserveRequest, opts ...grpc.CallOption) (*ReserveResponse, error)
-	// Release puts an order's stock back. Idempotent; an order that has
+	// Confirm makes an order's reservation final: it does not expire any more.
+	// Idempotent. FAILED_PRECONDITION with RESERVATION_EXPIRED when its stock is
+	// back on the shelf, or RESERVATION_RELEASED when there is no reservation.
+	Confirm(ctx context.Context, in *ConfirmRequest, opts ...grpc.CallOption) (*ConfirmResponse, error)
+	// Release puts an order's stock back, confirmed or not. Idempotent; an order that has
 	// no reservation can get none afterwards.
 	Release(ctx context.Context, in *ReleaseRequest, opts ...grpc.CallOption) (*ReleaseResponse, error)
 }
@@ -57,6 +63,16 @@ func (c *inventoryServiceClient) Reserve(ctx context.Context, in *ReserveRequest
 	return out, nil
 }
 
+func (c *inventoryServiceClient) Confirm(ctx context.Context, in *ConfirmRequest, opts ...grpc.CallOption) (*ConfirmResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ConfirmResponse)
+	err := c.cc.Invoke(ctx, InventoryService_Confirm_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *inventoryServiceClient) Release(ctx context.Context, in *ReleaseRequest, opts ...grpc.CallOption) (*ReleaseResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReleaseResponse)
@@ -72,11 +88,16 @@ func (c *inventoryServiceClient) Release(ctx context.Context, in *ReleaseRequest
 // for forward compatibility.
 type InventoryServiceServer interface {
 	// Reserve sets the stock of all lines aside for one order, or of none.
-	// Idempotent by order id: a repeated call answers with the first reservation.
+	// Idempotent by order id: a repeated call answers with the first reservation,
+	// or makes a new one if that has expired.
 	// NOT_FOUND with reason UNKNOWN_ITEM; FAILED_PRECONDITION with OUT_OF_STOCK,
 	// or RESERVATION_RELEASED when Release came first.
 	Reserve(context.Context, *ReserveRequest) (*ReserveResponse, error)
-	// Release puts an order's stock back. Idempotent; an order that has
+	// Confirm makes an order's reservation final: it does not expire any more.
+	// Idempotent. FAILED_PRECONDITION with RESERVATION_EXPIRED when its stock is
+	// back on the shelf, or RESERVATION_RELEASED when there is no reservation.
+	Confirm(context.Context, *ConfirmRequest) (*ConfirmResponse, error)
+	// Release puts an order's stock back, confirmed or not. Idempotent; an order that has
 	// no reservation can get none afterwards.
 	Release(context.Context, *ReleaseRequest) (*ReleaseResponse, error)
 	mustEmbedUnimplementedInventoryServiceServer()
@@ -91,6 +112,9 @@ type UnimplementedInventoryServiceServer struct{}
 
 func (UnimplementedInventoryServiceServer) Reserve(context.Context, *ReserveRequest) (*ReserveResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Reserve not implemented")
+}
+func (UnimplementedInventoryServiceServer) Confirm(context.Context, *ConfirmRequest) (*ConfirmResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Confirm not implemented")
 }
 func (UnimplementedInventoryServiceServer) Release(context.Context, *ReleaseRequest) (*ReleaseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Release not implemented")
@@ -134,6 +158,24 @@ func _InventoryService_Reserve_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _InventoryService_Confirm_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ConfirmRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServiceServer).Confirm(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: InventoryService_Confirm_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServiceServer).Confirm(ctx, req.(*ConfirmRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _InventoryService_Release_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ReleaseRequest)
 	if err := dec(in); err != nil {
@@ -162,6 +204,10 @@ var InventoryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Reserve",
 			Handler:    _InventoryService_Reserve_Handler,
+		},
+		{
+			MethodName: "Confirm",
+			Handler:    _InventoryService_Confirm_Handler,
 		},
 		{
 			MethodName: "Release",

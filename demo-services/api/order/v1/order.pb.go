@@ -1055,6 +1055,405 @@ func (x *RebuildReadModelResponse) GetOrders() int64 {
 	return 0
 }
 
+type GetHistoryRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	UserId        string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetHistoryRequest) Reset() {
+	*x = GetHistoryRequest{}
+	mi := &file_order_v1_order_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetHistoryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetHistoryRequest) ProtoMessage() {}
+
+func (x *GetHistoryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetHistoryRequest.ProtoReflect.Descriptor instead.
+func (*GetHistoryRequest) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *GetHistoryRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+type GetHistoryResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	UserId string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// When the customer came; missing if the shop has not been told.
+	OpenedAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=opened_at,json=openedAt,proto3" json:"opened_at,omitempty"`
+	// Their orders, in the order of status and currency.
+	Statistics    []*Statistic `protobuf:"bytes,3,rep,name=statistics,proto3" json:"statistics,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetHistoryResponse) Reset() {
+	*x = GetHistoryResponse{}
+	mi := &file_order_v1_order_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetHistoryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetHistoryResponse) ProtoMessage() {}
+
+func (x *GetHistoryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetHistoryResponse.ProtoReflect.Descriptor instead.
+func (*GetHistoryResponse) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *GetHistoryResponse) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *GetHistoryResponse) GetOpenedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OpenedAt
+	}
+	return nil
+}
+
+func (x *GetHistoryResponse) GetStatistics() []*Statistic {
+	if x != nil {
+		return x.Statistics
+	}
+	return nil
+}
+
+type ListSagasRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only those that are parked.
+	Parked bool `protobuf:"varint,1,opt,name=parked,proto3" json:"parked,omitempty"`
+	// At most 200; zero: 50.
+	Limit         int32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSagasRequest) Reset() {
+	*x = ListSagasRequest{}
+	mi := &file_order_v1_order_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSagasRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSagasRequest) ProtoMessage() {}
+
+func (x *ListSagasRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSagasRequest.ProtoReflect.Descriptor instead.
+func (*ListSagasRequest) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ListSagasRequest) GetParked() bool {
+	if x != nil {
+		return x.Parked
+	}
+	return false
+}
+
+func (x *ListSagasRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type ListSagasResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sagas         []*Saga                `protobuf:"bytes,1,rep,name=sagas,proto3" json:"sagas,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSagasResponse) Reset() {
+	*x = ListSagasResponse{}
+	mi := &file_order_v1_order_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSagasResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSagasResponse) ProtoMessage() {}
+
+func (x *ListSagasResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSagasResponse.ProtoReflect.Descriptor instead.
+func (*ListSagasResponse) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ListSagasResponse) GetSagas() []*Saga {
+	if x != nil {
+		return x.Sagas
+	}
+	return nil
+}
+
+// Saga is what is left to do for one order.
+type Saga struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	OrderId string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// CREATED, RESERVED, PAID or CANCELLING.
+	Step string `protobuf:"bytes,2,opt,name=step,proto3" json:"step,omitempty"`
+	// Why it is cancelled, if it is.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// How often it was taken over.
+	Attempts int32 `protobuf:"varint,4,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	// How many attempts to compensate have failed in a row, and how the last did.
+	Failures  int32  `protobuf:"varint,5,opt,name=failures,proto3" json:"failures,omitempty"`
+	LastError string `protobuf:"bytes,6,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
+	// When it goes on by itself; missing if it is parked.
+	DueAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=due_at,json=dueAt,proto3" json:"due_at,omitempty"`
+	// Since when nobody tries any more; missing if it is not parked.
+	ParkedAt      *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=parked_at,json=parkedAt,proto3" json:"parked_at,omitempty"`
+	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Saga) Reset() {
+	*x = Saga{}
+	mi := &file_order_v1_order_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Saga) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Saga) ProtoMessage() {}
+
+func (x *Saga) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Saga.ProtoReflect.Descriptor instead.
+func (*Saga) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Saga) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *Saga) GetStep() string {
+	if x != nil {
+		return x.Step
+	}
+	return ""
+}
+
+func (x *Saga) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Saga) GetAttempts() int32 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *Saga) GetFailures() int32 {
+	if x != nil {
+		return x.Failures
+	}
+	return 0
+}
+
+func (x *Saga) GetLastError() string {
+	if x != nil {
+		return x.LastError
+	}
+	return ""
+}
+
+func (x *Saga) GetDueAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueAt
+	}
+	return nil
+}
+
+func (x *Saga) GetParkedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ParkedAt
+	}
+	return nil
+}
+
+func (x *Saga) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
+type ResumeSagaRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	OrderId       string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeSagaRequest) Reset() {
+	*x = ResumeSagaRequest{}
+	mi := &file_order_v1_order_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeSagaRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeSagaRequest) ProtoMessage() {}
+
+func (x *ResumeSagaRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeSagaRequest.ProtoReflect.Descriptor instead.
+func (*ResumeSagaRequest) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ResumeSagaRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+type ResumeSagaResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeSagaResponse) Reset() {
+	*x = ResumeSagaResponse{}
+	mi := &file_order_v1_order_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeSagaResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeSagaResponse) ProtoMessage() {}
+
+func (x *ResumeSagaResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeSagaResponse.ProtoReflect.Descriptor instead.
+func (*ResumeSagaResponse) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{23}
+}
+
 var File_order_v1_order_proto protoreflect.FileDescriptor
 
 const file_order_v1_order_proto_rawDesc = "" +
@@ -1125,7 +1524,35 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\x06amount\x18\x04 \x01(\x03R\x06amount\"\x19\n" +
 	"\x17RebuildReadModelRequest\"2\n" +
 	"\x18RebuildReadModelResponse\x12\x16\n" +
-	"\x06orders\x18\x01 \x01(\x03R\x06orders*\xa1\x01\n" +
+	"\x06orders\x18\x01 \x01(\x03R\x06orders\",\n" +
+	"\x11GetHistoryRequest\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\"\xa0\x01\n" +
+	"\x12GetHistoryResponse\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\x127\n" +
+	"\topened_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bopenedAt\x128\n" +
+	"\n" +
+	"statistics\x18\x03 \x03(\v2\x18.shop.order.v1.StatisticR\n" +
+	"statistics\"@\n" +
+	"\x10ListSagasRequest\x12\x16\n" +
+	"\x06parked\x18\x01 \x01(\bR\x06parked\x12\x14\n" +
+	"\x05limit\x18\x02 \x01(\x05R\x05limit\">\n" +
+	"\x11ListSagasResponse\x12)\n" +
+	"\x05sagas\x18\x01 \x03(\v2\x13.shop.order.v1.SagaR\x05sagas\"\xcb\x02\n" +
+	"\x04Saga\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x12\n" +
+	"\x04step\x18\x02 \x01(\tR\x04step\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1a\n" +
+	"\battempts\x18\x04 \x01(\x05R\battempts\x12\x1a\n" +
+	"\bfailures\x18\x05 \x01(\x05R\bfailures\x12\x1d\n" +
+	"\n" +
+	"last_error\x18\x06 \x01(\tR\tlastError\x121\n" +
+	"\x06due_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x05dueAt\x127\n" +
+	"\tparked_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\bparkedAt\x129\n" +
+	"\n" +
+	"created_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\".\n" +
+	"\x11ResumeSagaRequest\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\"\x14\n" +
+	"\x12ResumeSagaResponse*\xa1\x01\n" +
 	"\x06Status\x12\x16\n" +
 	"\x12STATUS_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eSTATUS_PENDING\x10\x01\x12\x14\n" +
@@ -1133,7 +1560,7 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\x11STATUS_CANCELLING\x10\x03\x12\x14\n" +
 	"\x10STATUS_CANCELLED\x10\x04\x12\x12\n" +
 	"\x0eSTATUS_SHIPPED\x10\x05\x12\x14\n" +
-	"\x10STATUS_DELIVERED\x10\x062\xf4\x04\n" +
+	"\x10STATUS_DELIVERED\x10\x062\xea\x06\n" +
 	"\fOrderService\x12T\n" +
 	"\vCreateOrder\x12!.shop.order.v1.CreateOrderRequest\x1a\".shop.order.v1.CreateOrderResponse\x12T\n" +
 	"\vCancelOrder\x12!.shop.order.v1.CancelOrderRequest\x1a\".shop.order.v1.CancelOrderResponse\x12W\n" +
@@ -1142,7 +1569,12 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\n" +
 	"ListOrders\x12 .shop.order.v1.ListOrdersRequest\x1a!.shop.order.v1.ListOrdersResponse\x12Z\n" +
 	"\rGetStatistics\x12#.shop.order.v1.GetStatisticsRequest\x1a$.shop.order.v1.GetStatisticsResponse\x12c\n" +
-	"\x10RebuildReadModel\x12&.shop.order.v1.RebuildReadModelRequest\x1a'.shop.order.v1.RebuildReadModelResponseBCZAgithub.com/waybill-dev/waybill/demo-services/api/order/v1;orderv1b\x06proto3"
+	"\x10RebuildReadModel\x12&.shop.order.v1.RebuildReadModelRequest\x1a'.shop.order.v1.RebuildReadModelResponse\x12Q\n" +
+	"\n" +
+	"GetHistory\x12 .shop.order.v1.GetHistoryRequest\x1a!.shop.order.v1.GetHistoryResponse\x12N\n" +
+	"\tListSagas\x12\x1f.shop.order.v1.ListSagasRequest\x1a .shop.order.v1.ListSagasResponse\x12Q\n" +
+	"\n" +
+	"ResumeSaga\x12 .shop.order.v1.ResumeSagaRequest\x1a!.shop.order.v1.ResumeSagaResponseBCZAgithub.com/waybill-dev/waybill/demo-services/api/order/v1;orderv1b\x06proto3"
 
 var (
 	file_order_v1_order_proto_rawDescOnce sync.Once
@@ -1157,7 +1589,7 @@ func file_order_v1_order_proto_rawDescGZIP() []byte {
 }
 
 var file_order_v1_order_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_order_v1_order_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_order_v1_order_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_order_v1_order_proto_goTypes = []any{
 	(Status)(0),                      // 0: shop.order.v1.Status
 	(*Line)(nil),                     // 1: shop.order.v1.Line
@@ -1177,13 +1609,20 @@ var file_order_v1_order_proto_goTypes = []any{
 	(*Statistic)(nil),                // 15: shop.order.v1.Statistic
 	(*RebuildReadModelRequest)(nil),  // 16: shop.order.v1.RebuildReadModelRequest
 	(*RebuildReadModelResponse)(nil), // 17: shop.order.v1.RebuildReadModelResponse
-	(*timestamppb.Timestamp)(nil),    // 18: google.protobuf.Timestamp
+	(*GetHistoryRequest)(nil),        // 18: shop.order.v1.GetHistoryRequest
+	(*GetHistoryResponse)(nil),       // 19: shop.order.v1.GetHistoryResponse
+	(*ListSagasRequest)(nil),         // 20: shop.order.v1.ListSagasRequest
+	(*ListSagasResponse)(nil),        // 21: shop.order.v1.ListSagasResponse
+	(*Saga)(nil),                     // 22: shop.order.v1.Saga
+	(*ResumeSagaRequest)(nil),        // 23: shop.order.v1.ResumeSagaRequest
+	(*ResumeSagaResponse)(nil),       // 24: shop.order.v1.ResumeSagaResponse
+	(*timestamppb.Timestamp)(nil),    // 25: google.protobuf.Timestamp
 }
 var file_order_v1_order_proto_depIdxs = []int32{
 	0,  // 0: shop.order.v1.Order.status:type_name -> shop.order.v1.Status
 	1,  // 1: shop.order.v1.Order.lines:type_name -> shop.order.v1.Line
-	18, // 2: shop.order.v1.Order.created_at:type_name -> google.protobuf.Timestamp
-	18, // 3: shop.order.v1.Order.updated_at:type_name -> google.protobuf.Timestamp
+	25, // 2: shop.order.v1.Order.created_at:type_name -> google.protobuf.Timestamp
+	25, // 3: shop.order.v1.Order.updated_at:type_name -> google.protobuf.Timestamp
 	1,  // 4: shop.order.v1.CreateOrderRequest.lines:type_name -> shop.order.v1.Line
 	2,  // 5: shop.order.v1.CreateOrderResponse.order:type_name -> shop.order.v1.Order
 	2,  // 6: shop.order.v1.GetOrderResponse.order:type_name -> shop.order.v1.Order
@@ -1191,30 +1630,42 @@ var file_order_v1_order_proto_depIdxs = []int32{
 	0,  // 8: shop.order.v1.ChangeStatusRequest.status:type_name -> shop.order.v1.Status
 	2,  // 9: shop.order.v1.ChangeStatusResponse.order:type_name -> shop.order.v1.Order
 	0,  // 10: shop.order.v1.ListOrdersRequest.status:type_name -> shop.order.v1.Status
-	18, // 11: shop.order.v1.ListOrdersRequest.from:type_name -> google.protobuf.Timestamp
-	18, // 12: shop.order.v1.ListOrdersRequest.to:type_name -> google.protobuf.Timestamp
+	25, // 11: shop.order.v1.ListOrdersRequest.from:type_name -> google.protobuf.Timestamp
+	25, // 12: shop.order.v1.ListOrdersRequest.to:type_name -> google.protobuf.Timestamp
 	2,  // 13: shop.order.v1.ListOrdersResponse.orders:type_name -> shop.order.v1.Order
 	15, // 14: shop.order.v1.GetStatisticsResponse.statistics:type_name -> shop.order.v1.Statistic
 	0,  // 15: shop.order.v1.Statistic.status:type_name -> shop.order.v1.Status
-	3,  // 16: shop.order.v1.OrderService.CreateOrder:input_type -> shop.order.v1.CreateOrderRequest
-	7,  // 17: shop.order.v1.OrderService.CancelOrder:input_type -> shop.order.v1.CancelOrderRequest
-	9,  // 18: shop.order.v1.OrderService.ChangeStatus:input_type -> shop.order.v1.ChangeStatusRequest
-	5,  // 19: shop.order.v1.OrderService.GetOrder:input_type -> shop.order.v1.GetOrderRequest
-	11, // 20: shop.order.v1.OrderService.ListOrders:input_type -> shop.order.v1.ListOrdersRequest
-	13, // 21: shop.order.v1.OrderService.GetStatistics:input_type -> shop.order.v1.GetStatisticsRequest
-	16, // 22: shop.order.v1.OrderService.RebuildReadModel:input_type -> shop.order.v1.RebuildReadModelRequest
-	4,  // 23: shop.order.v1.OrderService.CreateOrder:output_type -> shop.order.v1.CreateOrderResponse
-	8,  // 24: shop.order.v1.OrderService.CancelOrder:output_type -> shop.order.v1.CancelOrderResponse
-	10, // 25: shop.order.v1.OrderService.ChangeStatus:output_type -> shop.order.v1.ChangeStatusResponse
-	6,  // 26: shop.order.v1.OrderService.GetOrder:output_type -> shop.order.v1.GetOrderResponse
-	12, // 27: shop.order.v1.OrderService.ListOrders:output_type -> shop.order.v1.ListOrdersResponse
-	14, // 28: shop.order.v1.OrderService.GetStatistics:output_type -> shop.order.v1.GetStatisticsResponse
-	17, // 29: shop.order.v1.OrderService.RebuildReadModel:output_type -> shop.order.v1.RebuildReadModelResponse
-	23, // [23:30] is the sub-list for method output_type
-	16, // [16:23] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	25, // 16: shop.order.v1.GetHistoryResponse.opened_at:type_name -> google.protobuf.Timestamp
+	15, // 17: shop.order.v1.GetHistoryResponse.statistics:type_name -> shop.order.v1.Statistic
+	22, // 18: shop.order.v1.ListSagasResponse.sagas:type_name -> shop.order.v1.Saga
+	25, // 19: shop.order.v1.Saga.due_at:type_name -> google.protobuf.Timestamp
+	25, // 20: shop.order.v1.Saga.parked_at:type_name -> google.protobuf.Timestamp
+	25, // 21: shop.order.v1.Saga.created_at:type_name -> google.protobuf.Timestamp
+	3,  // 22: shop.order.v1.OrderService.CreateOrder:input_type -> shop.order.v1.CreateOrderRequest
+	7,  // 23: shop.order.v1.OrderService.CancelOrder:input_type -> shop.order.v1.CancelOrderRequest
+	9,  // 24: shop.order.v1.OrderService.ChangeStatus:input_type -> shop.order.v1.ChangeStatusRequest
+	5,  // 25: shop.order.v1.OrderService.GetOrder:input_type -> shop.order.v1.GetOrderRequest
+	11, // 26: shop.order.v1.OrderService.ListOrders:input_type -> shop.order.v1.ListOrdersRequest
+	13, // 27: shop.order.v1.OrderService.GetStatistics:input_type -> shop.order.v1.GetStatisticsRequest
+	16, // 28: shop.order.v1.OrderService.RebuildReadModel:input_type -> shop.order.v1.RebuildReadModelRequest
+	18, // 29: shop.order.v1.OrderService.GetHistory:input_type -> shop.order.v1.GetHistoryRequest
+	20, // 30: shop.order.v1.OrderService.ListSagas:input_type -> shop.order.v1.ListSagasRequest
+	23, // 31: shop.order.v1.OrderService.ResumeSaga:input_type -> shop.order.v1.ResumeSagaRequest
+	4,  // 32: shop.order.v1.OrderService.CreateOrder:output_type -> shop.order.v1.CreateOrderResponse
+	8,  // 33: shop.order.v1.OrderService.CancelOrder:output_type -> shop.order.v1.CancelOrderResponse
+	10, // 34: shop.order.v1.OrderService.ChangeStatus:output_type -> shop.order.v1.ChangeStatusResponse
+	6,  // 35: shop.order.v1.OrderService.GetOrder:output_type -> shop.order.v1.GetOrderResponse
+	12, // 36: shop.order.v1.OrderService.ListOrders:output_type -> shop.order.v1.ListOrdersResponse
+	14, // 37: shop.order.v1.OrderService.GetStatistics:output_type -> shop.order.v1.GetStatisticsResponse
+	17, // 38: shop.order.v1.OrderService.RebuildReadModel:output_type -> shop.order.v1.RebuildReadModelResponse
+	19, // 39: shop.order.v1.OrderService.GetHistory:output_type -> shop.order.v1.GetHistoryResponse
+	21, // 40: shop.order.v1.OrderService.ListSagas:output_type -> shop.order.v1.ListSagasResponse
+	24, // 41: shop.order.v1.OrderService.ResumeSaga:output_type -> shop.order.v1.ResumeSagaResponse
+	32, // [32:42] is the sub-list for method output_type
+	22, // [22:32] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_order_v1_order_proto_init() }
@@ -1228,7 +1679,7 @@ func file_order_v1_order_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_order_v1_order_proto_rawDesc), len(file_order_v1_order_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   17,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -28,6 +28,9 @@ const (
 	OrderService_ListOrders_FullMethodName       = "/shop.order.v1.OrderService/ListOrders"
 	OrderService_GetStatistics_FullMethodName    = "/shop.order.v1.OrderService/GetStatistics"
 	OrderService_RebuildReadModel_FullMethodName = "/shop.order.v1.OrderService/RebuildReadModel"
+	OrderService_GetHistory_FullMethodName       = "/shop.order.v1.OrderService/GetHistory"
+	OrderService_ListSagas_FullMethodName        = "/shop.order.v1.OrderService/ListSagas"
+	OrderService_ResumeSaga_FullMethodName       = "/shop.order.v1.OrderService/ResumeSaga"
 )
 
 // OrderServiceClient is the client API for OrderService service.
@@ -61,6 +64,16 @@ type OrderServiceClient interface {
 	// has it made again from the events while orders go on. It answers when
 	// everything that had happened before is in it again.
 	RebuildReadModel(ctx context.Context, in *RebuildReadModelRequest, opts ...grpc.CallOption) (*RebuildReadModelResponse, error)
+	// GetHistory tells of a customer: since when there is one, and what became of
+	// their orders. NOT_FOUND with UNKNOWN_USER when nothing is known of them.
+	GetHistory(ctx context.Context, in *GetHistoryRequest, opts ...grpc.CallOption) (*GetHistoryResponse, error)
+	// ListSagas reads the sagas that have not ended, those that are parked first,
+	// then those that have been longest.
+	ListSagas(ctx context.Context, in *ListSagasRequest, opts ...grpc.CallOption) (*ListSagasResponse, error)
+	// ResumeSaga has a parked saga tried again, at once. NOT_FOUND with
+	// UNKNOWN_ORDER when the order has no saga under way; one that is not parked
+	// is tried at once too, unless somebody is at it.
+	ResumeSaga(ctx context.Context, in *ResumeSagaRequest, opts ...grpc.CallOption) (*ResumeSagaResponse, error)
 }
 
 type orderServiceClient struct {
@@ -141,6 +154,36 @@ func (c *orderServiceClient) RebuildReadModel(ctx context.Context, in *RebuildRe
 	return out, nil
 }
 
+func (c *orderServiceClient) GetHistory(ctx context.Context, in *GetHistoryRequest, opts ...grpc.CallOption) (*GetHistoryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetHistoryResponse)
+	err := c.cc.Invoke(ctx, OrderService_GetHistory_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *orderServiceClient) ListSagas(ctx context.Context, in *ListSagasRequest, opts ...grpc.CallOption) (*ListSagasResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSagasResponse)
+	err := c.cc.Invoke(ctx, OrderService_ListSagas_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *orderServiceClient) ResumeSaga(ctx context.Context, in *ResumeSagaRequest, opts ...grpc.CallOption) (*ResumeSagaResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResumeSagaResponse)
+	err := c.cc.Invoke(ctx, OrderService_ResumeSaga_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // OrderServiceServer is the server API for OrderService service.
 // All implementations must embed UnimplementedOrderServiceServer
 // for forward compatibility.
@@ -172,6 +215,16 @@ type OrderServiceServer interface {
 	// has it made again from the events while orders go on. It answers when
 	// everything that had happened before is in it again.
 	RebuildReadModel(context.Context, *RebuildReadModelRequest) (*RebuildReadModelResponse, error)
+	// GetHistory tells of a customer: since when there is one, and what became of
+	// their orders. NOT_FOUND with UNKNOWN_USER when nothing is known of them.
+	GetHistory(context.Context, *GetHistoryRequest) (*GetHistoryResponse, error)
+	// ListSagas reads the sagas that have not ended, those that are parked first,
+	// then those that have been longest.
+	ListSagas(context.Context, *ListSagasRequest) (*ListSagasResponse, error)
+	// ResumeSaga has a parked saga tried again, at once. NOT_FOUND with
+	// UNKNOWN_ORDER when the order has no saga under way; one that is not parked
+	// is tried at once too, unless somebody is at it.
+	ResumeSaga(context.Context, *ResumeSagaRequest) (*ResumeSagaResponse, error)
 	mustEmbedUnimplementedOrderServiceServer()
 }
 
@@ -202,6 +255,15 @@ func (UnimplementedOrderServiceServer) GetStatistics(context.Context, *GetStatis
 }
 func (UnimplementedOrderServiceServer) RebuildReadModel(context.Context, *RebuildReadModelRequest) (*RebuildReadModelResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RebuildReadModel not implemented")
+}
+func (UnimplementedOrderServiceServer) GetHistory(context.Context, *GetHistoryRequest) (*GetHistoryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetHistory not implemented")
+}
+func (UnimplementedOrderServiceServer) ListSagas(context.Context, *ListSagasRequest) (*ListSagasResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSagas not implemented")
+}
+func (UnimplementedOrderServiceServer) ResumeSaga(context.Context, *ResumeSagaRequest) (*ResumeSagaResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResumeSaga not implemented")
 }
 func (UnimplementedOrderServiceServer) mustEmbedUnimplementedOrderServiceServer() {}
 func (UnimplementedOrderServiceServer) testEmbeddedByValue()                      {}
@@ -350,6 +412,60 @@ func _OrderService_RebuildReadModel_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _OrderService_GetHistory_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetHistoryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrderServiceServer).GetHistory(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrderService_GetHistory_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrderServiceServer).GetHistory(ctx, req.(*GetHistoryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OrderService_ListSagas_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListSagasRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrderServiceServer).ListSagas(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrderService_ListSagas_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrderServiceServer).ListSagas(ctx, req.(*ListSagasRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OrderService_ResumeSaga_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResumeSagaRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrderServiceServer).ResumeSaga(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrderService_ResumeSaga_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrderServiceServer).ResumeSaga(ctx, req.(*ResumeSagaRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // OrderService_ServiceDesc is the grpc.ServiceDesc for OrderService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -384,6 +500,18 @@ var OrderService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RebuildReadModel",
 			Handler:    _OrderService_RebuildReadModel_Handler,
+		},
+		{
+			MethodName: "GetHistory",
+			Handler:    _OrderService_GetHistory_Handler,
+		},
+		{
+			MethodName: "ListSagas",
+			Handler:    _OrderService_ListSagas_Handler,
+		},
+		{
+			MethodName: "ResumeSaga",
+			Handler:    _OrderService_ResumeSaga_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
