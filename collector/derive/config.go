@@ -6,6 +6,7 @@ import (
 	"math"
 	"net"
 	"time"
+	"unicode/utf8"
 )
 
 const (
@@ -64,8 +65,13 @@ type GraphConfig struct {
 	// overflow edges, which are part of the bound.
 	MaxEdges int `yaml:"max_edges"`
 	// PeerAttributes name what sends no spans itself: a database, a queue, a
-	// service without instrumentation. The first that a span has counts.
+	// service without instrumentation. The first that a span has counts. A
+	// database that would be named by its system, and has a db.namespace but no
+	// server.address, is named by both, as in sqlite/orders.
 	PeerAttributes []string `yaml:"peer_attributes"`
+	// UserNode is the name of whoever calls a service without sending spans.
+	// While a service of that name sends spans, " (virtual)" is added to it.
+	UserNode string `yaml:"user_node"`
 }
 
 // Names is a set of names of the RED metrics.
@@ -89,7 +95,10 @@ func DefaultConfig() Config {
 		Buckets: []float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10},
 		Graph: GraphConfig{
 			Enabled: true, Wait: 10 * time.Second, MaxPending: 100_000, MaxEdges: 2000,
-			PeerAttributes: []string{"peer.service", "db.system.name", "db.system", "messaging.system", "server.address", "net.peer.name"},
+			PeerAttributes: []string{
+				"service.peer.name", "peer.service", "db.system.name", "db.system", "messaging.system", "server.address", "net.peer.name",
+			},
+			UserNode: "user",
 		},
 	}
 }
@@ -147,6 +156,9 @@ func (c GraphConfig) validate() error {
 	}
 	if c.MaxEdges < minSeries {
 		errs = append(errs, fmt.Errorf("graph.max_edges: %d: want at least %d", c.MaxEdges, minSeries))
+	}
+	if c.UserNode == "" || len(c.UserNode) > maxLabel || !utf8.ValidString(c.UserNode) {
+		errs = append(errs, fmt.Errorf("graph.user_node: %q: want 1 to %d bytes of UTF-8", c.UserNode, maxLabel))
 	}
 	if c.Wait <= 0 {
 		errs = append(errs, fmt.Errorf("graph.wait: %v is not positive", c.Wait))

@@ -32,6 +32,8 @@ func TestConfigValidate(t *testing.T) {
 		"buckets: none":                          func(c *Config) { c.Buckets, c.NativeHistograms = nil, false },
 		"graph.wait: 0s":                         func(c *Config) { c.Graph.Wait = 0 },
 		"graph.max_pending: 0":                   func(c *Config) { c.Graph.MaxPending = 0 },
+		`graph.user_node: ""`:                    func(c *Config) { c.Graph.UserNode = "" },
+		`graph.user_node: "\xff"`:                func(c *Config) { c.Graph.UserNode = "\xff" },
 		"graph.max_edges: 99":                    func(c *Config) { c.Graph.MaxEdges = 99 },
 	} {
 		cfg := DefaultConfig()

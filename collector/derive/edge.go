@@ -19,6 +19,7 @@ type edge struct {
 	share
 	requests, failed uint64
 	server, client   histogram
+	fromUser         bool // the client is the user's node
 
 	labels  []*dto.LabelPair
 	created *timestamppb.Timestamp
@@ -83,11 +84,28 @@ func (x *edges) add(now time.Time, k edgeKey) *edge {
 			return e
 		}
 	}
-	e := &edge{created: timestamppb.New(now), labels: []*dto.LabelPair{ // Sorted, as the registry wants them.
-		label("client", k.client), label("connection_type", k.kind.label()), label("server", k.server),
-	}}
+	e := &edge{created: timestamppb.New(now), labels: k.labels()}
 	x.edges[k] = e
 	return e
+}
+
+// labels are sorted, as the registry wants them.
+func (k edgeKey) labels() []*dto.LabelPair {
+	return []*dto.LabelPair{label("client", k.client), label("connection_type", k.kind.label()), label("server", k.server)}
+}
+
+// renameUser gives the edges of the user's node another client. Edges of the
+// overflow keep theirs.
+func (x *edges) renameUser(name string) {
+	for k, e := range x.edges {
+		if !e.fromUser || k.client == overflow {
+			continue
+		}
+		delete(x.edges, k)
+		k.client = name
+		e.labels = k.labels()
+		x.edges[k] = e
+	}
 }
 
 // expire forgets the edges that no request had for a while.

@@ -31,6 +31,9 @@ type graph struct {
 	peers peers
 	texts interned
 	half  half // of the span at hand
+	// user is the node of whoever calls without sending spans; taken is the
+	// name that a service would take from it.
+	user, taken string
 }
 
 func newGraph(cfg Config, m *meters, texts interned) *graph {
@@ -48,6 +51,8 @@ func newGraph(cfg Config, m *meters, texts interned) *graph {
 		edges:    newEdges(cfg, m),
 		peers:    newPeers(cfg.Graph.PeerAttributes),
 		texts:    texts,
+		user:     cfg.Graph.UserNode,
+		taken:    cfg.Graph.UserNode,
 	}
 	g.pairs.meet, g.pairs.lone = g.meet, g.lone
 	g.pairs.evicted = func(h *half) {
@@ -104,7 +109,7 @@ func (g *graph) caller(h *half, v *view) {
 // sends no spans.
 func (g *graph) called(h *half, v *view) {
 	if v.parent == (wire.SpanID{}) {
-		g.edges.of(g.now, edgeKey{user, *h.service, virtual}).count(g.edges.scale, nil, h)
+		g.fromUser(h)
 		return
 	}
 	h.at = end{v.trace, v.parent}
@@ -132,11 +137,32 @@ func (g *graph) consumer(h *half, v *view) {
 		h.at, h.doubtful = parent, links > 0
 		g.pairs.add(h)
 	case links == 0:
-		from := edgeKey{user, *h.service, virtual}
-		if far := g.peers.of(v); len(far.name) > 0 {
-			from.client, from.kind = *g.texts.of(far.name), far.kind
+		far := g.peers.of(v)
+		if len(far.name) == 0 {
+			g.fromUser(h)
+			return
 		}
-		g.edges.of(g.now, from).count(g.edges.scale, nil, h)
+		g.edges.of(g.now, edgeKey{*g.texts.of(far.name), *h.service, far.kind}).count(g.edges.scale, nil, h)
+	}
+}
+
+// fromUser counts a request that nobody has caused who sends spans.
+func (g *graph) fromUser(h *half) {
+	e := g.edges.of(g.now, edgeKey{g.user, *h.service, virtual})
+	e.fromUser = true
+	e.count(g.edges.scale, nil, h)
+}
+
+// virtualSuffix tells the node of the user from the service of that name.
+const virtualSuffix = " (virtual)"
+
+// enter takes in the name of a service that sends spans. When it is the user's
+// node's, that is called otherwise from now on, its edges until now included:
+// they would look like the service's.
+func (g *graph) enter(service string) {
+	if service == g.taken && g.user == g.taken {
+		g.user += virtualSuffix
+		g.edges.renameUser(g.user)
 	}
 }
 

@@ -327,3 +327,32 @@ func TestGraphEdgesAreBoundedAndExpire(t *testing.T) {
 		t.Errorf("%v edges expired", got)
 	}
 }
+
+// TestTheUserIsNoService has a service of the name that the graph has for
+// whoever sends no spans, before and after others called.
+func TestTheUserIsNoService(t *testing.T) {
+	first := arrived(t, 0, "gateway", make1(serverKind, at(1, 0)), make1(clientKind, at(2, 1)))
+	second := arrived(t, 0, "user", make1(serverKind, at(3, 2)), make1(serverKind, at(4, 0)), make1(clientKind, at(5, 3), attr("db.system.name", "sqlite"), attr("db.namespace", "user")))
+	third := arrived(t, 0, "user", make1(clientKind, at(6, 0), attr("server.address", "gateway")), make1(consumerKind, at(7, 0)))
+	want := map[string]string{
+		"user (virtual)>gateway:virtual_node": "1", "user (virtual)>user:virtual_node": "2", "gateway>user:": "1",
+		"user>sqlite/user:database": "1", "user>gateway:virtual_node": "1",
+	}
+	for _, records := range [][]journal.Record{{first, second, third}, {third, second, first}} {
+		s := newTestGraph(func(c *Config) { c.ExpireAfter = 0 })
+		s.count(noon, records)
+		s.idle(noon.Add(time.Hour))
+		if diff := cmp.Diff(want, drawn(s)); diff != "" {
+			t.Error(diff)
+		}
+		requests := families(t, s)["traces_service_graph_request_total"].GetMetric()
+		if len(requests) != len(want) {
+			t.Errorf("%d series of %d edges: %v", len(requests), len(want), requests)
+		}
+	}
+	s := newTestGraph(func(c *Config) { c.Graph.UserNode = "browser" })
+	s.count(noon, []journal.Record{first, second})
+	if got := drawn(s); got["browser>gateway:virtual_node"] != "1" || got["browser>user:virtual_node"] != "1" || got["gateway>user:"] != "1" {
+		t.Errorf("with another name: %v", got)
+	}
+}

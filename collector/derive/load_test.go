@@ -113,7 +113,7 @@ func countPlainly(t *testing.T, records []journal.Record) truth {
 		switch s.GetKind() {
 		case serverKind:
 			if !called {
-				count(found.edges, "user>"+s.service+":virtual_node", s)
+				count(found.edges, "user (virtual)>"+s.service+":virtual_node", s) // The shop has a service user.
 			} else if caller.GetKind() == clientKind {
 				count(found.edges, caller.service+">"+s.service+":", s)
 			}
@@ -121,7 +121,7 @@ func countPlainly(t *testing.T, records []journal.Record) truth {
 			count(found.edges, caller.service+">"+s.service+":messaging_system", s)
 		case clientKind:
 			if system := s.attribute("db.system.name"); system != "" {
-				count(found.edges, s.service+">"+system+":database", s)
+				count(found.edges, s.service+">"+system+"/"+s.attribute("db.namespace")+":database", s)
 			}
 		}
 	}

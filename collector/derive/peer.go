@@ -18,9 +18,6 @@ func (c connection) label() string {
 	return [connections]string{"", "messaging_system", "database", "virtual_node"}[c]
 }
 
-// user is who calls a service without having a span.
-const user = "user"
-
 // peer is what a span tells about the far end of its request.
 type peer struct {
 	name []byte // empty: nothing
@@ -33,6 +30,11 @@ type peers struct {
 	names int // the first so many of the finder's keys
 	// These say of what kind the far end is.
 	database, oldDatabase, queue int
+	// These are the parts of a database's name, and what there is in its place
+	// where one server has it.
+	namespace, oldNamespace, address, oldAddress int
+
+	joined []byte // used again for each name of two parts
 }
 
 func newPeers(keys []string) peers {
@@ -45,11 +47,13 @@ func newPeers(keys []string) peers {
 		return len(keys) - 1
 	}
 	p.database, p.oldDatabase, p.queue = index("db.system.name"), index("db.system"), index("messaging.system")
+	p.namespace, p.oldNamespace, p.address, p.oldAddress = index("db.namespace"), index("db.name"), index("server.address"), index("net.peer.name")
 	p.finder = newFinder(keys)
 	return p
 }
 
-// of names the far end of a span by the first of the keys that it has.
+// of names the far end of a span by the first of the keys that it has. The name
+// is valid until the next call.
 func (p *peers) of(v *view) peer {
 	p.look(v.attributes, attributeTag)
 	found := peer{kind: virtual}
@@ -61,9 +65,26 @@ func (p *peers) of(v *view) peer {
 	}
 	for i := range p.names {
 		if found.name = p.text(i); len(found.name) > 0 {
+			if i == p.database || i == p.oldDatabase {
+				found.name = p.embedded(found.name)
+			}
 			break
 		}
 	}
 	found.name = cut(found.name)
 	return found
+}
+
+// embedded adds the namespace to the name of a database that has no address:
+// each process has its own, and all SQLite databases would be one node.
+func (p *peers) embedded(system []byte) []byte {
+	namespace := p.text(p.namespace)
+	if len(namespace) == 0 {
+		namespace = p.text(p.oldNamespace)
+	}
+	if len(namespace) == 0 || len(p.text(p.address)) > 0 || len(p.text(p.oldAddress)) > 0 {
+		return system
+	}
+	p.joined = append(append(append(p.joined[:0], system...), '/'), namespace...)
+	return p.joined
 }

@@ -27,6 +27,12 @@ func TestPeer(t *testing.T) {
 		"the older of them is asked for":     {"db.system", []option{attr("db.system", "postgresql"), attr("db.system.name", "postgres")}, "postgresql", database},
 		"a database by its name space":       {"db.namespace db.system.name", []option{attr("db.system.name", "redis"), attr("db.namespace", "cart")}, "cart", database},
 		"a database that nobody names":       {"peer.service", []option{attr("db.system.name", "redis")}, "", database},
+		"an embedded database":               {"", []option{attr("db.system.name", "sqlite"), attr("db.namespace", "orders")}, "sqlite/orders", database},
+		"one by its old names":               {"", []option{attr("db.system", "sqlite"), attr("db.name", "orders")}, "sqlite/orders", database},
+		"one of a server's databases":        {"", []option{attr("db.system.name", "postgresql"), attr("db.namespace", "orders"), attr("server.address", "b")}, "postgresql", database},
+		"one by its own service":             {"", []option{attr("db.system.name", "postgresql"), attr("db.namespace", "orders"), attr("peer.service", "pg")}, "pg", database},
+		"the newest name of a service":       {"", []option{attr("peer.service", "old"), attr("service.peer.name", "new")}, "new", virtual},
+		"a long namespace":                   {"", []option{attr("db.system.name", "sqlite"), attr("db.namespace", strings.Repeat("z", 999))}, "sqlite/" + strings.Repeat("z", maxLabel-7), database},
 		"a queue":                            {"", []option{attr("server.address", "b"), attr("messaging.system", "kafka")}, "kafka", message},
 		"a database that is a queue":         {"messaging.system", []option{attr("messaging.system", "redis"), attr("db.system", "redis")}, "redis", database},
 		"no text": {"", []option{func(s *tracepb.Span) {

@@ -161,6 +161,9 @@ func (s *scan) enter(resource []byte) {
 	if *s.origin.service == "" {
 		s.origin.service = new(unknownService)
 	}
+	if s.graph != nil {
+		s.graph.enter(*s.origin.service)
+	}
 	for i := range s.origin.dimensions {
 		s.origin.dimensions[i] = string(cut(appendValue(nil, s.about.values[i+1])))
 	}
