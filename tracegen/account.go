@@ -21,10 +21,12 @@ type account struct {
 	refusals  map[string]uint64
 	latencies latencies
 	lateness  latencies
+	timeline  timeline
 }
 
-func newAccount(now time.Time) *account {
-	return &account{began: now, refusals: map[string]uint64{}, targets: func() []Target { return nil }}
+// newAccount begins now; due says how many units are due after how long.
+func newAccount(now time.Time, due func(time.Duration) float64) *account {
+	return &account{began: now, refusals: map[string]uint64{}, targets: func() []Target { return nil }, timeline: newTimeline(due)}
 }
 
 // made counts a request before it is sent, so long after it was due.
@@ -32,6 +34,7 @@ func (a *account) made(amount Amount, late time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.lateness.add(late)
+	a.timeline.lateness.add(late)
 	a.totals.Made.add(amount)
 }
 
@@ -61,6 +64,7 @@ func (a *account) settled(traces Range, amount Amount, took time.Duration, answe
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.latencies.add(took)
+	a.timeline.latencies.add(took)
 	if err != nil {
 		a.totals.Failed.add(amount)
 		a.totals.Lost = append(a.totals.Lost, traces)
@@ -90,6 +94,13 @@ func (a *account) reason(text string) {
 	}
 }
 
+// tick goes on with the timeline; over ends it.
+func (a *account) tick(now time.Time, over bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.timeline.tick(now.Sub(a.began), a.totals, over)
+}
+
 // report is a snapshot.
 func (a *account) report(now time.Time) Report {
 	a.mu.Lock()
@@ -109,5 +120,7 @@ func (a *account) report(now time.Time) Report {
 	r.P50, r.P90, r.P99, r.Max = latency.P50, latency.P90, latency.P99, latency.Max
 	r.Late = a.lateness.quantiles()
 	r.Targets = a.targets()
+	r.Timeline = slices.Clone(a.timeline.moments)
+	r.Percentiles = a.latencies.percentiles()
 	return r
 }

@@ -56,3 +56,21 @@ func latencyBound(bucket int) time.Duration {
 func (l *latencies) quantiles() Quantiles {
 	return Quantiles{l.quantile(0.5), l.quantile(0.9), l.quantile(0.99), l.max}
 }
+
+// Percentile is a latency below which so many percent lie.
+type Percentile struct {
+	P       float64 `json:"p"`
+	Seconds float64 `json:"seconds"`
+}
+
+// percentiles are those of which a curve is drawn: ever closer to all.
+func (l *latencies) percentiles() []Percentile {
+	if l.n == 0 {
+		return nil
+	}
+	var out []Percentile
+	for _, p := range []float64{0, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99, 100} {
+		out = append(out, Percentile{p, l.quantile(p / 100).Seconds()})
+	}
+	return out
+}

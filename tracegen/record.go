@@ -47,6 +47,9 @@ type Record struct {
 	// Targets are what each of several targets has answered.
 	Targets []Target `json:"targets,omitempty"`
 	Routing Routing  `json:"routing,omitempty"`
+	// Timeline is the run second by second, and Percentiles are of latency.
+	Timeline    []Moment     `json:"timeline"`
+	Percentiles []Percentile `json:"latency_percentiles"`
 }
 
 const recordFormat = "waybill tracegen report 1"
@@ -75,6 +78,7 @@ func NewRecord(cfg Config, r Report) (Record, error) {
 		Elapsed: r.Elapsed.Seconds(), Made: r.Made, Acknowledged: r.Acknowledged, Rejected: r.Rejected, Failed: r.Failed,
 		Retries: r.Retries, Refusals: r.Refusals, Latency: inSeconds(Quantiles{r.P50, r.P90, r.P99, r.Max}), Late: inSeconds(r.Late),
 		Complete: r.Complete(), Lost: r.Lost, Partial: r.Partial, Targets: r.Targets, Routing: cfg.Routing,
+		Timeline: r.Timeline, Percentiles: r.Percentiles,
 	}, nil
 }
 

@@ -32,6 +32,9 @@ type Report struct {
 	Lost, Partial []Range
 	// Targets are what each of several targets has answered.
 	Targets []Target
+	// Timeline is the run second by second, and Percentiles are of latency.
+	Timeline    []Moment
+	Percentiles []Percentile
 }
 
 // Target is what one of several targets has answered: how many requests it has
@@ -101,7 +104,7 @@ func (r Report) WriteTable(w io.Writer) error {
 	}
 	_ = table.Flush() // A strings.Builder takes everything.
 	fmt.Fprintf(&text, "\nin %v: %.1f traces/s, %.0f spans/s acknowledged; %d requests sent again\n",
-		r.Elapsed.Round(time.Millisecond), r.rate(r.Acknowledged.Traces), r.rate(r.Acknowledged.Spans), r.Retries)
+		r.Elapsed.Round(time.Millisecond), r.rate(r.Acknowledged.Traces), r.SpansPerSecond(), r.Retries)
 	fmt.Fprintf(&text, "latency since due: p50 %v, p90 %v, p99 %v, max %v\n",
 		rounded(r.P50), rounded(r.P90), rounded(r.P99), rounded(r.Max))
 	fmt.Fprintf(&text, "sent late by: p50 %v, p90 %v, p99 %v, max %v\n",
@@ -118,6 +121,9 @@ func (r Report) WriteTable(w io.Writer) error {
 	_, err := io.WriteString(w, text.String())
 	return err
 }
+
+// SpansPerSecond is how many spans were acknowledged each second.
+func (r Report) SpansPerSecond() float64 { return r.rate(r.Acknowledged.Spans) }
 
 func (r Report) rate(n uint64) float64 { return float64(n) / max(r.Elapsed.Seconds(), 1e-9) }
 

@@ -116,18 +116,18 @@ func (r *route) send(ctx context.Context, d *delivery) error {
 	if r.routing == Mirror {
 		return r.mirror(ctx, d)
 	}
+	first := r.turn.Load()
+	if r.routing != Failover {
+		first = r.turn.Add(1) - 1
+	}
 	var err error
-	for range r.targets {
-		at := r.turn.Load()
-		if r.routing != Failover {
-			at = r.turn.Add(1) - 1
-		}
-		t := r.targets[at%uint64(len(r.targets))]
+	for i := range uint64(len(r.targets)) {
+		t := r.targets[(first+i)%uint64(len(r.targets))]
 		if err = r.advance(ctx, d, &d.ways[0], t); err == nil || ctx.Err() != nil {
 			return err
 		}
 		if r.routing == Failover {
-			r.turn.CompareAndSwap(at, at+1)
+			r.turn.CompareAndSwap(first+i, first+i+1)
 		}
 	}
 	return err

@@ -71,3 +71,15 @@ func (s *schedule) due(elapsed time.Duration) (units float64, all bool) {
 	}
 	return s.pacer.Due(elapsed), false
 }
+
+// expected is how many units are due after so long; 0 where there is no rate.
+func (s *schedule) expected(elapsed time.Duration) float64 {
+	if s.pacer == nil {
+		return 0
+	}
+	units, _ := s.due(elapsed)
+	if s.traces > 0 {
+		units = min(units, float64(s.traces)*s.weight)
+	}
+	return units
+}

@@ -2,6 +2,7 @@ package tracegen
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -76,7 +77,7 @@ func TestRouting(t *testing.T) {
 			one, _, _ := listening(t, answer)
 			two, _, _ := listening(t, nil)
 			cfg := config(HTTP, one)
-			cfg.Others, cfg.Routing, cfg.Traces, cfg.Batch, cfg.Workers = []string{two}, test.routing, 12, 1, 1
+			cfg.Others, cfg.Routing, cfg.Traces, cfg.Batch = []string{two}, test.routing, 12, 1
 			report, err := Run(t.Context(), cfg, nil)
 			if err != nil || !report.Complete() || report.Retries != 0 {
 				t.Fatalf("report = %+v, %v", report, err)
@@ -306,13 +307,16 @@ func TestTLS(t *testing.T) {
 
 	} {
 		cfg := config(HTTP, server.URL)
-		cfg.Traces, cfg.Timeout, cfg.TLS = 1, 100*time.Millisecond, test.tls
-		if test.want == "" {
-			cfg.Timeout = 20 * time.Second
-		}
-		report, err := Run(t.Context(), cfg, nil)
-		if err != nil || report.Complete() != (test.want == "") || !strings.Contains(strings.Join(report.Errors, " "), test.want) {
-			t.Errorf("%s: errors = %q, %v", name, report.Errors, err)
+		cfg.Traces, cfg.TLS = 1, test.tls
+		ctx, cancel := context.WithCancel(t.Context())
+		report, err := Run(ctx, cfg, func(r Report) {
+			if len(r.Refusals) > 0 {
+				cancel() // It would be tried again and again.
+			}
+		})
+		cancel()
+		if err != nil || report.Complete() != (test.want == "") || !strings.Contains(fmt.Sprint(report.Refusals), test.want) {
+			t.Errorf("%s: refusals = %v, %v", name, report.Refusals, err)
 		}
 	}
 	for want, bad := range map[string]TLS{

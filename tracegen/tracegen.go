@@ -201,7 +201,7 @@ func Run(ctx context.Context, cfg Config, progress func(Report)) (Report, error)
 	if err != nil {
 		return Report{}, err
 	}
-	account := newAccount(time.Now())
+	account := newAccount(time.Now(), schedule.expected)
 	route, err := newRoute(cfg, account)
 	if err != nil {
 		return Report{}, err
@@ -226,16 +226,16 @@ func Run(ctx context.Context, cfg Config, progress func(Report)) (Report, error)
 	}
 	stopped := make(chan struct{})
 	var reporter sync.WaitGroup
-	if progress != nil {
-		reporter.Go(func() { tell(account, progress, stopped) })
-	}
+	reporter.Go(func() { tell(account, progress, stopped) })
 	workers.Wait()
 	close(stopped)
 	reporter.Wait()
-	return account.report(time.Now()), route.close()
+	over := time.Now()
+	account.tick(over, true)
+	return account.report(over), route.close()
 }
 
-// tell reports each second until it is stopped.
+// tell goes on with the timeline, and reports, each second until it is stopped.
 func tell(account *account, progress func(Report), stopped <-chan struct{}) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
@@ -244,7 +244,10 @@ func tell(account *account, progress func(Report), stopped <-chan struct{}) {
 		case <-stopped:
 			return
 		case now := <-ticker.C:
-			progress(account.report(now))
+			account.tick(now, false)
+			if progress != nil {
+				progress(account.report(now))
+			}
 		}
 	}
 }

@@ -92,6 +92,7 @@ func newSendingFlags(name string, into *sending, errs io.Writer) *sendingFlags {
 	f.DurationVar(&cfg.Timeout, "timeout", cfg.Timeout, "how long one request may take, with all its repetitions")
 	f.Uint64Var(&cfg.Seed, "seed", 0, "the same seed makes the same traces, but for their times (default another each time)")
 	f.StringVar(&into.report, "report", "", "write the report to this JSON `file`; tracegen verify reads it")
+	f.StringVar(&into.html, "html", "", "write the report with charts to this HTML `file`")
 	f.StringVar(&f.failIf, "fail-if", "", "what makes the exit status 1, as in 'loss>0,p99>250ms' (default: anything that was not acknowledged)")
 	f.StringVar(&into.metrics, "metrics", "", "serve metrics for Prometheus at this `address` while it runs")
 	into.verify = verify.DefaultConfig()

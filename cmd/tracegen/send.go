@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
 	"github.com/waybill-dev/waybill/tracegen"
+	"github.com/waybill-dev/waybill/tracegen/page"
 	"github.com/waybill-dev/waybill/tracegen/verify"
 )
 
@@ -14,6 +16,7 @@ type sending struct {
 	cfg        tracegen.Config
 	quiet      bool
 	report     string
+	html       string
 	metrics    string
 	thresholds []tracegen.Threshold
 	verify     verify.Config // an empty URL asks nobody
@@ -34,11 +37,13 @@ func send(ctx context.Context, args []string, out, errs io.Writer) error {
 		s.cfg.Registerer = server.registry
 		fmt.Fprintf(errs, "metrics  http://%s/metrics\n", server.listener.Addr())
 	}
-	progress := func(r tracegen.Report) { fmt.Fprintln(errs, r.Line()) }
+	progress := newProgress(errs, s.cfg)
+	tell := progress.tell
 	if s.quiet {
-		progress = nil
+		tell = nil
 	}
-	report, err := tracegen.Run(ctx, s.cfg, progress)
+	report, err := tracegen.Run(ctx, s.cfg, tell)
+	progress.end()
 	if err != nil {
 		return err
 	}
@@ -62,15 +67,29 @@ func (s sending) finish(ctx context.Context, report tracegen.Report, out, errs i
 		}
 	}
 	good := s.judge(report, errs)
+	var verified *verify.Result
 	if s.verify.URL != "" {
-		if err := askFor(context.WithoutCancel(ctx), s.verify, record, out); err != nil {
-			return err
+		result, err := askFor(context.WithoutCancel(ctx), s.verify, record, out)
+		if err != nil {
+			return errors.Join(err, s.writePage(record, nil))
 		}
+		good, verified = good && result.Good(), &result
+	}
+	if err := s.writePage(record, verified); err != nil {
+		return err
 	}
 	if !good {
 		return errBad
 	}
 	return nil
+}
+
+// writePage writes the report as HTML, where it is wanted.
+func (s sending) writePage(record tracegen.Record, verified *verify.Result) error {
+	if s.html == "" {
+		return nil
+	}
+	return writeFile(s.html, func(w io.Writer) error { return page.Write(w, record, verified) })
 }
 
 // judge says whether the thresholds hold; where there are none, whether all

@@ -47,20 +47,18 @@ func verifyReport(ctx context.Context, args []string, out, errs io.Writer) error
 	if err != nil {
 		return fmt.Errorf("%s: %w", *file, err)
 	}
-	return askFor(ctx, cfg, record, out)
+	result, err := askFor(ctx, cfg, record, out)
+	if err == nil && !result.Good() {
+		err = errBad
+	}
+	return err
 }
 
 // askFor verifies and prints what it finds.
-func askFor(ctx context.Context, cfg verify.Config, record tracegen.Record, out io.Writer) error {
+func askFor(ctx context.Context, cfg verify.Config, record tracegen.Record, out io.Writer) (verify.Result, error) {
 	result, err := verify.Run(ctx, cfg, record)
 	if err != nil {
-		return fmt.Errorf("verify: %w", err)
+		return result, fmt.Errorf("verify: %w", err)
 	}
-	if err := result.WriteTable(out); err != nil {
-		return err
-	}
-	if !result.Good() {
-		return errBad
-	}
-	return nil
+	return result, result.WriteTable(out)
 }
