@@ -15,6 +15,63 @@ type comparison struct {
 	rates    []float64 // spans a second; 0 is as fast as they are accepted
 	rounds   int
 	each     time.Duration
+	columns  []column // beside those that all tables have
+}
+
+// column is a figure of a subject's results under one load.
+type column struct {
+	head  string
+	value func([]result) string
+}
+
+// most is a column of the worst of all rounds.
+func most(head string, figure func(result) int) column {
+	return column{head, func(of []result) string {
+		_, _, high := spread(of, func(r result) float64 { return float64(figure(r)) })
+		return thousands(high)
+	}}
+}
+
+// forwarding, deriving and sampling are what there is to know of each.
+func forwarding() []column {
+	return []column{
+		most("lost", func(r result) int { return r.lost }),
+		most("duplicates", func(r result) int { return r.duplicates }),
+	}
+}
+
+func deriving() []column {
+	return []column{
+		most("lost", func(r result) int { return r.lost }),
+		most("series", func(r result) int { return r.derived.series }),
+		most("wrong", func(r result) int { return r.derived.wrong }),
+		most("edges", func(r result) int { return r.derived.edges }),
+		most("wrong", func(r result) int { return r.derived.crooked }),
+	}
+}
+
+func sampling() []column {
+	return []column{
+		{"wanted traces", func(of []result) string { return thousands(sum(of, func(j judgement) int { return j.wanted })) }},
+		{"missing", func(of []result) string { return thousands(sum(of, func(j judgement) int { return j.missing })) }},
+		{"in part", func(of []result) string { return thousands(sum(of, func(j judgement) int { return j.broken })) }},
+		{"others kept (z)", func(of []result) string {
+			all := judgement{
+				others: int(sum(of, func(j judgement) int { return j.others })),
+				kept:   int(sum(of, func(j judgement) int { return j.kept })),
+			}
+			return fmt.Sprintf("%.2f %% (%+.1f)", 100*float64(all.kept)/float64(max(all.others, 1)), all.z())
+		}},
+		most("duplicates", func(r result) int { return r.duplicates }),
+	}
+}
+
+// sum is over all rounds.
+func sum(of []result, figure func(judgement) int) (n float64) {
+	for _, r := range of {
+		n += float64(figure(r.judgement))
+	}
+	return n
 }
 
 // run writes each result to progress as it comes, and the tables to out.
@@ -59,8 +116,11 @@ func (c comparison) table(rate float64, results map[string][]result) string {
 	for _, s := range c.subjects[:min(2, len(c.subjects))] {
 		fmt.Fprintf(&t, " × %s |", s.name)
 	}
-	fmt.Fprint(&t, " peak RSS, MiB | accepted spans/s | delivered spans/s | p99, ms | lost | duplicates |\n|")
-	fmt.Fprint(&t, strings.Repeat(" --- |", 8+min(2, len(c.subjects))), "\n")
+	fmt.Fprint(&t, " peak RSS, MiB | accepted spans/s | delivered spans/s | p99, ms |")
+	for _, column := range c.columns {
+		fmt.Fprintf(&t, " %s |", column.head)
+	}
+	fmt.Fprint(&t, "\n|", strings.Repeat(" --- |", 6+len(c.columns)+min(2, len(c.subjects))), "\n")
 	for _, s := range c.subjects {
 		of := results[rateName(rate)+s.name]
 		cpu := func(r result) float64 { return r.perMillion() }
@@ -73,9 +133,11 @@ func (c comparison) table(rate float64, results map[string][]result) string {
 		_, accepted, _ := spread(of, result.accepted)
 		_, delivered, _ := spread(of, result.delivered)
 		_, p99, _ := spread(of, func(r result) float64 { return r.p99.Seconds() * 1e3 })
-		_, _, lost := spread(of, func(r result) float64 { return float64(r.lost) })
-		_, _, duplicates := spread(of, func(r result) float64 { return float64(r.duplicates) })
-		fmt.Fprintf(&t, " %.0f | %s | %s | %.1f | %.0f | %.0f |\n", peak, thousands(accepted), thousands(delivered), p99, lost, duplicates)
+		fmt.Fprintf(&t, " %.0f | %s | %s | %.1f |", peak, thousands(accepted), thousands(delivered), p99)
+		for _, column := range c.columns {
+			fmt.Fprintf(&t, " %s |", column.value(of))
+		}
+		fmt.Fprintln(&t)
 	}
 	return t.String()
 }

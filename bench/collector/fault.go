@@ -26,6 +26,7 @@ type fault struct {
 // aftermath is what a fault has left.
 type aftermath struct {
 	tally
+	judgement judgement // of a subject that samples
 
 	restarts []time.Duration // from a start until connections were taken
 	peak     int64           // bytes resident, the most of all that ran
@@ -63,6 +64,9 @@ func (b *bench) suffer(ctx context.Context, s subject, f fault) (a aftermath, er
 	st.drain(ctx)
 	if err := a.look(st); err != nil {
 		return a, err
+	}
+	if s.tail {
+		a.judgement = st.ledger.judge(b.work)
 	}
 	a.tally, a.refused, a.broken = st.ledger.tally(), st.load.refused.Load(), st.load.broken.Load()
 	return a, ctx.Err()
@@ -115,7 +119,7 @@ func (a *aftermath) recover(ctx context.Context, st *stage, patience time.Durati
 	before, _ := st.ledger.progress()
 	a.backlog = int(acknowledged)*spansPerRequest - before
 	began := time.Now()
-	if st.sink, err = startSink(ctx, st.at.backend, st.ledger.arrive); err != nil {
+	if st.sink, err = startSink(ctx, st.at.backend, st.take); err != nil {
 		return err
 	}
 	for a.caught == 0 && time.Since(began) < 2*patience+time.Minute && ctx.Err() == nil {
@@ -134,6 +138,10 @@ func (a *aftermath) recover(ctx context.Context, st *stage, patience time.Durati
 }
 
 func (a aftermath) String() string {
+	if a.judgement.traces > 0 {
+		return fmt.Sprintf("%d spans acknowledged, %v; %d duplicates, %d requests refused, %d broken, restarts %v, peak %d MiB",
+			a.acknowledged, a.judgement, a.duplicates, a.refused, a.broken, a.restarts, a.peak>>20)
+	}
 	return fmt.Sprintf("%d acknowledged, %d lost, %d duplicates, %d requests refused, %d broken, restarts %v, peak %d MiB, backlog %d, again after %v, caught up after %v at %.0f spans/s",
 		a.acknowledged, a.lost, a.duplicates, a.refused, a.broken, a.restarts, a.peak>>20, a.backlog, a.again, a.caught, a.drained)
 }

@@ -11,10 +11,11 @@ import (
 // TestLedger sends requests past any subject: what is left out is lost, what
 // comes again is a duplicate, and what nobody sent is refused.
 func TestLedger(t *testing.T) {
-	templates, err := newTemplates(t.Context(), 2)
+	w, err := newWork(t.Context(), 2, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
+	templates := w.templates
 	l := &ledger{}
 	var sent [][]byte
 	for i := range 4 {
@@ -70,10 +71,11 @@ func cut(t *testing.T, request []byte, n int) []byte {
 
 // TestTemplates holds that the load is what it is said to be.
 func TestTemplates(t *testing.T) {
-	templates, err := newTemplates(t.Context(), 1)
+	w, err := newWork(t.Context(), 1, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
+	templates := w.templates
 	if size := len(templates[0].bytes) / spansPerRequest; size < 450 || size > 550 {
 		t.Errorf("a span has %d bytes, want about 500", size)
 	}

@@ -35,8 +35,8 @@ type load struct {
 	rate   float64 // spans a second; 0 is as fast as they are acknowledged
 	ledger *ledger
 
-	templates []*template
-	conns     []*grpc.ClientConn
+	work  *work
+	conns []*grpc.ClientConn
 
 	claimed, acknowledged, refused, broken atomic.Int64 // requests
 	lastAck                                atomic.Int64 // nanoseconds since 1970
@@ -46,11 +46,8 @@ type load struct {
 }
 
 // newLoad connects when the first request is sent, and again after each break.
-func newLoad(to string, rate float64, l *ledger, templates []*template) (*load, error) {
-	out := &load{to: to, rate: rate, ledger: l}
-	for i := range clients {
-		out.templates = append(out.templates, templates[i%len(templates)].clone())
-	}
+func newLoad(to string, rate float64, l *ledger, w *work) (*load, error) {
+	out := &load{to: to, rate: rate, ledger: l, work: w}
 	soon := backoff.Config{BaseDelay: 10 * time.Millisecond, Multiplier: 1.5, MaxDelay: 50 * time.Millisecond}
 	for range connections {
 		conn, err := grpc.NewClient(to,
@@ -77,14 +74,18 @@ func (l *load) close() {
 func (l *load) run(ctx context.Context) {
 	began, first := time.Now(), l.claimed.Load()
 	var running sync.WaitGroup
-	for i, t := range l.templates {
-		running.Go(func() { l.client(ctx, l.conns[i%len(l.conns)], t, began, first) })
+	for i := range clients {
+		running.Go(func() { l.client(ctx, l.conns[i%len(l.conns)], began, first) })
 	}
 	running.Wait()
 }
 
 // client sends one request after the other, each when it is due.
-func (l *load) client(ctx context.Context, conn *grpc.ClientConn, t *template, began time.Time, first int64) {
+func (l *load) client(ctx context.Context, conn *grpc.ClientConn, began time.Time, first int64) {
+	templates := make([]*template, len(l.work.templates))
+	for i, t := range l.work.templates {
+		templates[i] = t.clone()
+	}
 	for {
 		due := time.Now()
 		if l.rate > 0 {
@@ -98,6 +99,7 @@ func (l *load) client(ctx context.Context, conn *grpc.ClientConn, t *template, b
 			return
 		}
 		n := l.ledger.claim()
+		t := templates[n%uint64(len(templates))]
 		t.number(n)
 		pause, err := l.send(ctx, conn, t.bytes)
 		switch {
@@ -109,7 +111,7 @@ func (l *load) client(ctx context.Context, conn *grpc.ClientConn, t *template, b
 			sleep(ctx, min(pause, refusedPause))
 		default:
 			l.broken.Add(1)
-			t = t.clone() // The transport may still read the old one.
+			templates[n%uint64(len(templates))] = t.clone() // The transport may still read the old one.
 		}
 	}
 }

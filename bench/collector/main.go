@@ -5,6 +5,9 @@
 // The modes:
 //
 //	compare  CPU time, memory, throughput, loss and duplicates, by turns
+//	derive   the same of those that derive metrics, and whether the counts are right
+//	sample   the same of those that sample at the tail, and whether they keep what
+//	         they are to
 //	kill     kill -9 and start again, over and over: loss, duplicates, time to start
 //	outage   the backend goes away and comes back, with one kill meanwhile;
 //	         with -dir on a small file system, or a small -mib, the disk fills up
@@ -12,6 +15,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -57,9 +61,8 @@ type options struct {
 func command(ctx context.Context, args []string) error {
 	var o options
 	flags := flag.NewFlagSet("collector", flag.ContinueOnError)
-	flags.StringVar(&o.mode, "mode", "compare", "compare, kill, outage or profile")
-	flags.StringVar(&o.subjects, "subjects", "pass-through,waybill,waybill-red,otelcol-memory,otelcol-synced,otelcol-first",
-		"who is measured; otelcol-queue is another one")
+	flags.StringVar(&o.mode, "mode", "compare", "compare, derive, sample, kill, outage or profile")
+	flags.StringVar(&o.subjects, "subjects", "", "who is measured; empty is who usually is in the mode")
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds, in each of which each subject has its turn")
 	flags.DurationVar(&o.each, "each", 4*time.Second, "time for which the load lasts each time")
 	flags.Float64Var(&o.rate, "rate", 50_000, "spans a second of the paced load")
@@ -80,7 +83,7 @@ func command(ctx context.Context, args []string) error {
 
 // run has dir for the binaries, and for all that -dir does not name.
 func (o options) run(ctx context.Context, dir string) error {
-	chosen, err := choose(o.subjects)
+	chosen, err := choose(cmp.Or(o.subjects, usual(o.mode)))
 	if err != nil {
 		return err
 	}
@@ -92,26 +95,52 @@ func (o options) run(ctx context.Context, dir string) error {
 		return err
 	}
 	b.binaries.other = o.other
-	if b.templates, err = newTemplates(ctx, 4); err != nil {
+	groups, parts := 4, 1
+	if slices.ContainsFunc(chosen, func(s subject) bool { return s.tail }) { // A trace comes in several requests, as it would from several services.
+		groups, parts = 2, 4
+	}
+	if b.work, err = newWork(ctx, groups, parts); err != nil {
 		return err
 	}
 	switch o.mode {
 	case "compare":
-		c := comparison{subjects: chosen, rates: []float64{0, o.rate}, rounds: o.rounds, each: o.each}
-		return c.run(ctx, b, os.Stdout, os.Stderr)
+		return o.compare(ctx, b, chosen, forwarding())
+	case "derive":
+		return o.compare(ctx, b, chosen, deriving())
+	case "sample":
+		return o.compare(ctx, b, chosen, sampling())
 	case "kill":
 		return b.sufferAll(ctx, chosen, fault{rate: o.rate, kills: o.kills}, os.Stdout, os.Stderr)
 	case "outage":
 		return b.sufferAll(ctx, chosen, fault{rate: o.rate, outage: o.outage}, os.Stdout, os.Stderr)
 	case "profile":
 		for _, rate := range []float64{0, o.rate} {
-			if err := b.profile(ctx, ours("waybill", "", `"off"`), rate, o.each); err != nil {
+			if err := b.profile(ctx, chosen[0], rate, o.each); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
 	return fmt.Errorf("mode %q is none", o.mode)
+}
+
+// compare measures at full speed, and at the rate.
+func (o options) compare(ctx context.Context, b *bench, chosen []subject, columns []column) error {
+	c := comparison{subjects: chosen, rates: []float64{0, o.rate}, rounds: o.rounds, each: o.each, columns: columns}
+	return c.run(ctx, b, os.Stdout, os.Stderr)
+}
+
+// usual are the subjects of a mode.
+func usual(mode string) string {
+	switch mode {
+	case "derive":
+		return "waybill,waybill-red,waybill-graph,otelcol-memory,otelcol-red"
+	case "sample":
+		return "waybill-tail,otelcol-tail,otelcol-tail-tuned"
+	case "profile":
+		return "waybill"
+	}
+	return "pass-through,waybill,waybill-graph,otelcol-memory,otelcol-synced,otelcol-first"
 }
 
 // choose finds subjects by their names.

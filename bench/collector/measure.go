@@ -15,6 +15,8 @@ const patience = 10 * time.Second
 // result is what one subject showed under one load.
 type result struct {
 	tally
+	judgement judgement // of a subject that samples
+	derived   derived   // of one that derives
 
 	cpu       time.Duration // of the process, from the load's beginning until all had arrived
 	peak      int64         // bytes resident
@@ -27,10 +29,10 @@ type result struct {
 
 // bench has what all measurements of a run share.
 type bench struct {
-	binaries  binaries
-	templates []*template
-	dir       string
-	bytes     int64
+	binaries binaries
+	work     *work
+	dir      string
+	bytes    int64
 }
 
 // stage is one subject between a load and a sink.
@@ -39,6 +41,7 @@ type stage struct {
 	bench   *bench
 	at      setting
 	ledger  *ledger
+	metrics exported
 	sink    *sink
 	process *process
 	load    *load
@@ -62,14 +65,25 @@ func (st *stage) begin(ctx context.Context, rate float64) (err error) {
 	if st.at.listen, err = freeAddress(ctx); err != nil {
 		return err
 	}
-	if st.sink, err = startSink(ctx, endpoints{}, st.ledger.arrive); err != nil {
+	if st.at.scrape, err = freeAddress(ctx); err != nil {
+		return err
+	}
+	if st.sink, err = startSink(ctx, endpoints{}, st.take); err != nil {
 		return err
 	}
 	st.at.backend = st.sink.at
-	if st.load, err = newLoad(st.at.listen, rate, st.ledger, st.bench.templates); err != nil {
+	if st.load, err = newLoad(st.at.listen, rate, st.ledger, st.bench.work); err != nil {
 		return err
 	}
 	return st.start(ctx)
+}
+
+// take takes what the backend is sent.
+func (st *stage) take(path string, request []byte) error {
+	if path == "/v1/metrics" {
+		return st.metrics.take(request)
+	}
+	return st.ledger.arrive(request)
 }
 
 // start runs the subject, on what it has left on disk.
@@ -101,8 +115,13 @@ func (st *stage) sendFor(ctx context.Context, d time.Duration) {
 }
 
 // drain waits until all that was acknowledged has arrived, or nothing more comes.
+// Of what is sampled not all does.
 func (st *stage) drain(ctx context.Context) {
 	began := time.Now()
+	wait := patience
+	if st.subject.tail {
+		wait = decisionWait + 3*time.Second
+	}
 	for ctx.Err() == nil {
 		arrived, last := st.ledger.progress()
 		if arrived >= int(st.load.acknowledged.Load())*spansPerRequest && st.ledger.tally().lost == 0 {
@@ -111,7 +130,7 @@ func (st *stage) drain(ctx context.Context) {
 		if last.Before(began) {
 			last = began
 		}
-		if time.Since(last) > patience {
+		if time.Since(last) > wait {
 			return
 		}
 		sleep(ctx, 5*time.Millisecond)
@@ -148,15 +167,32 @@ func (b *bench) measure(ctx context.Context, s subject, rate float64, d time.Dur
 	}
 	r.p99, r.refused, r.broken = st.load.p99(), st.load.refused.Load(), st.load.broken.Load()
 	r.tally = st.ledger.tally()
-	return r, ctx.Err()
+	if s.tail {
+		r.judgement = st.ledger.judge(b.work)
+	}
+	if s.red {
+		r.derived, err = st.derived(ctx)
+	}
+	return r, errors.Join(err, ctx.Err())
 }
 
-// perMillion is the CPU time for a million spans that arrived.
+// perMillion is the CPU time for a million spans that were acknowledged.
 func (r result) perMillion() float64 {
-	return r.cpu.Seconds() / float64(max(r.arrived, 1)) * 1e6
+	return r.cpu.Seconds() / float64(max(r.acknowledged, 1)) * 1e6
 }
 
 func (r result) String() string {
+	text := r.text()
+	if r.judgement.traces > 0 {
+		text += "; " + r.judgement.String()
+	}
+	if r.derived.series > 0 {
+		text += "; " + r.derived.String()
+	}
+	return text
+}
+
+func (r result) text() string {
 	return fmt.Sprintf("%.2f CPU s/Mspan, peak %d MiB, %.0f spans/s accepted, %.0f delivered, p99 %v, %d lost, %d duplicates, %d refused, %d broken",
 		r.perMillion(), r.peak>>20, r.accepted(), r.delivered(), r.p99.Round(100*time.Microsecond), r.lost, r.duplicates, r.refused, r.broken)
 }

@@ -23,11 +23,12 @@ const maxMessage = 64 << 20
 // endpoints are host and port for each transport.
 type endpoints struct{ grpc, http string }
 
-// sink is a backend that takes OTLP traces over both transports and hands the
-// encoded requests on. What it is handed is valid until take returns.
+// sink is a backend that takes OTLP over both transports and hands the encoded
+// requests on, with the path that they came to: exportMethod, or /v1/traces.
+// What it is handed is valid until take returns.
 type sink struct {
 	at      endpoints
-	take    func(request []byte) error
+	take    func(path string, request []byte) error
 	grpc    *grpc.Server
 	http    *http.Server
 	buffers sync.Pool
@@ -35,7 +36,7 @@ type sink struct {
 }
 
 // startSink listens at the endpoints; an empty one is any free port.
-func startSink(ctx context.Context, at endpoints, take func([]byte) error) (*sink, error) {
+func startSink(ctx context.Context, at endpoints, take func(path string, request []byte) error) (*sink, error) {
 	s := &sink{take: take}
 	forGRPC, err := listen(ctx, at.grpc)
 	if err != nil {
@@ -87,7 +88,8 @@ func (s *sink) call(_ any, stream grpc.ServerStream) error {
 	}
 	whole := request.data.MaterializeToBuffer(mem.DefaultBufferPool())
 	request.data.Free()
-	err := s.take(whole.ReadOnlyData())
+	path, _ := grpc.MethodFromServerStream(stream)
+	err := s.take(path, whole.ReadOnlyData())
 	whole.Free()
 	if err != nil {
 		report(err)
@@ -96,7 +98,7 @@ func (s *sink) call(_ any, stream grpc.ServerStream) error {
 	return stream.SendMsg(&message{})
 }
 
-// ServeHTTP answers any request as if it were for /v1/traces.
+// ServeHTTP answers any request as if it were for what it is.
 func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, ok := s.buffers.Get().(*bytes.Buffer)
 	if !ok {
@@ -107,7 +109,7 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxMessage)); err != nil {
 		return // The sender is gone.
 	}
-	if err := s.take(body.Bytes()); err != nil {
+	if err := s.take(r.URL.Path, body.Bytes()); err != nil {
 		report(err)
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return

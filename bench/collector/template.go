@@ -4,42 +4,72 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"slices"
-	"sync"
 
-	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
-	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
-	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
-
-	"github.com/waybill-dev/waybill/tracegen"
 )
 
 // spansPerRequest is how many spans each request has.
 const spansPerRequest = 500
 
+// work is what the load sends, over and over, each time with new ids: that
+// costs next to nothing, so what is measured is not the generator. Request n is
+// made of the template n, counted modulo their number.
+type work struct {
+	templates []*template
+	// parts is how many requests in a row have the same traces. It divides the
+	// number of templates.
+	parts int
+	// traces are those that the parts of a group have, by group.
+	traces [][]outline
+}
+
+// outline is what is known of a trace before it is sent.
+type outline struct {
+	spans []spanAt
+	// wanted says that it has an error or is slow.
+	wanted bool
+}
+
+// spanAt is where a span is: in which part, at which place.
+type spanAt struct{ part, index int }
+
 // template is an encoded request of spansPerRequest spans, and where in it the
-// ids are. The load sends it over and over, each time with new ids: that costs
-// next to nothing, so what is measured is not the generator.
+// ids are.
 type template struct {
 	bytes  []byte
 	places []place
+	parts  uint64
 }
 
-// place is eight bytes that identify something within the request.
+// place is eight bytes that identify something: a trace, or a span of one of
+// the parts.
 type place struct {
-	at  int
-	low uint16
+	at    int
+	trace bool
+	part  uint16
+	low   uint16
 }
 
-// number gives the request, and each span and trace in it, ids that no other
-// request has.
+// number gives the request, and each span in it, ids that no other request has,
+// and each trace one that only the other parts have.
 func (t *template) number(n uint64) {
+	group := n / t.parts
 	for _, p := range t.places {
-		binary.BigEndian.PutUint64(t.bytes[p.at:], (n+1)<<16|uint64(p.low))
+		id := (group*t.parts+uint64(p.part)+1)<<16 | uint64(p.low)
+		if p.trace {
+			id = mix((group+1)<<16 | uint64(p.low))
+		}
+		binary.BigEndian.PutUint64(t.bytes[p.at:], id)
 	}
+}
+
+// mix spreads numbers evenly, no two to the same: samplers take an id for
+// random. It is the last step of the generator SplitMix64.
+func mix(v uint64) uint64 {
+	v = (v ^ v>>30) * 0xbf58476d1ce4e5b9
+	v = (v ^ v>>27) * 0x94d049bb133111eb
+	return v ^ v>>31
 }
 
 // numberOf takes a span's id apart again.
@@ -54,129 +84,85 @@ func numberOf(id []byte) (n uint64, index int, ok bool) {
 
 // clone is a template that another client may write into.
 func (t *template) clone() *template {
-	return &template{bytes: slices.Clone(t.bytes), places: t.places}
+	return &template{bytes: slices.Clone(t.bytes), places: t.places, parts: t.parts}
 }
 
-// newTemplates makes n templates out of traces of the demo shop, as tracegen
-// makes them, with more attributes so that a span has some 500 bytes.
-func newTemplates(ctx context.Context, n int) ([]*template, error) {
-	requests, err := capture(ctx, n)
-	if err != nil {
-		return nil, fmt.Errorf("have traces made: %w", err)
-	}
-	templates := make([]*template, 0, n)
-	for _, request := range requests {
-		encoded, err := enrich(request)
-		if err != nil {
-			return nil, err
-		}
-		t := &template{bytes: encoded}
-		if err := t.locate(); err != nil {
-			return nil, err
-		}
-		templates = append(templates, t)
-	}
-	return templates, nil
-}
-
-// tracesPerRequest is how many traces have spansPerRequest spans for certain.
-const tracesPerRequest = 40
-
-// capture has tracegen send n requests, and keeps them.
-func capture(ctx context.Context, n int) ([][]byte, error) {
-	var mu sync.Mutex
-	var requests [][]byte
-	s, err := startSink(ctx, endpoints{}, func(payload []byte) error {
-		mu.Lock()
-		defer mu.Unlock()
-		requests = append(requests, slices.Clone(payload))
-		return nil
-	})
+// newWork makes groups of requests out of traces of the demo shop, as tracegen
+// makes them.
+func newWork(ctx context.Context, groups, parts int) (*work, error) {
+	captured, err := capture(ctx, groups, parts)
 	if err != nil {
 		return nil, err
 	}
-	defer s.stop()
-	cfg := tracegen.DefaultConfig()
-	cfg.Protocol, cfg.Endpoint = tracegen.GRPC, s.at.grpc
-	cfg.Rate, cfg.Workers = 0, 1
-	cfg.Batch, cfg.Traces = tracesPerRequest, uint64(n*tracesPerRequest)
-	report, err := tracegen.Run(ctx, cfg, nil)
-	if err == nil && !report.Complete() {
-		err = fmt.Errorf("some were not taken: %v", report.Errors)
-	}
-	return requests, err
-}
-
-// enrich cuts a request to spansPerRequest spans and gives each the attributes
-// that the instrumentation of a busier shop would add.
-func enrich(request []byte) ([]byte, error) {
-	var decoded coltracepb.ExportTraceServiceRequest
-	if err := proto.Unmarshal(request, &decoded); err != nil {
-		return nil, fmt.Errorf("decode a request of tracegen: %w", err)
-	}
-	left := spansPerRequest
-	for _, resource := range decoded.GetResourceSpans() {
-		for _, scope := range resource.GetScopeSpans() {
-			scope.Spans = scope.GetSpans()[:min(left, len(scope.GetSpans()))]
-			left -= len(scope.GetSpans())
-			for _, span := range scope.GetSpans() {
-				span.Attributes = append(span.GetAttributes(), busier(span)...)
-			}
+	w := &work{parts: parts}
+	for _, c := range captured {
+		encoded, wanted, err := c.split(parts)
+		if err != nil {
+			return nil, err
 		}
+		group := make([]*template, parts)
+		for i := range group {
+			group[i] = &template{bytes: encoded[i], parts: uint64(parts)}
+		}
+		outlines, err := locate(group, wanted)
+		if err != nil {
+			return nil, err
+		}
+		w.templates = append(w.templates, group...)
+		w.traces = append(w.traces, outlines)
 	}
-	if left > 0 {
-		return nil, fmt.Errorf("a request of tracegen lacks %d of %d spans", left, spansPerRequest)
-	}
-	return proto.MarshalOptions{Deterministic: true}.Marshal(&decoded)
-}
-
-func busier(span *tracepb.Span) []*commonpb.KeyValue {
-	text := func(key, value string) *commonpb.KeyValue {
-		return &commonpb.KeyValue{Key: key, Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: value}}}
-	}
-	return []*commonpb.KeyValue{
-		text("user_agent.original", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"),
-		text("network.peer.address", fmt.Sprintf("10.42.%d.%d", span.GetSpanId()[6], span.GetSpanId()[7])),
-	}
+	return w, nil
 }
 
 var errLayout = errors.New("BUG: a template that is no request")
 
-// locate finds the ids: span and parent ids whole, of trace ids the last half.
-func (t *template) locate() error {
-	spans, traces := map[string]uint16{}, map[string]uint16{}
-	var parents []int
-	index := uint16(0)
-	err := eachSpan(t.bytes, func(span []byte, base int) error {
-		return eachField(span, func(num protowire.Number, value []byte, at int) error {
-			switch {
-			case num == 1 && len(value) == 16:
-				trace, ok := traces[string(value)]
-				if !ok {
-					trace = uint16(len(traces))
-					traces[string(value)] = trace
+// locate finds the ids in the requests of a group: span and parent ids whole, of
+// trace ids the last half. wanted has the ids of traces that are.
+func locate(group []*template, wanted map[string]bool) ([]outline, error) {
+	spans, traces := map[string]place{}, map[string]uint16{}
+	var outlines []outline
+	type reference struct{ part, at int }
+	var parents []reference
+	for part, t := range group {
+		index := 0
+		err := eachSpan(t.bytes, func(span []byte, base int) error {
+			defer func() { index++ }()
+			return eachField(span, func(num protowire.Number, value []byte, at int) error {
+				switch {
+				case num == 1 && len(value) == 16:
+					trace, ok := traces[string(value)]
+					if !ok {
+						trace = uint16(len(traces))
+						traces[string(value)] = trace
+						outlines = append(outlines, outline{wanted: wanted[string(value)]})
+					}
+					outlines[trace].spans = append(outlines[trace].spans, spanAt{part, index})
+					t.places = append(t.places, place{at: base + at + 8, trace: true, low: trace})
+				case num == 2 && len(value) == 8:
+					p := place{at: base + at, part: uint16(part), low: uint16(index)}
+					spans[string(value)] = p
+					t.places = append(t.places, p)
+				case num == 4 && len(value) == 8:
+					parents = append(parents, reference{part, base + at})
 				}
-				t.places = append(t.places, place{base + at + 8, trace})
-			case num == 2 && len(value) == 8:
-				spans[string(value)] = index
-				t.places = append(t.places, place{base + at, index})
-				index++
-			case num == 4 && len(value) == 8:
-				parents = append(parents, base+at)
-			}
-			return nil
+				return nil
+			})
 		})
-	})
-	for _, at := range parents {
-		// A parent that was cut off stays an id that nobody has.
-		if of, ok := spans[string(t.bytes[at:at+8])]; ok {
-			t.places = append(t.places, place{at, of})
+		if err != nil {
+			return nil, err
+		}
+		if index != spansPerRequest {
+			return nil, errLayout
 		}
 	}
-	if err == nil && int(index) != spansPerRequest {
-		err = errLayout
+	for _, r := range parents {
+		// A parent that was cut off stays an id that nobody has.
+		t := group[r.part]
+		if of, ok := spans[string(t.bytes[r.at:r.at+8])]; ok {
+			t.places = append(t.places, place{at: r.at, part: of.part, low: of.low})
+		}
 	}
-	return err
+	return outlines, nil
 }
 
 // eachSpan visits the encoded spans of a request, with where they begin.
