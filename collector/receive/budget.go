@@ -22,6 +22,9 @@ func (b *budget) take(n int64) bool {
 	}
 }
 
+// fits says whether n more bytes would be admitted now.
+func (b *budget) fits(n int64) bool { return b.used.Load()+n <= b.max }
+
 func (b *budget) give(n int64) { b.used.Add(-n) }
 
 // lease is what one request holds of the budget. One goroutine uses it.

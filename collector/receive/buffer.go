@@ -14,6 +14,13 @@ const (
 	maxBlockBits = 22
 )
 
+// A message of more than firstStep bytes is admitted in steps, each stepFactor
+// times the one before.
+const (
+	firstStep  = 256 << 10
+	stepFactor = 4
+)
+
 // block is memory that buffers take from a pool and give back.
 type block struct{ data []byte }
 
@@ -90,6 +97,33 @@ func (b *buffer) reserve(n int) error {
 	next.data = append(next.data, b.bytes()...)
 	b.free()
 	b.block = next
+	return nil
+}
+
+// admit makes sure that n bytes may come, and reserves what they need at first:
+// a client that says much and sends little holds little. More comes with grow;
+// that it finds room is not certain, but nobody begins for whom there is none.
+func (b *buffer) admit(n int) error {
+	size := int64(blockSize(n))
+	all := b.lease.budget
+	if n <= firstStep || 2*size > all.max {
+		return b.reserve(n) // When it grew, it would need room for both.
+	}
+	if !all.fits(size) {
+		return overloaded()
+	}
+	return b.reserve(firstStep)
+}
+
+// grow appends p, of n bytes that come in all.
+func (b *buffer) grow(p []byte, n int) error {
+	have := len(b.bytes())
+	if need := have + len(p); need > b.room() {
+		if err := b.reserve(min(max(need, stepFactor*b.room()), n)); err != nil {
+			return err
+		}
+	}
+	b.block.data = append(b.block.data, p...)
 	return nil
 }
 

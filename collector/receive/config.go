@@ -34,7 +34,7 @@ type Config struct {
 	// MinRateBytes is how much of a request's body a client has to send in a
 	// second, on average; of a large one it has to be as much as would end the
 	// body within a minute. A slower client is cut off and told to come again.
-	// Zero leaves it the minute. It counts for receivers over HTTP.
+	// Zero leaves it the minute.
 	MinRateBytes int64 `yaml:"min_rate_bytes"`
 	// SlowAfter is how far behind MinRateBytes a client may fall.
 	SlowAfter time.Duration `yaml:"slow_after"`

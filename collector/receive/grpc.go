@@ -1,12 +1,9 @@
 package receive
 
 import (
-	"encoding/base64"
-	"encoding/binary"
+	"context"
 	"errors"
-	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,26 +11,24 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/waybill-dev/waybill/collector/journal"
+	"github.com/waybill-dev/waybill/collector/listen"
+	"github.com/waybill-dev/waybill/collector/receive/unary"
 )
 
-// frameHeader is what precedes each message: a flag and a length.
-const frameHeader = 5
-
-// grpcHandler answers calls of gRPC on net/http's HTTP/2, after "gRPC over
-// HTTP2" of the gRPC project. The methods take one message and give one, so
-// little of gRPC is needed, and doing that much here is what makes admission
-// exact: grpc-go hands a message out when all of it is in memory, whereas here
-// its length is known, and charged, before a byte of it is read.
+// grpcHandler decides on calls of gRPC.
 type grpcHandler struct {
 	intake  *intake
 	via     transport
 	methods map[string]method // by path
+	guard   *listen.Guard     // nil lets everybody in
 }
 
-// method is a unary method whose request is telemetry.
+// method is what a call is for: telemetry, or a question.
 type method struct {
 	signal    journal.Signal
 	translate translator // nil for OTLP
+	// answer is set for a question, which is short.
+	answer func(question []byte) ([]byte, error)
 }
 
 // newOTLPGRPC has the three methods of OTLP.
@@ -45,109 +40,156 @@ func newOTLPGRPC(in *intake) *grpcHandler {
 	}}
 }
 
-// ServeHTTP implements http.Handler.
-func (h *grpcHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	began := time.Now()
-	if !isGRPC(r) {
-		w.Header().Set("Accept", "application/grpc")
-		http.Error(w, notGRPC, http.StatusUnsupportedMediaType)
-		h.intake.meters.answered(0, h.via, outcomeUnsupported, began)
-		return
+// Open implements unary.Handler.
+func (h *grpcHandler) Open(head *unary.Header) (unary.Call, *unary.Status) {
+	c := &grpcCall{handler: h, began: head.At, method: h.methods[head.Path], held: lease{budget: h.intake.budget}}
+	c.sent = buffer{blocks: &h.intake.blocks, lease: &c.held}
+	if h.guard != nil {
+		if err := h.guard.Admit(head.Values("authorization"), head.TLS); err != nil {
+			c.method = method{} // Nothing of the call is looked at.
+			return nil, c.outside(head, unauthenticated(err))
+		}
 	}
-	w.Header().Set("Content-Type", "application/grpc")
-	w.Header().Set("Grpc-Accept-Encoding", "gzip,zstd")
-	called := h.methods[r.URL.Path]
-	done, err := h.accept(r, called)
-	if err != nil {
-		refused := refusalOf(err)
-		h.intake.meters.answered(called.signal, h.via, refused.outcome, began)
-		refuseCall(w, refused)
-		return
+	if !isGRPC(head) {
+		return nil, c.outside(head, unsupported(http.StatusUnsupportedMediaType, notGRPC))
 	}
-	h.intake.meters.answered(called.signal, h.via, done.outcome(), began)
-	if called.translate != nil {
-		done = receipt{} // only OTLP's response says what was rejected
+	if c.method.signal == 0 && c.method.answer == nil {
+		return nil, c.refuse(unsupported(http.StatusOK, "no such method: "+clip(head.Path)))
 	}
-	body, err := proto.MarshalOptions{}.MarshalAppend(newFrame(), done.response())
-	if err != nil {
-		refuseCall(w, protocolError("the response cannot be encoded"))
-		return
+	var known bool
+	if c.encoding, known = compressionOf(head.Get("grpc-encoding")); !known {
+		return nil, c.refuse(unsupported(http.StatusOK, "message encodings are "+acceptedCompressions))
 	}
-	answerCall(w, body)
-}
-
-// accept reads the head of the call and of its message, and hands the message
-// to the intake.
-func (h *grpcHandler) accept(r *http.Request, called method) (receipt, error) {
-	if called.signal == 0 {
-		return receipt{}, unsupported(http.StatusOK, "no such method: "+clip(r.URL.Path))
-	}
-	ctx, cancel, err := withCallTimeout(r.Context(), r.Header.Get("Grpc-Timeout"))
-	if err != nil {
-		return receipt{}, err
-	}
-	defer cancel()
-	compressed, known := compressionOf(r.Header.Get("Grpc-Encoding"))
-	if !known {
-		return receipt{}, unsupported(http.StatusOK, "message encodings are "+acceptedCompressions)
-	}
-	var header [frameHeader]byte
-	if _, err := io.ReadFull(r.Body, header[:]); err != nil {
-		return receipt{}, badCall(err, "the call has no message")
-	}
-	req := request{signal: called.signal, translate: called.translate, length: int64(binary.BigEndian.Uint32(header[1:]))}
-	switch {
-	case header[0] > 1:
-		return receipt{}, protocolError("the message has an unknown flag")
-	case header[0] == 1 && compressed == identity:
-		return receipt{}, protocolError("the message is compressed, the call does not say how")
-	case header[0] == 1:
-		req.compression = compressed
-	}
-	return h.intake.accept(ctx, req, &message{body: r.Body, left: req.length})
-}
-
-// newFrame has room for the header, and for what is appended as the message.
-func newFrame() []byte { return make([]byte, frameHeader, 256) }
-
-// answerCall sends the frame and the status OK.
-func answerCall(w http.ResponseWriter, body []byte) {
-	binary.BigEndian.PutUint32(body[1:], uint32(len(body)-frameHeader))
-	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(body)
-	w.Header().Set(http.TrailerPrefix+"Grpc-Status", "0")
-}
-
-// refuseCall sends a status without a response: trailers only.
-func refuseCall(w http.ResponseWriter, refused *refusal) {
-	header := w.Header()
-	header.Set("Grpc-Status", strconv.Itoa(int(refused.grpc)))
-	header.Set("Grpc-Message", percentEncode(refused.message))
-	if raw, err := proto.Marshal(refused.status()); err == nil {
-		header.Set("Grpc-Status-Details-Bin", base64.RawStdEncoding.EncodeToString(raw))
-	}
-	w.WriteHeader(http.StatusOK)
-}
-
-// protocolError is a fault in how gRPC is spoken, not in what is said.
-func protocolError(message string) *refusal {
-	return &refusal{outcomeMalformed, http.StatusBadRequest, codes.Internal, 0, message}
-}
-
-// badCall tells a call that ended in good order, only too early, from one that
-// was cut off.
-func badCall(err error, message string) *refusal {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return protocolError(message)
-	}
-	return interrupted(err)
+	return c, nil
 }
 
 // notGRPC answers those who have taken this port for another.
 const notGRPC = "this port speaks gRPC; OTLP over HTTP has a port of its own, 4318 unless it is configured otherwise"
 
 // isGRPC says whether the request is a call with messages in protobuf.
-func isGRPC(r *http.Request) bool {
-	name, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
-	return r.ProtoMajor == 2 && r.Method == http.MethodPost && (name == "application/grpc" || name == "application/grpc+proto")
+func isGRPC(head *unary.Header) bool {
+	name, _, _ := strings.Cut(head.Get("content-type"), ";")
+	return head.Major == 2 && head.Method == http.MethodPost && (name == "application/grpc" || name == "application/grpc+proto")
+}
+
+// grpcCall is one call. What it holds is charged to the budget.
+type grpcCall struct {
+	handler  *grpcHandler
+	method   method
+	began    time.Time
+	encoding compression // that compressed messages have
+	packed   bool        // this one is compressed
+	length   int64
+	held     lease
+	sent     buffer
+}
+
+// Begin implements unary.Call. Nothing of the message is here yet.
+func (c *grpcCall) Begin(length int64, compressed bool) *unary.Status {
+	if err := c.begin(length, compressed); err != nil {
+		return c.refuse(err)
+	}
+	return nil
+}
+
+func (c *grpcCall) begin(length int64, compressed bool) error {
+	switch {
+	case compressed && c.encoding == identity:
+		return protocolError("the message is compressed, the call does not say how")
+	case compressed && c.method.answer != nil:
+		return unsupported(http.StatusOK, "questions are not compressed")
+	case length > maxQuestion && c.method.answer != nil:
+		return unsupported(http.StatusOK, "the question is too long")
+	case length > c.handler.intake.limit:
+		return tooLarge("the request is larger than %d bytes", c.handler.intake.limit)
+	}
+	c.packed, c.length = compressed, length
+	if length == 0 {
+		return nil
+	}
+	return c.sent.admit(int(length))
+}
+
+// Write implements unary.Call.
+func (c *grpcCall) Write(p []byte) *unary.Status {
+	if err := c.sent.grow(p, int(c.length)); err != nil {
+		return c.refuse(err)
+	}
+	return nil
+}
+
+// Answer implements unary.Call.
+func (c *grpcCall) Answer(ctx context.Context) ([]byte, *unary.Status) {
+	defer c.free()
+	response, err := c.respond(ctx)
+	if err != nil {
+		return nil, c.refuse(err)
+	}
+	return response, nil
+}
+
+func (c *grpcCall) respond(ctx context.Context) ([]byte, error) {
+	if c.method.answer != nil {
+		return c.method.answer(c.sent.bytes())
+	}
+	in, req := c.handler.intake, request{signal: c.method.signal, translate: c.method.translate, length: c.length}
+	if c.packed {
+		req.compression = c.encoding
+	}
+	done, err := in.take(ctx, req, &c.sent)
+	if err != nil {
+		return nil, err
+	}
+	in.meters.answered(c.method.signal, c.handler.via, done.outcome(), c.began)
+	if c.method.translate != nil {
+		return nil, nil // Only OTLP's response says what was rejected.
+	}
+	return proto.Marshal(done.response())
+}
+
+// Abort implements unary.Call.
+func (c *grpcCall) Abort(why error) *unary.Status {
+	if fault, ok := errors.AsType[unary.ProtocolError](why); ok {
+		return c.refuse(protocolError(fault.Error()))
+	}
+	switch {
+	case errors.Is(why, unary.ErrSlow):
+		return c.refuse(tooSlow())
+	case errors.Is(why, unary.ErrCanceled):
+		why = context.Canceled
+	}
+	return c.refuse(interrupted(why))
+}
+
+// refuse ends the call, and gives back what it holds.
+func (c *grpcCall) refuse(err error) *unary.Status {
+	c.free()
+	refused := refusalOf(err)
+	if c.method.answer == nil {
+		c.handler.intake.meters.answered(c.method.signal, c.handler.via, refused.outcome, c.began)
+	}
+	status := &unary.Status{Code: refused.grpc, Message: refused.message}
+	if raw, err := proto.Marshal(refused.status()); err == nil {
+		status.Details = raw
+	}
+	return status
+}
+
+// outside refuses what may be no call, in the terms of HTTP then.
+func (c *grpcCall) outside(head *unary.Header, refused *refusal) *unary.Status {
+	status := c.refuse(refused)
+	if !isGRPC(head) {
+		status.HTTP, status.Challenge = refused.http, listen.Challenge
+	}
+	return status
+}
+
+func (c *grpcCall) free() {
+	c.sent.free()
+	c.held.release()
+}
+
+// protocolError is a fault in how gRPC is spoken, not in what is said.
+func protocolError(message string) *refusal {
+	return &refusal{outcomeMalformed, http.StatusBadRequest, codes.Internal, 0, message}
 }

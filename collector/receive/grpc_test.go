@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -173,11 +174,16 @@ func (j *stuckJournal) Append(ctx context.Context, _ journal.Signal, _ uint32, _
 // It returns the HTTP status and gRPC's.
 func call(t testing.TB, r *Receivers, path string, body io.Reader, headers ...string) (int, *spb.Status) {
 	t.Helper()
+	return callAt(t, r.GRPCAddr(), path, body, headers...)
+}
+
+func callAt(t testing.TB, addr net.Addr, path string, body io.Reader, headers ...string) (int, *spb.Status) {
+	t.Helper()
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)
 	client := &http.Transport{Protocols: protocols}
 	defer client.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+r.GRPCAddr().String()+path, body)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+addr.String()+path, body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,6 +222,9 @@ func call(t testing.TB, r *Receivers, path string, body io.Reader, headers ...st
 }
 
 const traceMethod = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+
+// frameHeader is what precedes each message: a flag and a length.
+const frameHeader = 5
 
 // frame is a message as gRPC sends it.
 func frame(flag byte, content []byte) []byte {

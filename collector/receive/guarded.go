@@ -39,8 +39,6 @@ func (h *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // signal is what the request would have been, for the metrics.
 func (h *guarded) signal(r *http.Request) journal.Signal {
 	switch h.via {
-	case overGRPC:
-		return 0
 	case overHTTP:
 		return signalOfPath(r.URL.Path)
 	case overLoki:
@@ -63,14 +61,4 @@ func refuseText(w http.ResponseWriter, _ *http.Request, refused *refusal) {
 func (h *httpHandler) refuseOTLP(w http.ResponseWriter, r *http.Request, refused *refusal) {
 	w.Header().Set("WWW-Authenticate", listen.Challenge)
 	h.refuse(w, refused, mediaTypeOf(r))
-}
-
-// refuseGRPC answers a call, and what is none in plain text.
-func refuseGRPC(w http.ResponseWriter, r *http.Request, refused *refusal) {
-	if !isGRPC(r) {
-		refuseText(w, r, refused)
-		return
-	}
-	w.Header().Set("Content-Type", "application/grpc")
-	refuseCall(w, refused)
 }

@@ -23,6 +23,7 @@ import (
 
 	"github.com/waybill-dev/waybill/collector/journal"
 	"github.com/waybill-dev/waybill/collector/journal/memory"
+	"github.com/waybill-dev/waybill/collector/receive/unary"
 )
 
 // patience is how long a test waits for what must happen, on a busy machine.
@@ -55,13 +56,28 @@ func receivers(t testing.TB, cfg Config, j journal.Journal) (*Receivers, *promet
 }
 
 // serveAlone has a server listen on a free port until the test ends.
-func serveAlone(t testing.TB, in *intake, hs *http.Server) *server {
+func serveAlone(t testing.TB, in *intake, hs *http.Server) listener {
+	t.Helper()
+	return shutAfter(t, serve(anyPort(t), hs, in.logger))
+}
+
+// serveCallsAlone does so with OTLP's calls.
+func serveCallsAlone(t testing.TB, in *intake, cfg unary.Config) listener {
+	t.Helper()
+	return shutAfter(t, serveCalls(anyPort(t), newOTLPGRPC(in), cfg, in.logger))
+}
+
+func anyPort(t testing.TB) net.Listener {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := serve(limitConnections(l, maxConnections), hs, in.logger)
+	return limitConnections(l, maxConnections)
+}
+
+func shutAfter(t testing.TB, s listener) listener {
+	t.Helper()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()

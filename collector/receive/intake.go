@@ -84,9 +84,16 @@ func (in *intake) accept(ctx context.Context, req request, body io.Reader) (rece
 	if err := in.read(&sent, req, body); err != nil {
 		return receipt{}, err
 	}
-	plain := sent
+	return in.take(ctx, req, &sent)
+}
+
+// take is accept for a request that is all here. What it was sent as may be
+// gone afterwards.
+func (in *intake) take(ctx context.Context, req request, sent *buffer) (receipt, error) {
+	held := sent.lease
+	plain := *sent
 	if req.compression != identity {
-		plain = buffer{blocks: &in.blocks, lease: &held}
+		plain = buffer{blocks: &in.blocks, lease: held}
 		defer plain.free()
 		if err := in.decoders.expand(ctx, req.compression, &plain, sent.bytes()); err != nil {
 			return receipt{}, err
@@ -97,14 +104,14 @@ func (in *intake) accept(ctx context.Context, req request, body io.Reader) (rece
 	var err error
 	switch {
 	case req.translate != nil:
-		payload, err = in.translate(&held, req.translate, payload)
+		payload, err = in.translate(held, req.translate, payload)
 	case req.json:
-		payload, err = in.fromJSON(&held, req.signal, payload)
+		payload, err = in.fromJSON(held, req.signal, payload)
 	}
 	if err != nil {
 		return receipt{}, err
 	}
-	return in.store(ctx, &held, req.signal, payload)
+	return in.store(ctx, held, req.signal, payload)
 }
 
 // read takes the body as it was sent. What is known to be too large or to find

@@ -32,11 +32,9 @@ func jaegerFormat(r *http.Request) (format, error) {
 
 // newJaegerGRPC takes what Jaeger's agents and clients send to its collector,
 // and answers agents that ask on behalf of their clients what to sample.
-func newJaegerGRPC(in *intake, strategies *Strategies) http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/jaeger.api_v2.SamplingManager/GetSamplingStrategy", &samplingCall{strategies})
-	mux.Handle("/", &grpcHandler{intake: in, via: overJaegerGRPC, methods: map[string]method{
-		"/jaeger.api_v2.CollectorService/PostSpans": {signal: journal.Traces, translate: jaeger.FromPostSpans},
-	}})
-	return mux
+func newJaegerGRPC(in *intake, strategies *Strategies) *grpcHandler {
+	return &grpcHandler{intake: in, via: overJaegerGRPC, methods: map[string]method{
+		"/jaeger.api_v2.CollectorService/PostSpans":          {signal: journal.Traces, translate: jaeger.FromPostSpans},
+		"/jaeger.api_v2.SamplingManager/GetSamplingStrategy": {answer: strategies.answer},
+	}}
 }

@@ -340,12 +340,11 @@ func TestLargeDatagram(t *testing.T) {
 }
 
 func TestWhatIsNoCallIsRefusedByMediaType(t *testing.T) {
-	h := newJaegerGRPC(testIntake(t, testConfig(), &fixedJournal{}), SamplingConfig{}.strategies())
+	r, _ := receivers(t, legacyConfig(), &fixedJournal{})
 	for _, path := range []string{"/jaeger.api_v2.SamplingManager/GetSamplingStrategy", "/jaeger.api_v2.CollectorService/PostSpans"} {
-		resp := httptest.NewRecorder()
-		h.ServeHTTP(resp, httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader("{}")))
-		if resp.Code != http.StatusUnsupportedMediaType {
-			t.Errorf("%s: answer %d, want 415", path, resp.Code)
+		got, _ := callAt(t, r.at(nameJaegerGRPC), path, strings.NewReader("{}"), "Content-Type", "application/json")
+		if got != http.StatusUnsupportedMediaType {
+			t.Errorf("%s: answer %d, want 415", path, got)
 		}
 	}
 }

@@ -92,12 +92,12 @@ func plans(cfg Config, in *intake, open opener) []plan {
 	otlp := &httpHandler{in}
 	strategies := cfg.Jaeger.Sampling.strategies()
 	return []plan{
-		{keyOTLPGRPC, nameOTLPGRPC, tcp(cfg.OTLP.GRPC, newOTLPGRPC(in), overGRPC, refuseGRPC)},
+		{keyOTLPGRPC, nameOTLPGRPC, open.tcp(cfg.OTLP.GRPC, in.calls(newOTLPGRPC(in)))},
 		{keyOTLPHTTP, nameOTLPHTTP, tcp(cfg.OTLP.HTTP, otlp, overHTTP, otlp.refuseOTLP)},
 		{keyJaegerCompact, nameJaegerCompact, udp(cfg.Jaeger.ThriftCompact, overJaegerCompact, jaeger.FromCompactMessage)},
 		{keyJaegerBinary, nameJaegerBinary, udp(cfg.Jaeger.ThriftBinary, overJaegerBinary, jaeger.FromBinaryMessage)},
 		{keyJaegerHTTP, nameJaegerHTTP, tcp(cfg.Jaeger.ThriftHTTP, newJaegerHTTP(in, strategies), overJaegerHTTP, refuseText)},
-		{keyJaegerGRPC, nameJaegerGRPC, tcp(cfg.Jaeger.GRPC, newJaegerGRPC(in, strategies), overJaegerGRPC, refuseGRPC)},
+		{keyJaegerGRPC, nameJaegerGRPC, open.tcp(cfg.Jaeger.GRPC, in.calls(newJaegerGRPC(in, strategies)))},
 		{keySampling, nameSampling, tcp(cfg.Jaeger.Sampling.listener(), newSampling(strategies), "", refuseText)},
 		{keyZipkin, nameZipkin, tcp(cfg.Zipkin, newZipkin(in), overZipkin, refuseText)},
 		{keyLoki, nameLoki, tcp(cfg.Loki, newLoki(in), overLoki, refuseText)},

@@ -1,8 +1,6 @@
 package receive
 
 import (
-	"encoding/binary"
-	"io"
 	"net/http"
 	"strconv"
 	"sync/atomic"
@@ -83,45 +81,11 @@ func writeJSON(w http.ResponseWriter, body []byte) {
 	_, _ = w.Write(body)
 }
 
-// samplingCall tells services their strategies over gRPC.
-type samplingCall struct{ strategies *Strategies }
-
-// ServeHTTP implements http.Handler.
-func (h *samplingCall) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !isGRPC(r) {
-		w.Header().Set("Accept", "application/grpc")
-		w.WriteHeader(http.StatusUnsupportedMediaType)
-		return
-	}
-	w.Header().Set("Content-Type", "application/grpc")
-	service, err := asked(r)
-	if err != nil {
-		refuseCall(w, refusalOf(err))
-		return
-	}
-	answerCall(w, h.strategies.of(service).AppendProto(newFrame()))
-}
-
-// asked reads the question of a call.
-func asked(r *http.Request) (service string, err error) {
-	var header [frameHeader]byte
-	if _, err := io.ReadFull(r.Body, header[:]); err != nil {
-		return "", badCall(err, "the call has no message")
-	}
-	length := binary.BigEndian.Uint32(header[1:])
-	switch {
-	case header[0] != 0:
-		return "", unsupported(http.StatusOK, "questions for a strategy are not compressed")
-	case length > maxQuestion:
-		return "", unsupported(http.StatusOK, "the question is longer than a service's name")
-	}
-	message := make([]byte, length)
-	if _, err := io.ReadFull(r.Body, message); err != nil {
-		return "", badCall(err, "the message is cut off")
-	}
-	service, ok := jaeger.ServiceAsked(message)
+// answer tells a service its strategy over gRPC.
+func (s *Strategies) answer(question []byte) ([]byte, error) {
+	service, ok := jaeger.ServiceAsked(question)
 	if !ok {
-		return "", protocolError("the message is not a SamplingStrategyParameters")
+		return nil, protocolError("the message is not a SamplingStrategyParameters")
 	}
-	return service, nil
+	return s.of(service).AppendProto(nil), nil
 }

@@ -171,38 +171,24 @@ func TestStrategiesOverGRPC(t *testing.T) {
 
 // TestQuestions that are none are told apart from those of an unknown service.
 func TestQuestions(t *testing.T) {
+	cfg := legacyConfig()
+	cfg.Jaeger.Sampling.Strategies = byService()
+	r, _ := receivers(t, cfg, memory.New(memory.Config{}))
 	for name, c := range map[string]struct {
 		frame []byte
-		want  string
+		want  codes.Code
 	}{
-		"nothing":      {nil, "13"},
-		"cut off":      {[]byte{0, 0, 0, 0, 9, 10, 7}, "13"},
-		"compressed":   {[]byte{1, 0, 0, 0, 0}, "12"},
-		"no protobuf":  {[]byte{0, 0, 0, 0, 1, 10}, "13"},
-		"no service":   {[]byte{0, 0, 0, 0, 0}, ""},
-		"some service": {[]byte("\x00\x00\x00\x00\x03\x0a\x01x"), ""},
+		"nothing":      {nil, codes.Internal},
+		"cut off":      {[]byte{0, 0, 0, 0, 9, 10, 7}, codes.Unavailable},
+		"compressed":   {frame(1, gzipOf(t, []byte("\x0a\x01x"))), codes.Unimplemented},
+		"too long":     {frame(0, make([]byte, maxQuestion+1)), codes.Unimplemented},
+		"no protobuf":  {frame(0, []byte{10}), codes.Internal},
+		"no service":   {frame(0, nil), codes.OK},
+		"some service": {frame(0, []byte("\x0a\x01x")), codes.OK},
 	} {
-		w := &recorded{header: http.Header{}}
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "/", bytes.NewReader(c.frame))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.ProtoMajor = 2
-		req.Header.Set("Content-Type", "application/grpc")
-		(&samplingCall{byService()}).ServeHTTP(w, req)
-		if got := w.header.Get("Grpc-Status"); got != c.want || (c.want == "") != (w.Len() > 0) {
-			t.Errorf("%s: status %q with %d bytes; want %q", name, got, w.Len(), c.want)
+		_, got := callAt(t, r.at(nameJaegerGRPC), "/jaeger.api_v2.SamplingManager/GetSamplingStrategy", bytes.NewReader(c.frame), "Grpc-Encoding", "gzip")
+		if codes.Code(got.Code) != c.want {
+			t.Errorf("%s: status %v, want %v", name, got, c.want)
 		}
 	}
 }
-
-// recorded is an answer.
-type recorded struct {
-	bytes.Buffer
-
-	header http.Header
-}
-
-func (w *recorded) Header() http.Header { return w.header }
-
-func (w *recorded) WriteHeader(int) {}

@@ -76,12 +76,6 @@ func newHTTPServer(handler http.Handler, logger *slog.Logger) *http.Server {
 	return s
 }
 
-// newGRPCServer speaks HTTP/2 without TLS. HTTP/1 it understands as well, so
-// that who sends OTLP over HTTP to this port is told, rather than cut off.
-func newGRPCServer(handler http.Handler, logger *slog.Logger) *http.Server {
-	return newHTTPServer(handler, logger)
-}
-
 // newServer bounds how long a client may take at each step, so that slow and
 // dead ones hold nothing for ever.
 func newServer(handler http.Handler, logger *slog.Logger) *http.Server {

@@ -67,6 +67,9 @@ func DefaultConfig() Config {
 // tick is how often connections are looked after: a quarter of the shortest
 // bound, a second at most.
 func (c Config) tick() time.Duration {
-	shortest := min(c.GreetingTimeout, c.BodyTimeout, c.SlowAfter, c.WriteTimeout, c.IdleTimeout, c.PingAfter, c.PingTimeout)
+	shortest := min(c.GreetingTimeout, c.BodyTimeout, c.WriteTimeout, c.IdleTimeout, c.PingAfter, c.PingTimeout)
+	if c.MinRate > 0 {
+		shortest = min(shortest, c.SlowAfter)
+	}
 	return min(max(shortest/4, time.Millisecond), time.Second)
 }

@@ -1,16 +1,16 @@
 package unary
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
 	"io"
+	"net/http"
+	"strings"
 
 	"golang.org/x/net/http2"
 )
-
-// maxRequestLine is how much is read of a request over HTTP/1, in bytes.
-const maxRequestLine = 1 << 10
 
 // greet begins the connection. False says that it is none for HTTP/2; all that
 // there is to say has been said then.
@@ -62,19 +62,19 @@ func (c *conn) preface() bool {
 }
 
 // answerHTTP1 asks the handler what to tell, if it is HTTP/1 that has begun.
-func (c *conn) answerHTTP1(line []byte) {
-	for !bytes.ContainsRune(line, '\n') {
-		piece, err := c.in.next(maxRequestLine)
-		if err != nil || len(line) > maxRequestLine {
-			return
-		}
-		line = append(line, piece...)
-	}
-	line, _, _ = bytes.Cut(line, []byte{'\n'})
-	if !bytes.Contains(line, []byte(" HTTP/1.")) {
+func (c *conn) answerHTTP1(begun []byte) {
+	c.in.limit = c.server.cfg.MaxHeaderBytes
+	r, err := http.ReadRequest(bufio.NewReader(io.MultiReader(bytes.NewReader(begun), c.in)))
+	if err != nil || r.ProtoMajor != 1 {
 		return
 	}
-	call, status := c.server.handler.Open(&Header{Major: 1, Peer: c.net.RemoteAddr(), TLS: c.tls, At: c.accepted})
+	head := Header{Major: 1, Method: r.Method, Path: r.URL.Path, Peer: c.net.RemoteAddr(), TLS: c.tls, At: c.accepted}
+	for name, values := range r.Header {
+		for _, value := range values {
+			head.Add(strings.ToLower(name), value)
+		}
+	}
+	call, status := c.server.handler.Open(&head)
 	if call != nil {
 		status = call.Abort(ProtocolError("there are no calls in HTTP/1"))
 	}

@@ -64,22 +64,31 @@ func (s *Status) overHTTP() reply {
 		{Name: ":status", Value: strconv.Itoa(s.HTTP)},
 		{Name: "content-type", Value: "text/plain; charset=utf-8"},
 	}
+	return reply{head: append(head, s.advice()...), body: []byte(clip(s.Message) + "\n")}
+}
+
+// advice is what might do better.
+func (s *Status) advice() []hpack.HeaderField {
 	switch {
 	case s.HTTP == http.StatusUnsupportedMediaType:
-		head = append(head, hpack.HeaderField{Name: "accept", Value: "application/grpc"})
+		return []hpack.HeaderField{{Name: "accept", Value: "application/grpc"}}
 	case s.Challenge != "":
-		head = append(head, hpack.HeaderField{Name: "www-authenticate", Value: s.Challenge})
+		return []hpack.HeaderField{{Name: "www-authenticate", Value: s.Challenge}}
 	}
-	return reply{head: head, body: []byte(clip(s.Message) + "\n")}
+	return nil
 }
 
 // overHTTP1 is the same for who speaks HTTP/1: as a whole, and the last of the
 // connection.
 func (s *Status) overHTTP1() []byte {
+	r := s.overHTTP()
 	var out strings.Builder
-	out.WriteString("HTTP/1.1 " + strconv.Itoa(s.HTTP) + " " + http.StatusText(s.HTTP) + "\r\n")
-	out.WriteString("Content-Type: text/plain; charset=utf-8\r\nAccept: application/grpc\r\nConnection: close\r\n")
-	out.WriteString("Content-Length: " + strconv.Itoa(len(s.Message)+1) + "\r\n\r\n" + s.Message + "\n")
+	out.WriteString("HTTP/1.1 " + r.head[0].Value + " " + http.StatusText(s.HTTP) + "\r\n")
+	for _, field := range r.head[1:] {
+		out.WriteString(http.CanonicalHeaderKey(field.Name) + ": " + field.Value + "\r\n")
+	}
+	out.WriteString("Connection: close\r\nContent-Length: " + strconv.Itoa(len(r.body)) + "\r\n\r\n")
+	out.Write(r.body)
 	return []byte(out.String())
 }
 

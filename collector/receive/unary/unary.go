@@ -57,8 +57,8 @@ type Call interface {
 
 // Header is what the headers of a request say. It is valid until Open returns.
 type Header struct {
-	// Major is HTTP's version. There is no call in what came by HTTP/1, and
-	// nothing else of it is known.
+	// Major is HTTP's version. What came by HTTP/1 is no call, and can only be
+	// refused, by a status with HTTP.
 	Major int
 	// Method and Path are those of HTTP; a path is "/package.Service/Method".
 	Method, Path string
@@ -81,6 +81,11 @@ func (h *Header) Values(name string) []string {
 		}
 	}
 	return values
+}
+
+// Add adds a field, by its name in lower case. Tests of handlers need it.
+func (h *Header) Add(name, value string) {
+	h.fields = append(h.fields, hpack.HeaderField{Name: name, Value: value})
 }
 
 // Get is the first of a header's values, or empty.
