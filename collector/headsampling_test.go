@@ -1,0 +1,134 @@
+package collector
+
+import (
+	"encoding/binary"
+	"errors"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/waybill-dev/waybill/collector/export/exporttest"
+	"github.com/waybill-dev/waybill/collector/sample"
+	"github.com/waybill-dev/waybill/tracegen"
+)
+
+// derivedCalls is the sum of all calls that a scrape shows.
+func derivedCalls(t *testing.T, c *Collector) (sum int) {
+	t.Helper()
+	_, text := get(t, "http://"+c.Scrape().String()+"/metrics")
+	for _, line := range regexp.MustCompile(`(?m)^traces_span_metrics_calls_total\{.*\} (\S+)`).FindAllStringSubmatch(text, -1) {
+		n, err := strconv.ParseFloat(line[1], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum += int(n)
+	}
+	return sum
+}
+
+// TestHeadSampling has one in four traces forwarded, whole and with its
+// threshold, and every span counted.
+func TestHeadSampling(t *testing.T) {
+	backend := exporttest.New(t)
+	cfg := testConfig(t.TempDir())
+	cfg.Journal.Retain = true
+	cfg.Export.Traces[0].Endpoint = backend.URL()
+	cfg.Derive.Address = "127.0.0.1:0"
+	cfg.Sample.Head.Percent = 25
+	c := run(t, cfg)
+	load := tracegen.DefaultConfig()
+	load.Endpoint = "http://" + c.OTLPHTTP().String()
+	load.Rate, load.Duration, load.Traces, load.Timeout = 0, 0, 600, time.Minute
+	report, err := tracegen.Run(t.Context(), load, nil)
+	if err != nil || report.Acknowledged.Traces != 600 {
+		t.Fatalf("%v, %v", report, err)
+	}
+	sampled := func(id string) bool { return binary.BigEndian.Uint64([]byte(id)[8:])&(1<<56-1) >= 3<<54 }
+	traces := received(t, c)
+	want, all, kept := 0, 0, 0
+	for id, trace := range traces {
+		all += trace.spans
+		if sampled(id) {
+			want += trace.spans
+			kept++
+		}
+	}
+	if kept < 75 || kept > 225 {
+		t.Errorf("%d of %d traces are above the threshold", kept, len(traces))
+	}
+	backend.Wait(t, "what is kept", func() bool { return len(backend.Spans(t)) >= want })
+	got := map[string]int{}
+	for _, span := range backend.Spans(t) {
+		id := string(span.GetTraceId())
+		got[id]++
+		if !sampled(id) || !strings.HasPrefix(span.GetTraceState(), "ot=th:c") {
+			t.Fatalf("trace %x was forwarded with tracestate %q", id, span.GetTraceState())
+		}
+	}
+	for id, n := range got {
+		if n != traces[id].spans {
+			t.Errorf("trace %x: %d of %d spans were forwarded", id, n, traces[id].spans)
+		}
+	}
+	eventually(t, "every span is counted", func() bool { return derivedCalls(t, c) == all })
+}
+
+// TestRatesAreReloaded for Jaeger's clients as well as here, and what would begin
+// or end sampling wants a restart.
+func TestRatesAreReloaded(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	cfg.Receive.Jaeger.Sampling.Address = "127.0.0.1:0"
+	cfg.Sample.Head = sample.HeadConfig{At: sample.AtClients, Percent: 10}
+	c := run(t, cfg)
+	var address string
+	for _, l := range c.receivers.Listeners() {
+		if l.Name == "Jaeger's sampling strategy" {
+			address = l.Addr.String()
+		}
+	}
+	told := func(service string) string {
+		_, text := get(t, "http://"+address+"/sampling?service="+service)
+		return text
+	}
+	if got := told("shop"); !strings.Contains(got, `"samplingRate":0.1}`) {
+		t.Errorf("shop is told %s", got)
+	}
+	cfg.Sample.Head.Percent = 20
+	cfg.Sample.Head.Rates = []sample.Rate{
+		{Service: "limited", Percent: 100, TracesPerSecond: 7},
+		{Service: "shop", Percent: 50},
+		{Service: "shop", Operation: "checkout", Percent: 100},
+	}
+	if keys, err := reload(c, cfg); err != nil || len(keys) != 2 {
+		t.Fatalf("%v, %v", keys, err)
+	}
+	for service, want := range map[string]string{
+		"other":   `"probabilisticSampling":{"samplingRate":0.2}}`,
+		"limited": `{"maxTracesPerSecond":7}`,
+		"shop":    `"defaultSamplingProbability":0.5,"defaultLowerBoundTracesPerSecond":0,"perOperationStrategies":[{"operation":"checkout","probabilisticSampling":{"samplingRate":1}}]`,
+	} {
+		if got := told(service); !strings.Contains(got, want) {
+			t.Errorf("%s is told %s; want %s", service, got, want)
+		}
+	}
+
+	here := testConfig(t.TempDir())
+	c = run(t, here)
+	changed := here
+	changed.Sample.Head.Percent = 50
+	if _, err := reload(c, changed); !errors.Is(err, ErrRestart) || !strings.Contains(err.Error(), "sample.head.percent") {
+		t.Errorf("sampling would begin: %v", err)
+	}
+	changed.Journal.Dir = t.TempDir()
+	c = run(t, changed)
+	changed.Sample.Head.Percent = 60
+	if keys, err := reload(c, changed); err != nil || len(keys) != 1 {
+		t.Errorf("another rate: %v, %v", keys, err)
+	}
+	changed.Sample.Head.Percent = 100
+	if _, err := reload(c, changed); !errors.Is(err, ErrRestart) {
+		t.Errorf("sampling would end: %v", err)
+	}
+}
