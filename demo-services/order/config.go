@@ -59,13 +59,19 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 		projector := NewProjector(db, h.Logger())
 		store.appended = projector.Wake
 		h.Go(projector.Run)
+		h.Go(func(ctx context.Context) {
+			consumer := platform.DefaultConsumer("order", platform.StreamUsers, platform.SubjectUserCreated)
+			if err := bus.Consume(ctx, consumer, NewHistories(db).Handle); err != nil && ctx.Err() == nil {
+				h.Logger().Error("user events are not consumed", "error", err)
+			}
+		})
 		saga, err := newSaga(h, store, cfg)
 		if err != nil {
 			return err
 		}
 		h.Go(func(ctx context.Context) { recoverSagas(ctx, saga, cfg.RecoverInterval, h.Logger()) })
 		if err := h.ServeGRPC(ctx, cfg.Listen, func(r grpc.ServiceRegistrar) {
-			orderv1.RegisterOrderServiceServer(r, NewServer(store, saga, NewViews(db), projector))
+			orderv1.RegisterOrderServiceServer(r, NewServer(store, saga, projector))
 		}); err != nil {
 			return err
 		}

@@ -19,6 +19,8 @@ type metrics struct {
 	sagas    *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	revenue  *prometheus.CounterVec
+	// compensationsFailed counts attempts.
+	compensationsFailed prometheus.Counter
 }
 
 func newMetrics() *metrics {
@@ -33,12 +35,16 @@ func newMetrics() *metrics {
 		revenue: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "shop_order_amount_total", Help: "What orders that have ended cost, in the currency's minor unit.",
 		}, []string{"outcome", "currency"}),
+		compensationsFailed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "shop_compensations_failed_total", Help: "Attempts to give back what an order holds that have failed.",
+		}),
 	}
 }
 
 // register has the metrics collected, and how far the read model is behind.
 func (m *metrics) register(registerer prometheus.Registerer, db *platform.DB) error {
 	return errors.Join(registerer.Register(m.sagas), registerer.Register(m.duration), registerer.Register(m.revenue),
+		registerer.Register(m.compensationsFailed),
 		registerer.Register(lags{db: db}))
 }
 
@@ -56,6 +62,7 @@ func (m *metrics) ended(ctx context.Context, o Order) {
 // What is behind, and what says so.
 var (
 	projectorQueue = prometheus.NewDesc("shop_projector_lag_events", "Events that are not in the read model yet.", nil, nil)
+	parkedSagas    = prometheus.NewDesc("shop_sagas_parked", "Sagas that nobody tries to end any more: see to them.", nil, nil)
 	openSagas      = prometheus.NewDesc("shop_sagas_open", "Sagas that have not ended.", nil, nil)
 )
 
@@ -65,7 +72,7 @@ type lags struct{ db *platform.DB }
 
 // Describe implements prometheus.Collector.
 func (l lags) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{projectorQueue, openSagas} {
+	for _, d := range []*prometheus.Desc{projectorQueue, openSagas, parkedSagas} {
 		out <- d
 	}
 }
@@ -75,11 +82,13 @@ func (l lags) Describe(out chan<- *prometheus.Desc) {
 func (l lags) Collect(out chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), lagTimeout)
 	defer cancel()
-	var behind, sagas int64
-	if err := l.db.QueryRow(ctx, []any{&behind, &sagas}, `SELECT
-		(SELECT count(*) FROM events WHERE position > (SELECT position FROM projection)), (SELECT count(*) FROM sagas)`); err != nil {
+	var behind, sagas, parked int64
+	if err := l.db.QueryRow(ctx, []any{&behind, &sagas, &parked}, `SELECT
+		(SELECT count(*) FROM events WHERE position > (SELECT position FROM projection)), (SELECT count(*) FROM sagas),
+		(SELECT count(*) FROM sagas WHERE parked_at > 0)`); err != nil {
 		return
 	}
 	out <- prometheus.MustNewConstMetric(projectorQueue, prometheus.GaugeValue, float64(behind))
+	out <- prometheus.MustNewConstMetric(parkedSagas, prometheus.GaugeValue, float64(parked))
 	out <- prometheus.MustNewConstMetric(openSagas, prometheus.GaugeValue, float64(sagas))
 }

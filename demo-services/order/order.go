@@ -72,8 +72,11 @@ type Order struct {
 	// drives it.
 	CardToken string
 	// Headers carry the trace context that the order was placed in.
-	Headers  map[string]string
+	Headers map[string]string
+	// Attempts counts how often the saga was taken over, and Failures how often
+	// its compensation has failed in a row.
 	Attempts int
+	Failures int
 }
 
 // Line is one item of an order.

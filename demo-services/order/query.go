@@ -67,13 +67,17 @@ func (s *Server) GetStatistics(ctx context.Context, _ *orderv1.GetStatisticsRequ
 	if err != nil {
 		return nil, err
 	}
-	answer := &orderv1.GetStatisticsResponse{}
+	return &orderv1.GetStatisticsResponse{Statistics: statisticMessages(statistics)}, nil
+}
+
+func statisticMessages(statistics []Statistic) []*orderv1.Statistic {
+	var messages []*orderv1.Statistic
 	for _, one := range statistics {
-		answer.Statistics = append(answer.Statistics, &orderv1.Statistic{
+		messages = append(messages, &orderv1.Statistic{
 			Status: one.Status, Currency: one.Currency, Orders: one.Orders, Amount: one.Amount,
 		})
 	}
-	return answer, nil
+	return messages
 }
 
 // RebuildReadModel implements OrderService.

@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/sync/errgroup"
 
 	inventoryv1 "github.com/waybill-dev/waybill/demo-services/api/inventory/v1"
 	paymentv1 "github.com/waybill-dev/waybill/demo-services/api/payment/v1"
@@ -27,15 +28,23 @@ type SagaConfig struct {
 	// which doubles each time.
 	RetryBase time.Duration
 	RetryMax  time.Duration
+	// ParkAfter is after how many failures in a row nobody tries any more, and
+	// a person is to look at it; see Server.ResumeSaga.
+	ParkAfter int
+	// Drivers is how many sagas that nobody drives are taken over at once.
+	Drivers int
 }
 
-// DefaultSagaConfig suits the gateway's request timeout of 5 s.
+// DefaultSagaConfig suits the gateway's request timeout of 5 s. A compensation
+// is tried for five minutes before it is parked.
 func DefaultSagaConfig() SagaConfig {
 	return SagaConfig{
 		Lease:               15 * time.Second,
 		CompensationTimeout: 5 * time.Second,
 		RetryBase:           time.Second,
 		RetryMax:            30 * time.Second,
+		ParkAfter:           14,
+		Drivers:             8,
 	}
 }
 
@@ -114,6 +123,9 @@ func (s *Saga) reserve(ctx context.Context, o Order) (Order, error) {
 	}
 	answer, err := s.inventory.Reserve(ctx, request)
 	if err != nil {
+		if left(ctx) {
+			return o, errLeft
+		}
 		f := failureOf(ctx, err, platform.ReasonInventoryUnavailable)
 		// A refusal sets nothing aside; silence may have.
 		return s.advance(ctx, o, Failed{Reason: f.reason, Details: f.details, UndoStock: !f.final})
@@ -139,10 +151,19 @@ func (s *Saga) charge(ctx context.Context, o Order) (Order, error) {
 		CardToken: o.CardToken,
 	})
 	if err != nil {
+		if left(ctx) {
+			return o, errLeft
+		}
 		f := failureOf(ctx, err, platform.ReasonPaymentUnavailable)
 		return s.advance(ctx, o, Failed{Reason: f.reason, Details: f.details, UndoStock: true, UndoPayment: !f.final})
 	}
 	return s.advance(ctx, o, PaymentTaken{})
+}
+
+// left says whether the saga is to be left as it is, because this process
+// stops. A customer who goes away is another matter.
+func left(ctx context.Context) bool {
+	return ctx.Value(takenOver{}) != nil && errors.Is(ctx.Err(), context.Canceled)
 }
 
 // advance writes down what has come of a step, although the client may have
@@ -159,6 +180,9 @@ func (s *Saga) advance(ctx context.Context, o Order, fact Fact) (Order, error) {
 // left alone for so long.
 func (s *Saga) confirm(ctx context.Context, o Order) (Order, error) {
 	if _, err := s.inventory.Confirm(ctx, &inventoryv1.ConfirmRequest{OrderId: o.ID}); err != nil {
+		if left(ctx) {
+			return o, errLeft
+		}
 		f := failureOf(ctx, err, platform.ReasonInventoryUnavailable)
 		return s.advance(ctx, o, Failed{Reason: f.reason, Details: f.details, UndoStock: true, UndoPayment: true})
 	}
@@ -191,18 +215,30 @@ func (s *Saga) compensate(ctx context.Context, o Order) (Order, error) {
 		return o, err
 	}
 	if err != nil {
-		wait := min(s.config.RetryBase<<min(o.Attempts, 16), s.config.RetryMax)
-		s.logger.WarnContext(ctx, "compensation failed", "order_id", o.ID, "error", err, "retry_in", wait.String())
-		// The attempt may have used up its time; this needs a little more.
-		ctx, cancel := s.detached(ctx)
-		defer cancel()
-		return o, s.store.Postpone(ctx, o.ID, wait)
+		return o, s.putOff(ctx, o, err)
 	}
 	if err := s.end(ctx, &o, Undone{}); err != nil {
 		return o, err
 	}
 	s.logger.InfoContext(ctx, "order cancelled", "order_id", o.ID, "user_id", o.UserID, "reason", o.Reason)
 	return o, nil
+}
+
+// putOff has a compensation that failed tried again later, or parks it.
+func (s *Saga) putOff(ctx context.Context, o Order, cause error) error {
+	// The attempt may have used up its time; this needs a little more.
+	ctx, cancel := s.detached(ctx)
+	defer cancel()
+	s.metrics.compensationsFailed.Inc()
+	if o.Failures+1 >= s.config.ParkAfter {
+		trace.SpanFromContext(ctx).AddEvent("saga is parked")
+		s.logger.ErrorContext(ctx, "saga is parked: its compensation has failed too often", "order_id", o.ID,
+			"failures", o.Failures+1, "error", cause)
+		return s.store.Park(ctx, o.ID, cause)
+	}
+	wait := min(s.config.RetryBase<<min(o.Failures, 16), s.config.RetryMax)
+	s.logger.WarnContext(ctx, "compensation failed", "order_id", o.ID, "error", cause, "retry_in", wait.String())
+	return s.store.Postpone(ctx, o.ID, wait, cause)
 }
 
 // undo calls the opposite of each step that is to be undone, and writes each
@@ -238,11 +274,20 @@ func (s *Saga) headers(ctx context.Context) map[string]string {
 	return carrier
 }
 
-// Recover takes over the sagas that nobody drives, until none is due. Orders
-// come to it after a crash, when their request failed half way, and when a
-// compensation is to be tried again. Each goes on in the trace that the order
-// was placed in.
+// Recover takes over the sagas that nobody drives, several at once, until none
+// is due. Orders come to it after a crash, when their request failed half way,
+// and when a compensation is to be tried again. Each goes on in the trace that
+// the order was placed in, with a link to where it was driven before.
 func (s *Saga) Recover(ctx context.Context) error {
+	var drivers errgroup.Group // One that fails does not stop the others half way.
+	for range s.config.Drivers {
+		drivers.Go(func() error { return s.takeOver(ctx) })
+	}
+	return drivers.Wait()
+}
+
+// takeOver drives one saga after the other, until none is due.
+func (s *Saga) takeOver(ctx context.Context) error {
 	for {
 		o, err := s.store.Claim(ctx, s.config.Lease)
 		if errors.Is(err, ErrUnknown) {
@@ -251,14 +296,25 @@ func (s *Saga) Recover(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := s.resume(ctx, o); err != nil && !errors.Is(err, ErrMoved) {
+		err = s.resume(ctx, o)
+		switch {
+		case errors.Is(err, errLeft):
+			return nil
+		case err != nil && !errors.Is(err, ErrMoved):
 			return err
 		}
 	}
 }
 
+// takenOver marks the context of a saga that was taken over. It is cancelled
+// when this process stops, and then only: nobody waits for an answer.
+type takenOver struct{}
+
+// errLeft says that a saga was left as it is because this process stops.
+var errLeft = errors.New("saga is left to the next start")
+
 func (s *Saga) resume(ctx context.Context, o Order) error {
-	ctx, cancel := context.WithTimeout(ctx, s.config.CompensationTimeout)
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, takenOver{}, true), s.config.CompensationTimeout)
 	defer cancel()
 	placed := s.propagator.Extract(ctx, propagation.MapCarrier(o.Headers))
 	s.logger.InfoContext(placed, "saga resumed", "order_id", o.ID, "step", string(o.Step), "attempt", o.Attempts)

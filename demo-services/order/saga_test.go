@@ -85,7 +85,7 @@ func (w *world) restart(t *testing.T) {
 		logger: slog.New(slog.DiscardHandler), config: DefaultSagaConfig(),
 	}
 	w.projector = NewProjector(store.db, slog.New(slog.DiscardHandler))
-	w.server = NewServer(store, w.Saga, NewViews(store.db), w.projector)
+	w.server = NewServer(store, w.Saga, w.projector)
 }
 
 // later moves the order service's clock past every lease and pause.

@@ -26,13 +26,14 @@ type Server struct {
 	store     *Store
 	saga      *Saga
 	views     *Views
+	histories *Histories
 	projector *Projector
 }
 
 // NewServer returns a server whose commands go to the store and the saga, and
 // whose queries are answered by the views that the projector makes.
-func NewServer(store *Store, saga *Saga, views *Views, projector *Projector) *Server {
-	return &Server{store: store, saga: saga, views: views, projector: projector}
+func NewServer(store *Store, saga *Saga, projector *Projector) *Server {
+	return &Server{store: store, saga: saga, views: NewViews(store.db), histories: NewHistories(store.db), projector: projector}
 }
 
 // CreateOrder implements OrderService.

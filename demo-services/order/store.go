@@ -2,11 +2,8 @@ package order
 
 import (
 	"context"
-	"database/sql"
 	"embed"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"time"
 
@@ -110,48 +107,4 @@ func (s *Store) change(ctx context.Context, o *Order, fact Fact, also func(*plat
 // Find rebuilds one order from its events, or returns ErrUnknown.
 func (s *Store) Find(ctx context.Context, id string) (Order, error) {
 	return rebuild(ctx, &s.db.Conn, id)
-}
-
-// beginSaga has the order's saga driven by whoever calls until it is due.
-func beginSaga(ctx context.Context, tx *platform.Conn, o Order, due time.Time) error {
-	headers, err := json.Marshal(o.Headers)
-	if err != nil {
-		return fmt.Errorf("encode headers: %w", err)
-	}
-	_, err = tx.Exec(ctx, `INSERT INTO sagas (order_id, card_token, headers, due_at) VALUES (?, ?, ?, ?)
-		ON CONFLICT (order_id) DO UPDATE SET due_at = excluded.due_at`, o.ID, o.CardToken, string(headers), due.UnixMilli())
-	return err
-}
-
-// Postpone keeps a saga that has not ended from being taken up before the wait
-// is over.
-func (s *Store) Postpone(ctx context.Context, id string, wait time.Duration) error {
-	_, err := s.db.Exec(ctx, "UPDATE sagas SET due_at = ? WHERE order_id = ?", s.now().Add(wait).UnixMilli(), id)
-	return err
-}
-
-// Claim takes over one saga that has not ended and is due, for as long as the
-// lease; nobody else gets it meanwhile. It returns ErrUnknown when none is due.
-func (s *Store) Claim(ctx context.Context, lease time.Duration) (Order, error) {
-	now := s.now()
-	var id, card, headers string
-	var attempts int
-	err := s.db.QueryRow(ctx, []any{&id, &card, &headers, &attempts}, `UPDATE sagas SET due_at = ?, attempts = attempts + 1
-		WHERE order_id = (SELECT order_id FROM sagas WHERE due_at <= ? ORDER BY due_at LIMIT 1)
-		RETURNING order_id, card_token, headers, attempts`, now.Add(lease).UnixMilli(), now.UnixMilli())
-	if errors.Is(err, sql.ErrNoRows) {
-		return Order{}, ErrUnknown
-	}
-	if err != nil {
-		return Order{}, err
-	}
-	o, err := s.Find(ctx, id)
-	if err != nil {
-		return Order{}, err
-	}
-	o.CardToken, o.Attempts = card, attempts
-	if err := json.Unmarshal([]byte(headers), &o.Headers); err != nil {
-		return Order{}, fmt.Errorf("decode headers of order %s: %w", id, err)
-	}
-	return o, nil
 }

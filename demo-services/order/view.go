@@ -95,6 +95,15 @@ type Statistic struct {
 
 // Statistics counts all orders, in the order of status and currency.
 func (v *Views) Statistics(ctx context.Context) ([]Statistic, error) {
+	return v.statistics(ctx, "")
+}
+
+// StatisticsOf counts one customer's orders, as Statistics does.
+func (v *Views) StatisticsOf(ctx context.Context, userID string) ([]Statistic, error) {
+	return v.statistics(ctx, "WHERE user_id = ?", userID)
+}
+
+func (v *Views) statistics(ctx context.Context, where string, args ...any) ([]Statistic, error) {
 	var statistics []Statistic
 	err := v.db.Query(ctx, func(scan platform.Scan) error {
 		var step Step
@@ -112,7 +121,7 @@ func (v *Views) Statistics(ctx context.Context) ([]Statistic, error) {
 		}
 		statistics = append(statistics, one)
 		return nil
-	}, "SELECT step, currency, count(*), sum(amount) FROM order_views GROUP BY step, currency")
+	}, "SELECT step, currency, count(*), sum(amount) FROM order_views "+where+" GROUP BY step, currency", args...)
 	slices.SortFunc(statistics, func(a, b Statistic) int {
 		if a.Status != b.Status {
 			return int(a.Status - b.Status)

@@ -67,12 +67,12 @@ type OrderServiceClient interface {
 	// GetHistory tells of a customer: since when there is one, and what became of
 	// their orders. NOT_FOUND with UNKNOWN_USER when nothing is known of them.
 	GetHistory(ctx context.Context, in *GetHistoryRequest, opts ...grpc.CallOption) (*GetHistoryResponse, error)
-	// ListSagas reads the sagas that have not ended, those that are parked first,
-	// then those that have been longest.
+	// ListSagas reads the sagas that have not ended: first those that are parked,
+	// then the others in the order in which they are due.
 	ListSagas(ctx context.Context, in *ListSagasRequest, opts ...grpc.CallOption) (*ListSagasResponse, error)
-	// ResumeSaga has a parked saga tried again, at once. NOT_FOUND with
-	// UNKNOWN_ORDER when the order has no saga under way; one that is not parked
-	// is tried at once too, unless somebody is at it.
+	// ResumeSaga has a parked saga tried again, at once; one that is not parked
+	// goes on by itself. NOT_FOUND with UNKNOWN_ORDER when the order has no saga
+	// under way.
 	ResumeSaga(ctx context.Context, in *ResumeSagaRequest, opts ...grpc.CallOption) (*ResumeSagaResponse, error)
 }
 
@@ -218,12 +218,12 @@ type OrderServiceServer interface {
 	// GetHistory tells of a customer: since when there is one, and what became of
 	// their orders. NOT_FOUND with UNKNOWN_USER when nothing is known of them.
 	GetHistory(context.Context, *GetHistoryRequest) (*GetHistoryResponse, error)
-	// ListSagas reads the sagas that have not ended, those that are parked first,
-	// then those that have been longest.
+	// ListSagas reads the sagas that have not ended: first those that are parked,
+	// then the others in the order in which they are due.
 	ListSagas(context.Context, *ListSagasRequest) (*ListSagasResponse, error)
-	// ResumeSaga has a parked saga tried again, at once. NOT_FOUND with
-	// UNKNOWN_ORDER when the order has no saga under way; one that is not parked
-	// is tried at once too, unless somebody is at it.
+	// ResumeSaga has a parked saga tried again, at once; one that is not parked
+	// goes on by itself. NOT_FOUND with UNKNOWN_ORDER when the order has no saga
+	// under way.
 	ResumeSaga(context.Context, *ResumeSagaRequest) (*ResumeSagaResponse, error)
 	mustEmbedUnimplementedOrderServiceServer()
 }
