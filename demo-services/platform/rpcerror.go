@@ -15,7 +15,7 @@ const (
 	ReasonUnknownUser          = "UNKNOWN_USER"
 	ReasonUserBlocked          = "USER_BLOCKED"
 	ReasonEmailTaken           = "EMAIL_TAKEN"
-	ReasonWrongCredentials     = "WRONG_CREDENTIALS"
+	ReasonWrongCredentials     = "WRONG_CREDENTIALS" //nolint:gosec // a reason, no secret
 	ReasonUnknownOrder         = "UNKNOWN_ORDER"
 	ReasonUnknownItem          = "UNKNOWN_ITEM"
 	ReasonOutOfStock           = "OUT_OF_STOCK"
