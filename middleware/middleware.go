@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -25,11 +26,14 @@ const ScopeName = "github.com/waybill-dev/waybill/middleware"
 // Telemetry is what Setup makes. All its methods are safe for concurrent use.
 type Telemetry struct {
 	tracerProvider trace.TracerProvider
+	meterProvider  metric.MeterProvider
 	propagator     propagation.TextMapPropagator
 	registry       *prometheus.Registry
 	logger         *slog.Logger
 	// early says that a sampler or span processor is the service's own.
 	early bool
+	// native has histograms with native buckets, too.
+	native bool
 
 	senders  []sender
 	outlets  []*outlet
@@ -45,6 +49,14 @@ type sender interface {
 
 // TracerProvider makes the service's tracers.
 func (t *Telemetry) TracerProvider() trace.TracerProvider { return t.tracerProvider }
+
+// MeterProvider is for libraries that measure by OpenTelemetry's API: what they
+// do is served and sent with the rest, under the names of Prometheus.
+func (t *Telemetry) MeterProvider() metric.MeterProvider { return t.meterProvider }
+
+// NativeHistograms says whether histograms are to have native buckets beside
+// the classic ones. It is for instrumentation.
+func (t *Telemetry) NativeHistograms() bool { return t.native }
 
 // Propagator carries trace context and baggage from service to service.
 func (t *Telemetry) Propagator() propagation.TextMapPropagator { return t.propagator }
@@ -103,5 +115,6 @@ func (t *Telemetry) each(ctx context.Context, do func(sender, context.Context) e
 // for the global one.
 func (t *Telemetry) setGlobals() {
 	otel.SetTracerProvider(t.tracerProvider)
+	otel.SetMeterProvider(t.meterProvider)
 	otel.SetTextMapPropagator(t.propagator)
 }

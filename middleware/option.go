@@ -97,8 +97,17 @@ func WithHTTPClient(client *http.Client) Option {
 	return optionFunc(func(c *config) { c.httpClient = client })
 }
 
-// WithoutGlobals leaves OpenTelemetry's global tracer provider and propagator
-// alone.
+// WithNativeHistograms gives histograms native buckets beside the classic ones,
+// and has them sent as exponential histograms. A Prometheus that scrapes native
+// histograms then takes the classic buckets only if it is told to, by
+// always_scrape_classic_histograms. Otherwise
+// OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION decides.
+func WithNativeHistograms() Option {
+	return optionFunc(func(c *config) { c.nativeHistograms = true })
+}
+
+// WithoutGlobals leaves OpenTelemetry's global tracer and meter providers and
+// propagator alone.
 func WithoutGlobals() Option {
 	return optionFunc(func(c *config) { c.globals = false })
 }

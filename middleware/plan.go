@@ -29,6 +29,8 @@ type plan struct {
 	clients                       map[signal]*otlp.Client
 	spanQueue, logQueue           queueLimits
 	metricInterval, metricTimeout time.Duration
+	// native has histograms with native buckets, too.
+	native bool
 }
 
 func newPlan(ctx context.Context, cfg config, env *environment) (plan, error) {
@@ -46,6 +48,9 @@ func newPlan(ctx context.Context, cfg config, env *environment) (plan, error) {
 		metricInterval: env.milliseconds(time.Minute, "OTEL_METRIC_EXPORT_INTERVAL"),
 		metricTimeout:  env.milliseconds(30*time.Second, "OTEL_METRIC_EXPORT_TIMEOUT"),
 	}
+	const explicit, exponential = "explicit_bucket_histogram", "base2_exponential_bucket_histogram"
+	p.native = cfg.nativeHistograms || exponential == env.choice(explicit, []string{explicit, exponential},
+		"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION")
 	if cfg.metricInterval > 0 {
 		p.metricInterval = cfg.metricInterval
 	}
@@ -70,7 +75,7 @@ func (p plan) start(t *Telemetry, cfg config, items *prometheus.CounterVec) {
 	scope := instrumentation.Scope{Name: ScopeName}
 	p.startTraces(t, cfg, out(traces))
 	if p.clients[metrics] != nil {
-		encode := otlp.Metrics{Resource: p.resource, Scope: scope, Started: time.Now(), Origins: semconv.NewOrigins()}
+		encode := otlp.Metrics{Resource: p.resource, Scope: scope, Started: time.Now(), Origins: semconv.NewOrigins(), Native: p.native}
 		t.senders = append(t.senders, startPusher(t.registry, encode, out(metrics), p.metricInterval, p.metricTimeout))
 	}
 	t.logger = p.local

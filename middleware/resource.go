@@ -22,7 +22,7 @@ import (
 // secrets.
 func newResource(ctx context.Context, cfg config, env *environment) (*resource.Resource, error) {
 	detected, err := resource.New(ctx,
-		resource.WithTelemetrySDK(), resource.WithHost(), resource.WithOSType(),
+		resource.WithTelemetrySDK(), resource.WithHost(), resource.WithOSType(), resource.WithContainerID(),
 		resource.WithProcessPID(), resource.WithProcessExecutableName(),
 		resource.WithProcessRuntimeName(), resource.WithProcessRuntimeVersion(),
 	)
@@ -34,6 +34,7 @@ func newResource(ctx context.Context, cfg config, env *environment) (*resource.R
 		semconv.ServiceName.String("unknown_service:"+filepath.Base(os.Args[0])),
 		semconv.ServiceInstanceID.String(randomUUID()),
 	)
+	attributes = append(attributes, kubernetes(env, os.ReadFile)...)
 	for _, pair := range env.jaegerTags() {
 		attributes = append(attributes, attribute.String(pair[0], pair[1]))
 	}

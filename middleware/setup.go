@@ -27,10 +27,13 @@ type config struct {
 	batchDelay     time.Duration
 	metricInterval time.Duration
 	processors     []sdktrace.SpanProcessor
-	logWriter      io.Writer
-	logLevel       slog.Leveler
-	globals        bool
-	getenv         func(string) (string, bool)
+
+	nativeHistograms bool
+
+	logWriter io.Writer
+	logLevel  slog.Leveler
+	globals   bool
+	getenv    func(string) (string, bool)
 }
 
 func newConfig(opts []Option) config {
@@ -79,7 +82,11 @@ func Setup(ctx context.Context, opts ...Option) (*Telemetry, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Telemetry{propagator: p.propagator, registry: registry}
+	meters, err := newMeterProvider(registry, p.resource)
+	if err != nil {
+		return nil, err
+	}
+	t := &Telemetry{propagator: p.propagator, registry: registry, meterProvider: meters, native: p.native}
 	p.start(t, cfg, items)
 	for _, warning := range env.warnings {
 		p.local.LogAttrs(ctx, slog.LevelWarn, "environment variable is not obeyed as it stands", slog.Any("error", warning))

@@ -145,9 +145,16 @@ func TestMiddlewareLinksLittle(t *testing.T) {
 			"golang.org/x/crypto",
 		},
 		"./middleware/client": {"github.com/cenkalti/backoff/v5", "github.com/sony/gobreaker/v2"},
+		"./middleware/sqlmw":  {"github.com/XSAM/otelsql"},
+		// Setup also brings the metrics of OpenTelemetry's API into the registry.
+		"./middleware": {
+			"github.com/prometheus/otlptranslator", "go.opentelemetry.io/contrib/instrumentation/runtime",
+			"go.opentelemetry.io/otel/exporters/prometheus", "go.opentelemetry.io/otel/sdk/metric",
+		},
 	}
 	roots := []string{
-		"./middleware", "./middleware/httpmw", "./middleware/grpcmw", "./middleware/natsmw", "./middleware/client", "./middleware/client/grpcclient",
+		"./middleware", "./middleware/httpmw", "./middleware/grpcmw", "./middleware/natsmw", "./middleware/sqlmw",
+		"./middleware/client", "./middleware/client/grpcclient",
 	}
 	for _, root := range roots {
 		allowed := slices.Concat(base, more[root])
@@ -163,7 +170,7 @@ func TestMiddlewareLinksLittle(t *testing.T) {
 }
 
 func TestInstrumentationDoesNotLinkTheSDK(t *testing.T) {
-	for _, root := range []string{"./middleware/httpmw", "./middleware/grpcmw", "./middleware/natsmw", "./middleware/client", "./middleware/client/grpcclient"} {
+	for _, root := range []string{"./middleware/httpmw", "./middleware/grpcmw", "./middleware/natsmw", "./middleware/sqlmw", "./middleware/client", "./middleware/client/grpcclient"} {
 		for path := range list(t, true, root) {
 			if strings.HasPrefix(path, "go.opentelemetry.io/otel/sdk/") {
 				t.Errorf("%s links %s; an application chooses its SDK", root, path)

@@ -64,7 +64,7 @@ func New(base http.RoundTripper, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.metrics, err = newMetrics(cfg.source.Registerer())
+	c.metrics, err = newMetrics(cfg.source)
 	if err != nil {
 		return nil, err
 	}

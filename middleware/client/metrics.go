@@ -44,7 +44,8 @@ const (
 	labelState    = "state"
 )
 
-func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
+func newMetrics(source Telemetry) (*metrics, error) {
+	registerer := source.Registerer()
 	var failures []error
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		made, err := instrument.Register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels))
@@ -56,7 +57,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		failures = append(failures, err)
 		return made
 	}
-	duration, err := instrument.NewDuration(registerer, semconv.ClientCallDuration, callSeries.labels,
+	duration, err := instrument.NewDuration(source, semconv.ClientCallDuration, callSeries.labels,
 		semconv.PeerService, semconv.HTTPRequestMethod, semconv.HTTPResponseStatusCode, semconv.ErrorType)
 	failures = append(failures, err)
 	m := &metrics{

@@ -89,7 +89,7 @@ func newObserver(
 	o.wire = propagator.NewWire(o.source.Propagator())
 	o.methods = methods{kind: kind, early: instrument.AttributesAtStart(o.source)}
 	var err error
-	o.duration, err = instrument.NewDuration(o.source.Registerer(), metric, series.labels,
+	o.duration, err = instrument.NewDuration(o.source, metric, series.labels,
 		semconv.RPCSystemName, semconv.RPCMethod, semconv.RPCResponseStatusCode, semconv.ErrorType)
 	return o, err
 }

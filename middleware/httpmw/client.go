@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/waybill-dev/waybill/middleware/internal/instrument"
@@ -43,7 +42,7 @@ func NewTransport(base http.RoundTripper, opts ...Option) (http.RoundTripper, er
 		base = http.DefaultTransport
 	}
 	cfg := newConfig(opts)
-	duration, err := newClientDuration(cfg.source.Registerer())
+	duration, err := newClientDuration(cfg.source)
 	if err != nil {
 		return nil, err
 	}
@@ -191,8 +190,8 @@ func defaultPort(scheme string) int {
 	return 0
 }
 
-func newClientDuration(registerer prometheus.Registerer) (*instrument.Duration[clientSeries], error) {
-	return instrument.NewDuration(registerer, semconv.HTTPClientRequestDuration, clientSeries.labels,
+func newClientDuration(source Telemetry) (*instrument.Duration[clientSeries], error) {
+	return instrument.NewDuration(source, semconv.HTTPClientRequestDuration, clientSeries.labels,
 		semconv.HTTPRequestMethod, semconv.ServerAddress, semconv.ServerPort,
 		semconv.HTTPResponseStatusCode, semconv.ErrorType, semconv.NetworkProtocolVersion)
 }

@@ -47,7 +47,7 @@ var serverKind = trace.WithSpanKind(trace.SpanKindServer)
 // error is what a name already taken in the registry makes.
 func NewMiddleware(opts ...Option) (func(http.Handler) http.Handler, error) {
 	cfg := newConfig(opts)
-	metrics, err := newServerMetrics(cfg.source.Registerer(), cfg.bodySizes)
+	metrics, err := newServerMetrics(cfg.source, cfg.bodySizes)
 	if err != nil {
 		return nil, err
 	}

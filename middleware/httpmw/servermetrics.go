@@ -4,7 +4,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/waybill-dev/waybill/middleware/internal/instrument"
@@ -49,20 +48,20 @@ type serverMetrics struct {
 	requestSize, responseSize *instrument.Size[serverSeries]
 }
 
-func newServerMetrics(registerer prometheus.Registerer, sizes bool) (m serverMetrics, err error) {
-	m.duration, err = instrument.NewDuration(registerer, semconv.HTTPServerRequestDuration, serverSeries.labels, serverAttributes()...)
+func newServerMetrics(source Telemetry, sizes bool) (m serverMetrics, err error) {
+	m.duration, err = instrument.NewDuration(source, semconv.HTTPServerRequestDuration, serverSeries.labels, serverAttributes()...)
 	if err != nil {
 		return m, err
 	}
-	m.active, err = instrument.NewGauge(registerer, semconv.HTTPServerActiveRequests, activeSeries.labels, semconv.HTTPRequestMethod, semconv.URLScheme)
+	m.active, err = instrument.NewGauge(source.Registerer(), semconv.HTTPServerActiveRequests, activeSeries.labels, semconv.HTTPRequestMethod, semconv.URLScheme)
 	if err != nil || !sizes {
 		return m, err
 	}
-	m.requestSize, err = instrument.NewSize(registerer, semconv.HTTPServerRequestBodySize, serverSeries.labels, serverAttributes()...)
+	m.requestSize, err = instrument.NewSize(source, semconv.HTTPServerRequestBodySize, serverSeries.labels, serverAttributes()...)
 	if err != nil {
 		return m, err
 	}
-	m.responseSize, err = instrument.NewSize(registerer, semconv.HTTPServerResponseSize, serverSeries.labels, serverAttributes()...)
+	m.responseSize, err = instrument.NewSize(source, semconv.HTTPServerResponseSize, serverSeries.labels, serverAttributes()...)
 	return m, err
 }
 

@@ -81,7 +81,7 @@ func (m *Messenger) newDuration(metric semconv.Metric, operation string) (*instr
 	labels := func(s series) []string {
 		return []string{system, operation, s.destination.name, s.destination.template, s.group, s.errorType}
 	}
-	return instrument.NewDuration(m.source.Registerer(), metric, labels,
+	return instrument.NewDuration(m.source, metric, labels,
 		semconv.MessagingSystem, semconv.MessagingOperationName, semconv.MessagingDestinationName,
 		semconv.MessagingDestinationTemplate, semconv.MessagingConsumerGroup, semconv.ErrorType)
 }

@@ -16,6 +16,20 @@ import (
 // more than the observation, and a scrape sees only the last.
 const exemplarEvery = time.Second
 
+// The buckets of native histograms are about a tenth apart, and when they have
+// become too many farther.
+const (
+	nativeFactor  = 1.1
+	nativeBuckets = 160
+)
+
+// nativeHistograms says whether the source wants native buckets beside the
+// classic ones.
+func nativeHistograms(source Source) bool {
+	asking, asks := source.(interface{ NativeHistograms() bool })
+	return asks && asking.NativeHistograms()
+}
+
 // Duration is a histogram of seconds whose series are found by a key of the
 // caller's, without building labels. It is safe for concurrent use.
 type Duration[K comparable] struct {
@@ -25,9 +39,9 @@ type Duration[K comparable] struct {
 // NewDuration registers the histogram. labels turns a key into the values of
 // the attributes; it is called once for each key.
 func NewDuration[K comparable](
-	registerer prometheus.Registerer, metric semconv.Metric, labels func(K) []string, attributes ...attribute.Key,
+	source Source, metric semconv.Metric, labels func(K) []string, attributes ...attribute.Key,
 ) (*Duration[K], error) {
-	series, err := newHistograms(registerer, metric, semconv.Buckets(), labels, attributes)
+	series, err := newHistograms(source, metric, semconv.Buckets(), labels, attributes)
 	if err != nil {
 		return nil, err
 	}
@@ -47,9 +61,9 @@ type Size[K comparable] struct {
 
 // NewSize registers the histogram, with labels as in NewDuration.
 func NewSize[K comparable](
-	registerer prometheus.Registerer, metric semconv.Metric, labels func(K) []string, attributes ...attribute.Key,
+	source Source, metric semconv.Metric, labels func(K) []string, attributes ...attribute.Key,
 ) (*Size[K], error) {
-	series, err := newHistograms(registerer, metric, semconv.SizeBuckets(), labels, attributes)
+	series, err := newHistograms(source, metric, semconv.SizeBuckets(), labels, attributes)
 	if err != nil {
 		return nil, err
 	}
@@ -62,11 +76,15 @@ func (s *Size[K]) Observe(key K, size int64, ended time.Time, span trace.SpanCon
 }
 
 func newHistograms[K comparable](
-	registerer prometheus.Registerer, metric semconv.Metric, buckets []float64, labels func(K) []string, attributes []attribute.Key,
+	source Source, metric semconv.Metric, buckets []float64, labels func(K) []string, attributes []attribute.Key,
 ) (*cache[K, *histogram], error) {
-	vec, err := Register(registerer, prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: metric.Prometheus(), Help: metric.Help, Buckets: buckets,
-	}, semconv.Labels(attributes...)))
+	options := prometheus.HistogramOpts{Name: metric.Prometheus(), Help: metric.Help, Buckets: buckets}
+	if nativeHistograms(source) {
+		options.NativeHistogramBucketFactor = nativeFactor
+		options.NativeHistogramMaxBucketNumber = nativeBuckets
+		options.NativeHistogramMinResetDuration = time.Hour
+	}
+	vec, err := Register(source.Registerer(), prometheus.NewHistogramVec(options, semconv.Labels(attributes...)))
 	if err != nil {
 		return nil, err
 	}

@@ -17,9 +17,19 @@ import (
 
 func labels(key string) []string { return []string{key} }
 
+// source has a registry of its own, and the rest of the globals.
+type source struct {
+	instrument.Globals
+	registry *prometheus.Registry
+	native   bool
+}
+
+func (s source) Registerer() prometheus.Registerer { return s.registry }
+func (s source) NativeHistograms() bool            { return s.native }
+
 func newDuration(t *testing.T, registry *prometheus.Registry) *instrument.Duration[string] {
 	t.Helper()
-	d, err := instrument.NewDuration(registry, semconv.HTTPServerRequestDuration, labels, semconv.HTTPRoute)
+	d, err := instrument.NewDuration(source{registry: registry}, semconv.HTTPServerRequestDuration, labels, semconv.HTTPRoute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +136,7 @@ func TestTwoInstrumentsOfOneRegistryShareTheirSeries(t *testing.T) {
 
 func TestSizesAndGauges(t *testing.T) {
 	registry := prometheus.NewRegistry()
-	size, err := instrument.NewSize(registry, semconv.HTTPServerRequestBodySize, labels, semconv.HTTPRoute)
+	size, err := instrument.NewSize(source{registry: registry}, semconv.HTTPServerRequestBodySize, labels, semconv.HTTPRoute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,5 +153,24 @@ func TestSizesAndGauges(t *testing.T) {
 	gauge.Series("http").Inc()
 	if got := gathered(t, registry).GetMetric()[0].GetGauge().GetValue(); got != 1 {
 		t.Errorf("gauge = %v, want 1", got)
+	}
+}
+
+func TestNativeBucketsStandBesideTheClassicOnes(t *testing.T) {
+	for _, native := range []bool{false, true} {
+		registry := prometheus.NewRegistry()
+		d, err := instrument.NewDuration(source{registry: registry, native: native}, semconv.HTTPServerRequestDuration, labels, semconv.HTTPRoute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Observe("/a", 20*time.Millisecond, time.Now(), spanContext(1, trace.FlagsSampled))
+		d.Observe("/a", 25*time.Millisecond, time.Now(), trace.SpanContext{})
+		h := gathered(t, registry).GetMetric()[0].GetHistogram()
+		if len(h.GetBucket()) != len(semconv.Buckets()) || h.GetSampleCount() != 2 {
+			t.Errorf("native %v: %d classic buckets, %d observations", native, len(h.GetBucket()), h.GetSampleCount())
+		}
+		if got := len(h.GetPositiveDelta()) > 0 && len(h.GetExemplars()) == 1; got != native {
+			t.Errorf("native buckets with an exemplar: %v, want %v; %v", got, native, h)
+		}
 	}
 }

@@ -28,6 +28,9 @@ type Metrics struct {
 	// does not say.
 	Started time.Time
 	Origins semconv.Origins
+	// Native sends histograms that have both kinds of buckets with the native
+	// ones; otherwise those that have classic ones are sent with these.
+	Native bool
 }
 
 // Append encodes an ExportMetricsServiceRequest of the families as they were
@@ -66,7 +69,7 @@ func (m Metrics) family(dst []byte, family *dto.MetricFamily, at time.Time) []by
 	case dto.MetricType_SUMMARY:
 		return message(dst, 11, func(dst []byte) []byte { return f.points(dst, family, f.summary) })
 	case dto.MetricType_HISTOGRAM, dto.MetricType_GAUGE_HISTOGRAM:
-		if native(family) {
+		if m.native(family) {
 			return message(dst, 10, func(dst []byte) []byte {
 				return varint(f.points(dst, family, f.exponential), 2, cumulative)
 			})
@@ -94,10 +97,10 @@ func (m Metrics) nameAndUnit(family *dto.MetricFamily) (name, unit string) {
 	return name, unit
 }
 
-// native says whether the family's histograms have only native buckets.
-func native(family *dto.MetricFamily) bool {
+// native says whether the family's histograms go with their native buckets.
+func (m Metrics) native(family *dto.MetricFamily) bool {
 	for _, metric := range family.GetMetric() {
-		if h := metric.GetHistogram(); len(h.GetBucket()) > 0 || h.Schema == nil {
+		if h := metric.GetHistogram(); h.Schema == nil || len(h.GetBucket()) > 0 && !m.Native {
 			return false
 		}
 	}

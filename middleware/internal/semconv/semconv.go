@@ -90,6 +90,23 @@ const (
 	TelemetryDistroName = attribute.Key("telemetry.distro.name")
 )
 
+// Attributes of databases.
+const (
+	DBSystemName = attribute.Key("db.system.name")
+	DBNamespace  = attribute.Key("db.namespace")
+)
+
+// Attributes of the place in a cluster.
+const (
+	K8SPodName        = attribute.Key("k8s.pod.name")
+	K8SPodUID         = attribute.Key("k8s.pod.uid")
+	K8SNamespaceName  = attribute.Key("k8s.namespace.name")
+	K8SNodeName       = attribute.Key("k8s.node.name")
+	K8SContainerName  = attribute.Key("k8s.container.name")
+	K8SDeploymentName = attribute.Key("k8s.deployment.name")
+	K8SClusterName    = attribute.Key("k8s.cluster.name")
+)
+
 // Attributes of exceptions, on the event of that name.
 const (
 	ExceptionType       = attribute.Key("exception.type")
