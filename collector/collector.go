@@ -19,6 +19,7 @@ import (
 	"github.com/waybill-dev/waybill/collector/export"
 	"github.com/waybill-dev/waybill/collector/journal"
 	"github.com/waybill-dev/waybill/collector/journal/file"
+	"github.com/waybill-dev/waybill/collector/listen"
 	"github.com/waybill-dev/waybill/collector/receive"
 	"github.com/waybill-dev/waybill/collector/redact"
 	"github.com/waybill-dev/waybill/collector/sample"
@@ -80,7 +81,7 @@ func (c *Collector) start(ctx context.Context, cfg Config, logger *slog.Logger) 
 	}
 	if cfg.Derive.Enabled() {
 		if c.deriver, err = derive.Start(ctx, cfg.Derive, c.journal, own, logger); err != nil {
-			return fmt.Errorf("derive: %w", err)
+			return listen.Explain("derive.address", cfg.Derive.Address, fmt.Errorf("derive: %w", err))
 		}
 	}
 	if c.redact, err = redact.Before(c.journal, cfg.Redact, own); err != nil {
@@ -90,13 +91,14 @@ func (c *Collector) start(ctx context.Context, cfg Config, logger *slog.Logger) 
 	c.strategies.Set(strategies(cfg))
 	cfg.Receive.Jaeger.Sampling.Strategies = &c.strategies
 	if c.receivers, err = receive.Start(ctx, cfg.Receive, c.gate, own, logger); err != nil {
-		return fmt.Errorf("receive: %w", err)
+		return err
 	}
 	if cfg.Admin.Enabled() {
 		if c.admin, err = admin.Start(ctx, cfg.Admin, c.sources(own), logger); err != nil {
-			return fmt.Errorf("admin: %w", err)
+			return err
 		}
 	}
+	c.warnOfOpenListeners()
 	return nil
 }
 
@@ -146,19 +148,19 @@ func forget(j *file.Journal, enabled map[string]bool, logger *slog.Logger) error
 }
 
 func (c *Collector) sources(own prometheus.Gatherer) admin.Sources {
-	var listeners []admin.Listener
-	for _, l := range c.receivers.Listeners() {
-		listeners = append(listeners, admin.Listener{Name: l.Name, Addr: l.Addr})
-	}
-	return admin.Sources{
+	s := admin.Sources{
 		Journal:      c.journal,
 		Metrics:      own,
 		Destinations: c.destinations,
 		Redacting:    c.redact.Active,
 		LastRefusal:  c.gate.lastRefusal,
 		LastReload:   c.configured.lastRefusal,
-		Listeners:    append(listeners, admin.Listener{Name: "derived metrics", Addr: c.Scrape()}),
+		Listeners:    c.dataListeners(),
 	}
+	if c.sampling != nil {
+		s.Chosen = c.sampling.kept
+	}
+	return s
 }
 
 // destinations are how forwarding is doing.

@@ -11,6 +11,8 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"github.com/waybill-dev/waybill/collector/export/exporttest"
+	"github.com/waybill-dev/waybill/collector/listen"
+	"github.com/waybill-dev/waybill/collector/listen/listentest"
 )
 
 func manual(t *testing.T) string {
@@ -28,7 +30,7 @@ func TestManualsExamples(t *testing.T) {
 	if len(examples) == 0 {
 		t.Fatal("no configuration in the manual")
 	}
-	getenv := func(string) (string, bool) { return "a value for each variable", true }
+	getenv := func(string) (string, bool) { return "a-value-for-each-variable", true }
 	for _, example := range examples {
 		if _, err := Load(write(t, example[1]), getenv, nil); err != nil {
 			t.Errorf("%v in\n%s", err, example[1])
@@ -42,6 +44,10 @@ func TestManualNamesEveryMetric(t *testing.T) {
 	cfg := testConfig(t.TempDir())
 	cfg.Export.Traces[0].Endpoint = traces.URL()
 	cfg.Redact.Enabled = true
+	authority := listentest.NewAuthority(t)
+	cert, key := authority.Issue(t, "collector")
+	cfg.Receive.OTLP.GRPC.TLS = listen.TLS{CertFile: listen.File(cert), KeyFile: listen.File(key)}
+	cfg.Receive.OTLP.GRPC.Auth.Bearer = listen.Tokens{"t0ken"}
 	cfg.Sample.Tail = errorsOnly()
 	c := run(t, cfg)
 	mustPost(t, c, "traces", spanRequest(1, "op", tracepb.Status_STATUS_CODE_ERROR))

@@ -129,10 +129,10 @@ func secrets() cmp.Options {
 func TestLoadNamesTheLine(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"exprot: {}", ":1: exprot: unknown key; did you mean export? known are admin, derive, export, journal, receive, redact, sample, viewer"},
-		{"admin:\n  addr: x", ":2: admin.addr: unknown key; did you mean address? known are address, drain, log_level, stall_after"},
+		{"admin:\n  addr: x", ":2: admin.addr: unknown key; did you mean address? known are address, auth, drain, log_level, stall_after, tls"},
 		{"admin:\n  address: x\n  address: y", ":3: admin.address: the key is there twice"},
 		{"admin: {}\nadmin: {}", ":2: admin: the key is there twice"},
-		{"admin: yes", ":1: admin: want the keys address, drain, log_level, stall_after"},
+		{"admin: yes", ":1: admin: want the keys address, auth, drain, log_level, stall_after, tls"},
 		{"admin:\n  - address", ":2: admin: want the keys"},
 		{"admin:\n  [a]: b", ":2: admin: want a plain key"},
 		{"- admin", ":1: want the keys"},

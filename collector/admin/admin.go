@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"html/template"
 	"log/slog"
 	"net"
@@ -16,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/waybill-dev/waybill/collector/journal"
+	"github.com/waybill-dev/waybill/collector/listen"
 	"github.com/waybill-dev/waybill/collector/silent"
 )
 
@@ -29,6 +29,9 @@ const (
 // Sources are what the collector is asked about.
 type Sources struct {
 	Journal journal.Journal
+	// Chosen is what forwarders of traces read instead where traces are sampled;
+	// nil where they are not.
+	Chosen journal.Journal
 	// Metrics are the collector's own.
 	Metrics prometheus.Gatherer
 	// Listeners are named on the status page, in this order.
@@ -47,8 +50,11 @@ type Sources struct {
 
 // Listener is an address at which the collector can be reached.
 type Listener struct {
-	Name string
-	Addr net.Addr // nil: off
+	// Key is the listener's in the configuration, Name is for people.
+	Key, Name string
+	Addr      net.Addr // nil: off
+	// Security is what protects it, for people; empty is nothing.
+	Security string
 }
 
 // Admin serves what is known about a running collector.
@@ -61,6 +67,7 @@ type Admin struct {
 	began    time.Time
 	logger   *slog.Logger
 	listener net.Listener
+	guard    *listen.Guard
 	server   *http.Server
 	silent   *silent.Connections
 	quit     chan struct{}
@@ -73,22 +80,17 @@ func Start(ctx context.Context, cfg Config, sources Sources, logger *slog.Logger
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Address)
-	if err != nil {
-		return nil, fmt.Errorf("listen for administration: %w", err)
-	}
 	a := &Admin{
-		sources:  sources,
-		watch:    newWatch(cfg.StallAfter),
-		own:      prometheus.NewRegistry(),
-		page:     newPage(),
-		began:    time.Now(),
-		logger:   logger,
-		listener: listener,
-		quit:     make(chan struct{}),
+		sources: sources,
+		watch:   newWatch(cfg.StallAfter),
+		own:     prometheus.NewRegistry(),
+		page:    newPage(),
+		began:   time.Now(),
+		logger:  logger,
+		quit:    make(chan struct{}),
 	}
-	if err := a.own.Register(newCollector(a)); err != nil {
-		return nil, errors.Join(err, listener.Close())
+	if err := a.listen(ctx, cfg); err != nil {
+		return nil, err
 	}
 	a.server = &http.Server{
 		Handler:           a.handler(),
@@ -101,12 +103,29 @@ func Start(ctx context.Context, cfg Config, sources Sources, logger *slog.Logger
 	}
 	a.silent = silent.Of(a.server)
 	a.running.Go(func() {
-		if err := a.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
 			logger.Error("administration is no longer served", "error", err)
 		}
 	})
 	a.running.Go(a.follow)
 	return a, nil
+}
+
+func (a *Admin) listen(ctx context.Context, cfg Config) error {
+	meters, err := listen.NewMeters(a.own)
+	if err := errors.Join(err, a.own.Register(newCollector(a))); err != nil {
+		return err
+	}
+	if a.guard, err = listen.NewGuard("admin", cfg.Security, meters, a.logger); err != nil {
+		return err
+	}
+	inner, err := listen.TCP(ctx, "admin.address", cfg.Address)
+	if err != nil {
+		a.guard.Close()
+		return err
+	}
+	a.listener = a.guard.Secure(inner)
+	return nil
 }
 
 // follow looks at the readers even when nobody asks, so that it is known since
@@ -117,7 +136,7 @@ func (a *Admin) follow() {
 	defer sample.Stop()
 	a.rates.take(time.Now(), a.sources.Metrics)
 	for {
-		a.watch.look(time.Now(), a.sources.Journal.Stats())
+		a.watch.look(time.Now(), a.sources.stats()...)
 		select {
 		case <-look.C:
 		case now := <-sample.C:
@@ -133,16 +152,28 @@ func (a *Admin) handler() http.Handler {
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]any{"live": true})
 	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { a.serveReadiness(w) })
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { a.serveHealth(w) })
-	mux.Handle("GET /metrics", promhttp.HandlerFor(prometheus.Gatherers{a.sources.Metrics, a.own}, promhttp.HandlerOpts{
+	mux.HandleFunc("GET /readyz", a.serveReadiness)
+	mux.HandleFunc("GET /healthz", a.serveHealth)
+	mux.Handle("GET /metrics", a.guarded(promhttp.HandlerFor(prometheus.Gatherers{a.sources.Metrics, a.own}, promhttp.HandlerOpts{
 		EnableOpenMetrics:   true,
 		ErrorHandling:       promhttp.ContinueOnError,
 		ErrorLog:            slog.NewLogLogger(a.logger.Handler(), slog.LevelWarn),
 		MaxRequestsInFlight: 4,
-	}))
-	mux.HandleFunc("GET /{$}", a.servePage)
+	})))
+	mux.Handle("GET /{$}", a.guarded(http.HandlerFunc(a.servePage)))
 	return mux
+}
+
+// guarded wants the token of those who ask, where there is one.
+func (a *Admin) guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := a.guard.Admit(r.Header.Values("Authorization"), r.TLS); err != nil {
+			w.Header().Set("WWW-Authenticate", listen.Challenge)
+			http.Error(w, err.Error(), http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func writeJSON(w http.ResponseWriter, status int, answer any) {
@@ -174,4 +205,5 @@ func (a *Admin) Shutdown(ctx context.Context) {
 		_ = a.server.Close()
 	}
 	a.running.Wait()
+	a.guard.Close()
 }

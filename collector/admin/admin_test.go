@@ -160,7 +160,7 @@ func start(t *testing.T) *fixture {
 	var err error
 	f.admin, err = Start(t.Context(), cfg, Sources{
 		Journal: f.journal, Metrics: own, LastRefusal: f.lastRefusal, Destinations: f.destinations,
-		Listeners: []Listener{{Name: "OTLP <here>", Addr: &net.TCPAddr{Port: 4318}}, {Name: "nothing"}},
+		Listeners: []Listener{{Name: "OTLP <here>", Addr: &net.TCPAddr{Port: 4318}, Security: "TLS, token"}, {Name: "nothing"}},
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -248,7 +248,7 @@ func TestStatusPage(t *testing.T) {
 	}
 	for _, want := range []string{
 		"<title>Waybill collector: ready</title>", "2 KiB of 4 KiB (50 %)",
-		`<td>export-traces</td><td class="n">2 KiB</td>`, "<td>OTLP &lt;here&gt;</td><td>:4318</td>", "<td>nothing</td><td>off</td>",
+		`<td>export-traces</td><td class="n">2 KiB</td>`, "<td>OTLP &lt;here&gt;</td><td>:4318</td><td>TLS, token</td>", "<td>nothing</td><td>off</td>",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %q in\n%s", want, body)

@@ -4,8 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"time"
+
+	"github.com/waybill-dev/waybill/collector/listen"
 )
 
 // Config says where the collector tells about itself.
@@ -13,6 +14,9 @@ type Config struct {
 	// Address is the host and port of health, own metrics and the status page;
 	// "off" serves none of them.
 	Address string `yaml:"address"`
+
+	listen.Security
+
 	// StallAfter is how long a reader may stand still while there is something
 	// to read before the collector says that it is not ready. Zero means that
 	// readers are not watched.
@@ -38,8 +42,11 @@ func (c Config) Enabled() bool { return c.Address != "off" }
 // Validate reports all that is wrong with the configuration, by its keys.
 func (c Config) Validate() error {
 	var errs []error
-	if _, _, err := net.SplitHostPort(c.Address); err != nil && c.Enabled() {
-		errs = append(errs, fmt.Errorf("address: %w", err))
+	if c.Enabled() {
+		if err := listen.CheckAddress(c.Address); err != nil {
+			errs = append(errs, fmt.Errorf("address: %w", err))
+		}
+		errs = append(errs, c.Security.Validate(""))
 	}
 	if c.StallAfter < 0 {
 		errs = append(errs, fmt.Errorf("stall_after: %v is negative", c.StallAfter))

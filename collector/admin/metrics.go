@@ -35,8 +35,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	now := time.Now()
-	stats := c.admin.sources.Journal.Stats()
-	states := c.admin.watch.look(now, stats)
+	states := c.admin.watch.look(now, c.admin.sources.stats()...)
 	ready := 0.0
 	if c.admin.readiness(now, states).Ready {
 		ready = 1
@@ -57,7 +56,7 @@ func (c *collector) age(now time.Time, r readerState) time.Duration {
 	if r.Lag == 0 {
 		return 0
 	}
-	record, err := c.admin.sources.Journal.At(r.Cursor)
+	record, err := c.admin.sources.journals()[r.In].At(r.Cursor)
 	if err != nil {
 		return r.Still
 	}

@@ -58,8 +58,8 @@ type lastError struct {
 
 func (a *Admin) status() status {
 	now := time.Now()
-	stats := a.sources.Journal.Stats()
-	states := a.watch.look(now, stats)
+	all := a.sources.stats()
+	stats, states := all[0], a.watch.look(now, all...)
 	s := status{
 		readiness: a.readiness(now, states),
 		Now:       now,

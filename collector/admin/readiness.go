@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/waybill-dev/waybill/collector/journal"
 )
 
 // Destination is how forwarding to one backend is doing.
@@ -52,6 +54,23 @@ func (s stuckReader) reason(now time.Time) string {
 	return reason
 }
 
+// journals are those that have readers.
+func (s Sources) journals() []journal.Journal {
+	if s.Chosen == nil {
+		return []journal.Journal{s.Journal}
+	}
+	return []journal.Journal{s.Journal, s.Chosen}
+}
+
+// stats are the journals', in their order.
+func (s Sources) stats() []journal.Stats {
+	var all []journal.Stats
+	for _, j := range s.journals() {
+		all = append(all, j.Stats())
+	}
+	return all
+}
+
 // destinations are the sources' by reader.
 func (s Sources) destinations() map[string]Destination {
 	byReader := map[string]Destination{}
@@ -83,17 +102,26 @@ func (a *Admin) readiness(now time.Time, states []readerState) readiness {
 	return r
 }
 
-func (a *Admin) serveReadiness(w http.ResponseWriter) {
-	now := time.Now()
-	r := a.readiness(now, a.watch.look(now, a.sources.Journal.Stats()))
+func (a *Admin) serveReadiness(w http.ResponseWriter, r *http.Request) {
+	ready := a.readinessFor(r)
 	status := http.StatusOK
-	if !r.Ready {
+	if !ready.Ready {
 		status = http.StatusServiceUnavailable
 	}
-	writeJSON(w, status, r)
+	writeJSON(w, status, ready)
 }
 
-func (a *Admin) serveHealth(w http.ResponseWriter) {
+func (a *Admin) serveHealth(w http.ResponseWriter, r *http.Request) {
+	writeJSON(w, http.StatusOK, a.readinessFor(r))
+}
+
+// readinessFor is all of it for those who have a token, where one is wanted.
+// Probes have none: they learn whether, and not why not.
+func (a *Admin) readinessFor(r *http.Request) readiness {
 	now := time.Now()
-	writeJSON(w, http.StatusOK, a.readiness(now, a.watch.look(now, a.sources.Journal.Stats())))
+	ready := a.readiness(now, a.watch.look(now, a.sources.stats()...))
+	if a.guard.Check(r.Header.Values("Authorization"), r.TLS) != "" {
+		return readiness{Ready: ready.Ready, Reasons: []string{}}
+	}
+	return ready
 }

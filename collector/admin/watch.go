@@ -38,6 +38,7 @@ type place struct {
 // readerState is a reader for people and for readiness.
 type readerState struct {
 	Name   string
+	In     int // which of the journals
 	Cursor journal.Offset
 	Lag    uint64        // bytes to read
 	Still  time.Duration // how long it has not moved although there is something to read
@@ -48,29 +49,30 @@ func newWatch(stallAfter time.Duration) *watch {
 	return &watch{stallAfter: stallAfter, readers: map[string]place{}}
 }
 
-// look takes in where the readers are now, and tells about each, by name.
-func (w *watch) look(now time.Time, stats journal.Stats) []readerState {
+// look takes in where the readers of the journals are now, and tells about each,
+// by name. No two have the same name.
+func (w *watch) look(now time.Time, journals ...journal.Stats) []readerState {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for name := range w.readers {
-		if _, ok := stats.Cursors[name]; !ok {
-			delete(w.readers, name)
-		}
-	}
-	states := make([]readerState, 0, len(stats.Cursors))
-	for name, cursor := range stats.Cursors {
-		seen, known := w.readers[name]
-		if !known || seen.cursor != cursor || cursor >= stats.End {
-			seen = place{cursor: cursor, since: now}
+	before := w.readers
+	w.readers = map[string]place{}
+	var states []readerState
+	for in, stats := range journals {
+		for name, cursor := range stats.Cursors {
+			seen, known := before[name]
+			if !known || seen.cursor != cursor || cursor >= stats.End {
+				seen = place{cursor: cursor, since: now}
+			}
 			w.readers[name] = seen
+			states = append(states, readerState{
+				Name:   name,
+				In:     in,
+				Cursor: cursor,
+				Lag:    uint64(stats.End - min(cursor, stats.End)),
+				Still:  now.Sub(seen.since),
+				Since:  seen.since,
+			})
 		}
-		states = append(states, readerState{
-			Name:   name,
-			Cursor: cursor,
-			Lag:    uint64(stats.End - min(cursor, stats.End)),
-			Still:  now.Sub(seen.since),
-			Since:  seen.since,
-		})
 	}
 	slices.SortFunc(states, func(a, b readerState) int { return cmp.Compare(a.Name, b.Name) })
 	return states

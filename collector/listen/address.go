@@ -32,11 +32,13 @@ func TCP(ctx context.Context, key, address string) (net.Listener, error) {
 }
 
 // Explain puts an error of listening in the words of the configuration, and
-// adds what is known of the reason.
+// adds what is known of the reason. Another error stays as it is.
 func Explain(key, address string, err error) error {
-	if op, ok := errors.AsType[*net.OpError](err); ok {
-		err = op.Err // Without address and network, which are said already.
+	op, ok := errors.AsType[*net.OpError](err)
+	if !ok || op.Op != "listen" {
+		return err
 	}
+	err = op.Err // Without address and network, which are said already.
 	reason := fmt.Errorf("%s: %s: %w", key, address, err)
 	if hint := hint(address, err); hint != "" {
 		return fmt.Errorf("%w (%s)", reason, hint)

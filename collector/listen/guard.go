@@ -156,14 +156,16 @@ func (g *Guard) Checks() bool { return g.security.Auth.Enabled() || g.security.T
 // header or metadata Authorization, and by its connection, nil without TLS. It
 // returns nil or a Denied, which it has counted.
 func (g *Guard) Admit(authorization []string, conn *tls.ConnectionState) error {
-	if denied := g.check(authorization, conn); denied != "" {
+	if denied := g.Check(authorization, conn); denied != "" {
 		g.meters.denied(denied)
 		return denied
 	}
 	return nil
 }
 
-func (g *Guard) check(authorization []string, conn *tls.ConnectionState) Denied {
+// Check is Admit for those who are not turned away: it counts nothing, and
+// returns why not, or nothing.
+func (g *Guard) Check(authorization []string, conn *tls.ConnectionState) Denied {
 	if conn != nil && len(conn.PeerCertificates) > 0 && time.Now().After(conn.PeerCertificates[0].NotAfter) {
 		return ExpiredCertificate
 	}

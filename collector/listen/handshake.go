@@ -15,7 +15,7 @@ import (
 const handshakeTime = 10 * time.Second
 
 // secured does handshakes beside each other and gives out connections that are
-// through. How many are at it is bounded by the listener inside.
+// through. How many are at it is for the listener inside to bound.
 type secured struct {
 	net.Listener
 
