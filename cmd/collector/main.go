@@ -13,35 +13,13 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"flag"
-	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
+
+	"github.com/waybill-dev/waybill/internal/command"
 )
 
 func main() { os.Exit(run()) }
 
 func run() int {
-	p := newProgram(os.Stdout, os.Stderr, os.LookupEnv)
-	switch err := p.ParseFlags(os.Args[1:]); {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "collector:", err)
-		return 2
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // From the first signal on, the next one is the system's.
-	if err := p.Run(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "collector:", err)
-		if errors.Is(err, errConfiguration) {
-			return 2
-		}
-		return 1
-	}
-	return 0
+	return command.Run("collector", os.Args[1:], newProgram(os.Stdout, os.Stderr, os.LookupEnv), os.Stderr)
 }

@@ -7,18 +7,15 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"time"
 
 	"github.com/waybill-dev/waybill/collector"
+	"github.com/waybill-dev/waybill/internal/command"
 )
 
 // stopTime bounds a graceful stop, beside the time that readers get to come up
 // to date. What is not done by then is cut off; the journal loses nothing by it.
 const stopTime = 10 * time.Second
-
-// errConfiguration marks what a person has to correct in the configuration.
-var errConfiguration = errors.New("configuration is not valid")
 
 // program is the whole command, so that tests run it in their process.
 type program struct {
@@ -39,7 +36,7 @@ type program struct {
 }
 
 func newProgram(stdout, stderr io.Writer, getenv func(string) (string, bool)) *program {
-	return &program{stdout: stdout, stderr: stderr, getenv: getenv, started: func(*collector.Collector) {}, lookEvery: time.Second}
+	return &program{stdout: stdout, stderr: stderr, getenv: getenv, started: func(*collector.Collector) {}, lookEvery: command.LookEvery}
 }
 
 // ParseFlags reads the command line. Flags may stand before the subcommand and
@@ -84,13 +81,13 @@ func (p *program) ParseFlags(args []string) error {
 // Run does what the command line says. A collector works until ctx ends, and then stops gracefully.
 func (p *program) Run(ctx context.Context) error {
 	if p.command == "version" {
-		return writeVersion(p.stdout, buildInfo())
+		return command.WriteVersion(p.stdout)
 	}
-	follow := p.follow()
-	defer follow.stop()
+	follow := command.Follow(p.configFile, p.lookEvery)
+	defer follow.Stop()
 	cfg, err := p.load()
 	if err != nil {
-		return fmt.Errorf("%w:\n%w", errConfiguration, err)
+		return fmt.Errorf("%w:\n%w", command.ErrConfiguration, err)
 	}
 	if p.command == "validate" {
 		_, err := fmt.Fprintln(p.stdout, "configuration is valid")
@@ -105,11 +102,10 @@ func (p *program) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	logger.Info("collector is running", "journal", cfg.Journal.Dir, "otlp_grpc", text(c.OTLPGRPC()), "otlp_http", text(c.OTLPHTTP()),
-		"derived_metrics", text(c.Scrape()), "admin", text(c.Admin()))
+	logger.Info("collector is running", append([]any{"journal", cfg.Journal.Dir}, listeners(c)...)...)
 	p.started(c)
-	for follow.next(ctx) {
-		p.reload(c, logger)
+	for follow.Next(ctx) {
+		command.Reload(c, p.load, func(cfg collector.Config) { p.logLevel.Set(cfg.Admin.LogLevel) }, logger)
 	}
 	logger.Info("collector is stopping")
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime+2*cfg.Admin.Drain)
@@ -127,7 +123,7 @@ func (p *program) sample(ctx context.Context, cfg collector.Config, logger *slog
 		cfg.Journal.Dir = p.journalDir
 	}
 	if !cfg.Sample.Enabled() {
-		return fmt.Errorf("%w: neither sample.head leaves anything out nor has sample.tail any policies, so every trace is forwarded", errConfiguration)
+		return fmt.Errorf("%w: neither sample.head leaves anything out nor has sample.tail any policies, so every trace is forwarded", command.ErrConfiguration)
 	}
 	report, err := collector.TrySampling(ctx, cfg, logger)
 	if err != nil {
@@ -153,9 +149,17 @@ func (p *program) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(p.stderr, options))
 }
 
-func text(addr net.Addr) string {
-	if addr == nil {
-		return "off"
+// listeners are those that are on, by their keys in the configuration.
+func listeners(c *collector.Collector) (attributes []any) {
+	for _, l := range c.Listeners() {
+		if l.Addr == nil {
+			continue
+		}
+		text := l.Addr.String()
+		if l.Security != "" {
+			text += " (" + l.Security + ")"
+		}
+		attributes = append(attributes, l.Key, text)
 	}
-	return addr.String()
+	return attributes
 }

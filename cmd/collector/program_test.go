@@ -8,6 +8,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"github.com/waybill-dev/waybill/collector"
+	"github.com/waybill-dev/waybill/internal/command"
 )
 
 // runMain makes this binary the command itself.
@@ -37,14 +39,16 @@ const receivers = "receive: {otlp: {grpc: {address: '127.0.0.1:0'}, http: {addre
 	"jaeger: {thrift_compact: {address: 'off'}, thrift_binary: {address: 'off'}, thrift_http: {address: 'off'}, " +
 	"grpc: {address: 'off'}, sampling: {address: 'off'}}, zipkin: {address: 'off'}}\n"
 
-// config writes a configuration on free ports, with more lines after it.
-func config(t *testing.T, more string) string {
+// config writes a configuration on free ports, with more lines after it, and
+// with texts replaced by others, in pairs.
+func config(t *testing.T, more string, replaced ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "collector.yaml")
 	text := receivers +
 		"derive: {address: '127.0.0.1:0'}\nadmin: {address: '127.0.0.1:0'}\n" +
 		"journal: {dir: '" + filepath.Join(dir, "journal") + "'}\n" + more
+	text = strings.NewReplacer(replaced...).Replace(text)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +126,36 @@ func TestSignals(t *testing.T) {
 	}
 }
 
+// TestTheStartNamesAllListeners has them by their keys, without those that are off.
+func TestTheStartNamesAllListeners(t *testing.T) {
+	log := newLogs()
+	p := newProgram(io.Discard, log, noEnv)
+	path := config(t, "", "http: {address: '127.0.0.1:0'}", "http: {address: '127.0.0.1:0', auth: {bearer: t0ken}}")
+	if err := p.ParseFlags([]string{"--config", path, "--log-format", "json"}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	p.started = func(*collector.Collector) { stop() }
+	if err := p.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	line := log.wait(t, "collector is running")
+	for _, key := range []string{"receive.otlp.grpc", "receive.otlp.http", "derive", "admin"} {
+		if at, _ := line[key].(string); !strings.HasPrefix(at, "127.0.0.1:") || strings.HasSuffix(at, " (token)") != (key == "receive.otlp.http") {
+			t.Errorf("%s is at %v", key, line[key])
+		}
+	}
+	if _, there := line["receive.zipkin"]; there {
+		t.Errorf("a listener that is off is named: %v", line)
+	}
+}
+
 func TestExitStatus(t *testing.T) {
+	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
 	for _, test := range []struct {
 		args []string
 		want int
@@ -132,6 +165,11 @@ func TestExitStatus(t *testing.T) {
 		{[]string{"version"}, 0},
 		{[]string{"--nothing"}, 2},
 		{[]string{"--config", config(t, "nothing: 1\n")}, 2},
+		{[]string{"--config", config(t, "viewer: {}\n")}, 2},
+		{[]string{"--config", strings.Replace(config(t, ""), "collector.yaml", "none.yaml", 1)}, 2},
+		{[]string{"--config", config(t, "", "http: {address: '127.0.0.1:0'}", "http: {address: '127.0.0.1:99999'}")}, 2},
+		{[]string{"--config", config(t, "", "admin: {address: '127.0.0.1:0'}", "admin: {address: '127.0.0.1:70000'}")}, 2},
+		{[]string{"--config", config(t, "", "admin: {address: '127.0.0.1:0'}", "admin: {address: '"+taken.Addr().String()+"'}")}, 1},
 		{[]string{"--config", config(t, "export: {}\n"), "validate", "--log-format", "json"}, 0},
 	} {
 		cmd := exec.CommandContext(t.Context(), os.Args[0], test.args...)
@@ -169,7 +207,7 @@ func TestValidate(t *testing.T) {
 		switch {
 		case test.want == "" && (err != nil || stdout.String() != "configuration is valid\n"):
 			t.Errorf("%q: %v, %q", test.args, err, stdout.String())
-		case test.want != "" && (!errors.Is(err, errConfiguration) || !strings.Contains(err.Error(), test.want)):
+		case test.want != "" && (!errors.Is(err, command.ErrConfiguration) || !strings.Contains(err.Error(), test.want)):
 			t.Errorf("%q: %v; want %q", test.args, err, test.want)
 		}
 	}
@@ -211,7 +249,7 @@ func TestStartThatFails(t *testing.T) {
 	if err := second.ParseFlags([]string{"--config", path}); err != nil {
 		t.Fatal(err)
 	}
-	if err := second.Run(ctx); err == nil || errors.Is(err, errConfiguration) {
+	if err := second.Run(ctx); err == nil || errors.Is(err, command.ErrConfiguration) {
 		t.Errorf("two run on one journal: %v", err)
 	}
 	stop()

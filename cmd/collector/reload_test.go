@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -88,7 +87,7 @@ func TestTheFileIsFollowed(t *testing.T) {
 		t.Errorf("%v", line)
 	}
 	write(strings.Replace(string(was), "derive: {", "derive: {names: grafana, ", 1))
-	if line := log.wait(t, "configuration is not taken over: restart the collector for it, or take these changes back"); !strings.Contains(line["error"].(string), "derive.names") {
+	if line := log.wait(t, "configuration is not taken over: restart for it, or take these changes back"); !strings.Contains(line["error"].(string), "derive.names") {
 		t.Errorf("%v", line)
 	}
 	// In place, with the level below which its own message is not logged.
@@ -127,54 +126,6 @@ func TestTheFlagCountsMore(t *testing.T) {
 	if cfg, err := p.load(); err != nil || cfg.Admin.LogLevel.String() != "DEBUG" {
 		t.Errorf("%v, %v", cfg.Admin.LogLevel, err)
 	}
-}
-
-// TestFollowerWaitsForTheWhole does not read what is being written, nor miss
-// what follows something broken.
-func TestFollowerWaitsForTheWhole(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "collector.yaml")
-	put := func(text string) {
-		t.Helper()
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	put("a")
-	p := newProgram(io.Discard, io.Discard, noEnv)
-	p.configFile = path
-	f := p.follow()
-	defer f.stop()
-	check := func(step string, want bool) {
-		t.Helper()
-		if got := f.changed(); got != want {
-			t.Errorf("%s: changed is %v", step, got)
-		}
-	}
-	check("at first", false)
-	put("ab")
-	check("written in part", false)
-	put("abc")
-	check("written", false)
-	check("settled", true)
-	check("later", false)
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	check("gone", false)
-	put("abc")
-	check("back as it was", false)
-	check("still as it was", false)
-	put("d")
-	check("written", false)
-	put("abc")
-	check("written back", false)
-	check("settled as it was", false)
-	put(" \n")
-	check("emptied", false)
-	check("still empty", false)
-	put("e")
-	check("written", false)
-	check("settled", true)
 }
 
 // TestHangup runs the command as a process, and sends it SIGHUP.

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/waybill-dev/waybill/collector"
+	"github.com/waybill-dev/waybill/internal/command"
 	"github.com/waybill-dev/waybill/tracegen"
 )
 
@@ -84,7 +85,7 @@ func TestSample(t *testing.T) {
 }
 
 func TestSampleRefuses(t *testing.T) {
-	if _, err := trySampling(t, "--config", config(t, "")); !errors.Is(err, errConfiguration) {
+	if _, err := trySampling(t, "--config", config(t, "")); !errors.Is(err, command.ErrConfiguration) {
 		t.Errorf("without policies: %v", err)
 	}
 	missing := filepath.Join(t.TempDir(), "missing")

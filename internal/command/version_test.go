@@ -1,7 +1,6 @@
-package main
+package command
 
 import (
-	"io"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -32,13 +31,9 @@ func TestWriteVersion(t *testing.T) {
 	}
 }
 
-func TestVersionCommand(t *testing.T) {
+func TestWriteVersionOfThisBuild(t *testing.T) {
 	var out strings.Builder
-	p := newProgram(&out, io.Discard, noEnv)
-	if err := p.ParseFlags([]string{"--config", "/nowhere", "version"}); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Run(t.Context()); err != nil || !strings.Contains(out.String(), "go        "+runtime.Version()) {
+	if err := WriteVersion(&out); err != nil || !strings.Contains(out.String(), "go        "+runtime.Version()) {
 		t.Errorf("%v, %q", err, out.String())
 	}
 }

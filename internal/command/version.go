@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"fmt"
@@ -8,8 +8,10 @@ import (
 	"strings"
 )
 
-// writeVersion tells what the program was built from, a line each; what the
+// WriteVersion tells what the program was built from, a line each; what the
 // build did not note is "unknown".
+func WriteVersion(w io.Writer) error { return writeVersion(w, buildInfo()) }
+
 func writeVersion(w io.Writer, info *debug.BuildInfo) error {
 	settings := map[string]string{}
 	for _, s := range info.Settings {
