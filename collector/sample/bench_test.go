@@ -8,6 +8,7 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"github.com/waybill-dev/waybill/collector/journal"
+	"github.com/waybill-dev/waybill/collector/wire"
 )
 
 // BenchmarkTake measures what a span costs on its way through the engine, in
@@ -75,4 +76,30 @@ func TestMemoryOfWaitingTraces(t *testing.T) {
 		t.Errorf("%d traces take %d bytes, and count as %d", traces, took, p.engine.bytes)
 	}
 	runtime.KeepAlive(tp)
+}
+
+// BenchmarkCut measures what a span costs that is cut out, or left out, of
+// requests of a hundred spans, of which one in three is wanted.
+func BenchmarkCut(b *testing.B) {
+	const spans = 100
+	var all []*tracepb.Span
+	wanted := map[wire.TraceID]verdict{}
+	for n := range spans {
+		all = append(all, spanOf(n, 0, with("http.request.method", "GET"), with("url.path", "/api/v1/orders/4711"), with("server.address", "shop.example")))
+		if n%3 == 0 {
+			wanted[idOf(n)] = verdict{keep: true, threshold: uint64(n%2) << 55}
+		}
+	}
+	payload := request(b, "shop", all...)
+	c := wanting(wanted)
+	var dst []byte
+	b.ReportAllocs()
+	b.SetBytes(int64(len(payload)))
+	for b.Loop() {
+		var err error
+		if dst, _, err = c.cut(dst[:0], payload); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/spans, "ns/span")
 }

@@ -38,21 +38,16 @@ func (c *cutter) cut(dst, request []byte) ([]byte, int, error) {
 // makes of them, and says whether there were any.
 func (c *cutter) message(dst, raw []byte, num protowire.Number, change func([]byte) ([]byte, bool, error)) (out []byte, found bool, err error) {
 	for len(raw) > 0 {
-		n, typ, tag := protowire.ConsumeTag(raw)
-		if tag < 0 {
+		f, ok := firstElement(raw)
+		if !ok {
 			return dst, false, errMalformed
 		}
-		size := protowire.ConsumeFieldValue(n, typ, raw[tag:])
-		if size < 0 {
-			return dst, false, errMalformed
-		}
-		if n != num || typ != protowire.BytesType {
-			dst = append(dst, raw[:tag+size]...)
-			raw = raw[tag+size:]
+		if f.num != num || f.typ != protowire.BytesType {
+			dst = append(dst, raw[:f.end]...)
+			raw = raw[f.end:]
 			continue
 		}
-		inside, _ := protowire.ConsumeBytes(raw[tag:])
-		content, keep, err := change(inside)
+		content, keep, err := change(raw[f.content:f.end])
 		if err != nil {
 			return dst, false, err
 		}
@@ -61,7 +56,7 @@ func (c *cutter) message(dst, raw []byte, num protowire.Number, change func([]by
 			dst = protowire.AppendTag(dst, num, protowire.BytesType)
 			dst = protowire.AppendBytes(dst, content)
 		}
-		raw = raw[tag+size:]
+		raw = raw[f.end:]
 	}
 	return dst, found, nil
 }
@@ -103,18 +98,14 @@ func (c *cutter) oneSpan(raw []byte) ([]byte, bool, error) {
 //	bytes trace_id = 1;  string trace_state = 3;
 func identity(raw []byte) (id wire.TraceID, state []byte, err error) {
 	for len(raw) > 0 {
-		num, typ, tag := protowire.ConsumeTag(raw)
-		if tag < 0 {
+		f, ok := firstElement(raw)
+		if !ok {
 			return id, nil, errMalformed
 		}
-		size := protowire.ConsumeFieldValue(num, typ, raw[tag:])
-		if size < 0 {
-			return id, nil, errMalformed
-		}
-		if typ == protowire.BytesType && (num == 1 || num == 3) {
-			content, _ := protowire.ConsumeBytes(raw[tag:])
+		if f.typ == protowire.BytesType && (f.num == 1 || f.num == 3) {
+			content := raw[f.content:f.end]
 			switch {
-			case num == 3:
+			case f.num == 3:
 				state = content
 			case len(content) == len(id):
 				copy(id[:], content)
@@ -122,7 +113,48 @@ func identity(raw []byte) (id wire.TraceID, state []byte, err error) {
 				id = wire.TraceID{}
 			}
 		}
-		raw = raw[tag+size:]
+		raw = raw[f.end:]
 	}
 	return id, state, nil
+}
+
+// element is a field at the beginning of a message: its content ends at end,
+// and, where it is bytes, begins at content.
+type element struct {
+	num          protowire.Number
+	typ          protowire.Type
+	content, end int
+}
+
+// firstElement finds the first field of a message. Nearly all have a tag of one
+// byte and are numbers of eight, or bytes of fewer than 128.
+func firstElement(raw []byte) (element, bool) {
+	if len(raw) >= 2 && raw[0] >= 8 && raw[0] < 0x80 {
+		e := element{num: protowire.Number(raw[0] >> 3), typ: protowire.Type(raw[0] & 7), content: 1}
+		switch {
+		case e.typ == protowire.BytesType && raw[1] < 0x80:
+			e.content, e.end = 2, 2+int(raw[1])
+		case e.typ == protowire.Fixed64Type:
+			e.end = 9
+		case e.typ == protowire.VarintType && raw[1] < 0x80:
+			e.end = 2
+		}
+		if e.end > 0 {
+			return e, e.end <= len(raw)
+		}
+	}
+	num, typ, tag := protowire.ConsumeTag(raw)
+	if tag < 0 {
+		return element{}, false
+	}
+	size := protowire.ConsumeFieldValue(num, typ, raw[tag:])
+	if size < 0 {
+		return element{}, false
+	}
+	e := element{num: num, typ: typ, content: tag, end: tag + size}
+	if typ == protowire.BytesType {
+		_, head := protowire.ConsumeVarint(raw[tag:])
+		e.content += head
+	}
+	return e, true
 }

@@ -26,6 +26,9 @@ const (
 	handEvery = 200 * time.Millisecond
 	// stopTime is what Shutdown gives to handing on.
 	stopTime = 2 * time.Second
+	// maxRest bounds how long the journal is left alone while records come. To
+	// wake up for each of them would cost more than to take it in.
+	maxRest = 50 * time.Millisecond
 	// retryAfter is the wait after a journal could not be read or written.
 	retryAfter = time.Second
 	// complainEvery is how often a lasting trouble is logged.
@@ -68,6 +71,8 @@ type Sampler struct {
 	handSpans  int
 	cuttings   []cutting // of the hand, one for each record
 	handedOn   time.Time
+	readAt     time.Time
+	pause      time.Duration // before it reads again
 	complained time.Time
 }
 
@@ -129,6 +134,9 @@ func (s *Sampler) run(stop, hand context.Context) {
 		if err == nil && s.due() {
 			err = s.handOn(hand)
 		}
+		if err == nil {
+			sleep(stop, s.pause)
+		}
 		switch {
 		case hand.Err() != nil || errors.Is(err, journal.ErrClosed):
 			return
@@ -139,7 +147,7 @@ func (s *Sampler) run(stop, hand context.Context) {
 			return
 		case err != nil:
 			s.complain("the journal cannot be sampled; trying again", err)
-			if !sleep(stop) {
+			if !sleep(stop, retryAfter) {
 				return
 			}
 		}
@@ -153,18 +161,33 @@ func (s *Sampler) read(stop context.Context) error {
 	records, err := s.reader.Next(ctx, batchBytes)
 	switch {
 	case stop.Err() == nil && errors.Is(err, context.DeadlineExceeded):
+		s.pause = 0
 		s.engine.advance(time.Now())
 		return nil
 	case err != nil:
 		return err
 	}
 	s.engine.head = s.fresh.Load()
+	size := 0
 	for i := range records {
+		size += len(records[i].Payload)
 		if s.engine.take(&records[i]) != nil {
 			s.meters.malformed.Inc()
 		}
 	}
+	now := time.Now()
+	s.pause, s.readAt = rest(size, now.Sub(s.readAt)), now
 	return nil
+}
+
+// rest is how long to leave the journal alone after so many bytes that came in
+// that time: about as long as a whole batch takes to come, so that it is still
+// in the journal's memory then.
+func rest(bytes int, in time.Duration) time.Duration {
+	if bytes >= batchBytes {
+		return 0 // There is more already.
+	}
+	return time.Duration(min(float64(in)*batchBytes/float64(max(bytes, 1)), float64(maxRest)))
 }
 
 func (s *Sampler) due() bool {
@@ -299,7 +322,7 @@ func (s *Sampler) append(hand context.Context, j journal.Journal, spans int, pay
 			return err
 		}
 		s.complain("what sampling has chosen cannot be stored; trying again", err)
-		if !sleep(hand) {
+		if !sleep(hand, retryAfter) {
 			return hand.Err()
 		}
 	}
@@ -313,9 +336,13 @@ func (s *Sampler) complain(message string, err error) {
 	}
 }
 
-func sleep(stop context.Context) bool {
+// sleep returns false when stop ended first.
+func sleep(stop context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return stop.Err() == nil
+	}
 	select {
-	case <-time.After(retryAfter):
+	case <-time.After(d):
 		return true
 	case <-stop.Done():
 		return false
