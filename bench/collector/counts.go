@@ -120,24 +120,21 @@ func text(attributes []*commonpb.KeyValue, key string) string {
 	return ""
 }
 
-// exported has the newest count of each series that was sent as OTLP metrics. It
-// is safe for concurrent use.
+// exported has the counts that were sent last as OTLP metrics. It is safe for
+// concurrent use.
 type exported struct {
 	mu    sync.Mutex
 	calls counts
 }
 
-// take takes what a sink was sent: cumulative sums.
+// take takes what a sink was sent: cumulative sums, all that there are. Two
+// instances of a service have two of the same name.
 func (e *exported) take(request []byte) error {
 	var decoded colmetricspb.ExportMetricsServiceRequest
 	if err := proto.Unmarshal(request, &decoded); err != nil {
 		return err
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.calls == nil {
-		e.calls = counts{}
-	}
+	calls := counts{}
 	for _, resource := range decoded.GetResourceMetrics() {
 		for _, scope := range resource.GetScopeMetrics() {
 			for _, metric := range scope.GetMetrics() {
@@ -146,11 +143,14 @@ func (e *exported) take(request []byte) error {
 				}
 				for _, p := range metric.GetSum().GetDataPoints() {
 					of := func(key string) string { return text(p.GetAttributes(), key) }
-					e.calls[series{of("service.name"), of("span.name"), of("span.kind"), of("status.code")}] = uint64(p.GetAsInt())
+					calls[series{of("service.name"), of("span.name"), of("span.kind"), of("status.code")}] += uint64(p.GetAsInt())
 				}
 			}
 		}
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.calls = calls
 	return nil
 }
 

@@ -75,27 +75,32 @@ traces_service_graph_request_total{client="web",server="db",connection_type="dat
 	attribute := func(key, value string) *commonpb.KeyValue {
 		return &commonpb.KeyValue{Key: key, Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: value}}}
 	}
-	request := func(n int64) []byte {
-		body, err := proto.Marshal(&colmetricspb.ExportMetricsServiceRequest{ResourceMetrics: []*metricspb.ResourceMetrics{{
-			ScopeMetrics: []*metricspb.ScopeMetrics{{Metrics: []*metricspb.Metric{{
-				Name: "traces.span.metrics.calls",
-				Data: &metricspb.Metric_Sum{Sum: &metricspb.Sum{DataPoints: []*metricspb.NumberDataPoint{{
-					Attributes: []*commonpb.KeyValue{
-						attribute("service.name", "shop"), attribute("span.name", "GET /"),
-						attribute("span.kind", "SPAN_KIND_SERVER"), attribute("status.code", "STATUS_CODE_UNSET"),
-					},
-					Value: &metricspb.NumberDataPoint_AsInt{AsInt: n},
-				}}}},
+	of := func(n int64) *metricspb.ResourceMetrics {
+		return &metricspb.ResourceMetrics{ScopeMetrics: []*metricspb.ScopeMetrics{{Metrics: []*metricspb.Metric{{
+			Name: "traces.span.metrics.calls",
+			Data: &metricspb.Metric_Sum{Sum: &metricspb.Sum{DataPoints: []*metricspb.NumberDataPoint{{
+				Attributes: []*commonpb.KeyValue{
+					attribute("service.name", "shop"), attribute("span.name", "GET /"),
+					attribute("span.kind", "SPAN_KIND_SERVER"), attribute("status.code", "STATUS_CODE_UNSET"),
+				},
+				Value: &metricspb.NumberDataPoint_AsInt{AsInt: n},
 			}}}},
-		}}})
+		}}}}}
+	}
+	request := func(instances ...int64) []byte {
+		var all []*metricspb.ResourceMetrics
+		for _, n := range instances {
+			all = append(all, of(n))
+		}
+		body, err := proto.Marshal(&colmetricspb.ExportMetricsServiceRequest{ResourceMetrics: all})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return body
 	}
 	var e exported
-	for _, n := range []int64{2, 7} {
-		if err := e.take(request(n)); err != nil {
+	for _, instances := range [][]int64{{1, 1}, {3, 4}} {
+		if err := e.take(request(instances...)); err != nil {
 			t.Fatal(err)
 		}
 	}
