@@ -10,6 +10,11 @@ import (
 // addressLine is one line of what the demo prints when it has started.
 type addressLine struct{ name, url string }
 
+// place notes where something is that has no URL.
+func (w *whole) place(name, where string) {
+	w.lines = append(w.lines, addressLine{name, where})
+}
+
 // address notes what to print; a listener that is off has no line.
 func (w *whole) address(name string, addr net.Addr, path string) {
 	if addr != nil {
@@ -17,10 +22,10 @@ func (w *whole) address(name string, addr net.Addr, path string) {
 	}
 }
 
-// announce prints what to open, a name and a URL on each line, and what to do
-// first.
+// announce prints what to open, a name and a URL on each line, and what the
+// commands that look into the shop need; and what to do first.
 func (w *whole) announce() {
-	order := []string{"gateway", "viewer", "metrics", "collector"}
+	order := []string{"gateway", "viewer", "metrics", "collector", "order", "nats"}
 	slices.SortStableFunc(w.lines, func(a, b addressLine) int {
 		return slices.Index(order, a.name) - slices.Index(order, b.name)
 	})

@@ -38,6 +38,10 @@ const synopsis = `usage:
   demo SERVICE [flags]    gateway, user, order, inventory, payment, notification or psp alone
   demo shopper [flags]    the customers alone
   demo health URL         whether the URL answers 200
+  demo audit [flags]      whether the databases of the shop add up
+  demo bus VERB           dead letters: list, show NUMBER..., replay NUMBER... or --all
+  demo saga VERB          sagas under way: list, resume ORDER...
+  demo readmodel VERB     the order service's: statistics, rebuild
 `
 
 // usageError is a call that makes no sense.
@@ -65,39 +69,76 @@ func (c command) dispatch(ctx context.Context, args []string) error {
 		return c.runWhole(ctx, args)
 	}
 	name, args := args[0], args[1:]
-	switch name {
-	case "shopper":
-		return c.runShopper(ctx, args)
-	case "health":
-		return c.runHealth(ctx, args)
+	tools := c.tools()
+	if i := slices.IndexFunc(tools, func(t tool) bool { return t.name == name }); i >= 0 {
+		return tools[i].run(ctx, args)
 	}
 	all := services()
 	if i := slices.IndexFunc(all, func(s service) bool { return s.name == name }); i >= 0 {
 		return c.runService(ctx, all[i], args)
 	}
-	names := []string{"shopper", "health"}
-	for _, s := range all {
+	var names []string
+	for _, s := range slices.Backward(all) { // As a request comes to them.
 		names = append(names, s.name)
+	}
+	for _, t := range tools {
+		names = append(names, t.name)
 	}
 	return usageError{fmt.Errorf("%q is none of %s", name, strings.Join(names, ", "))}
 }
 
+// tool is what the program does beside running services.
+type tool struct {
+	name string
+	run  func(context.Context, []string) error
+}
+
+func (c command) tools() []tool {
+	return []tool{
+		{"shopper", c.runShopper},
+		{"health", c.runHealth},
+		{"audit", c.runAudit},
+		{"bus", c.runBus},
+		{"saga", c.runSaga},
+		{"readmodel", c.runReadModel},
+	}
+}
+
+// verbOf takes the verb of a tool from its arguments.
+func verbOf(tool string, args []string, verbs ...string) (verb string, rest []string, err error) {
+	if len(args) == 0 || !slices.Contains(verbs, args[0]) {
+		return "", nil, usageError{fmt.Errorf("%s wants one of %s", tool, strings.Join(verbs, ", "))}
+	}
+	return args[0], args[1:], nil
+}
+
 // parse reads flags that nothing may follow, and explains them to those who ask.
 func (c command) parse(flags *flag.FlagSet, args []string) error {
-	flags.SetOutput(io.Discard) // What it says, its error says too.
-	err := flags.Parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprintf(c.stdout, "%s\nflags of %s:\n", synopsis, flags.Name())
-		flags.SetOutput(c.stdout)
-		flags.PrintDefaults()
-		return err
-	case err != nil:
-		return usageError{err}
-	case flags.NArg() > 0:
-		return usageError{fmt.Errorf("%q is no flag", flags.Arg(0))}
+	words, err := c.parseWords(flags, args)
+	if err == nil && len(words) > 0 {
+		return usageError{fmt.Errorf("%q is no flag", words[0])}
 	}
-	return nil
+	return err
+}
+
+// parseWords reads flags, and the words between and behind them.
+func (c command) parseWords(flags *flag.FlagSet, args []string) (words []string, err error) {
+	flags.SetOutput(io.Discard) // What it says, its error says too.
+	for {
+		err := flags.Parse(args)
+		switch {
+		case errors.Is(err, flag.ErrHelp):
+			fmt.Fprintf(c.stdout, "%s\nflags of %s:\n", synopsis, flags.Name())
+			flags.SetOutput(c.stdout)
+			flags.PrintDefaults()
+			return nil, err
+		case err != nil:
+			return nil, usageError{err}
+		case flags.NArg() == 0:
+			return words, nil
+		}
+		words, args = append(words, flags.Arg(0)), flags.Args()[1:]
+	}
 }
 
 // env is a variable's value, or the fallback where it is not set.

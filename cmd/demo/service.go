@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -24,6 +25,7 @@ import (
 type addresses struct {
 	user, order, inventory, payment string // host:port
 	psp, nats                       string // URLs
+	tuning
 }
 
 // service is one of the shop's.
@@ -39,11 +41,11 @@ type service struct {
 func services() []service {
 	return []service{
 		{"psp", psp.DefaultConfig().Config, startPSP, func(a *addresses, at string) { a.psp = "http://" + at }},
+		{"notification", notification.DefaultConfig().Config, startNotification, func(*addresses, string) {}},
 		{"payment", payment.DefaultConfig().Config, startPayment, func(a *addresses, at string) { a.payment = at }},
 		{"inventory", inventory.DefaultConfig().Config, startInventory, func(a *addresses, at string) { a.inventory = at }},
-		{"user", user.DefaultConfig(), startUser, func(a *addresses, at string) { a.user = at }},
-		{"notification", notification.DefaultConfig().Config, startNotification, func(*addresses, string) {}},
 		{"order", order.DefaultConfig().Config, startOrder, func(a *addresses, at string) { a.order = at }},
+		{"user", user.DefaultConfig(), startUser, func(a *addresses, at string) { a.user = at }},
 		{"gateway", gateway.DefaultConfig().Config, startGateway, func(*addresses, string) {}},
 	}
 }
@@ -57,12 +59,13 @@ func startPSP(ctx context.Context, base platform.Config, _ addresses, tel *middl
 func startPayment(ctx context.Context, base platform.Config, at addresses, tel *middleware.Telemetry) (*platform.Host, error) {
 	cfg := payment.DefaultConfig()
 	cfg.Config, cfg.PSPURL, cfg.NATSURL = base, at.psp, at.nats
+	cfg.PSPTimeout, cfg.Breaker = at.pspTimeout, at.breaker
 	return payment.Start(ctx, cfg, tel)
 }
 
 func startInventory(ctx context.Context, base platform.Config, at addresses, tel *middleware.Telemetry) (*platform.Host, error) {
 	cfg := inventory.DefaultConfig()
-	cfg.Config, cfg.NATSURL = base, at.nats
+	cfg.Config, cfg.NATSURL, cfg.ReservationTTL = base, at.nats, at.reservationTTL
 	return inventory.Start(ctx, cfg, tel)
 }
 
@@ -79,6 +82,7 @@ func startNotification(ctx context.Context, base platform.Config, at addresses, 
 func startOrder(ctx context.Context, base platform.Config, at addresses, tel *middleware.Telemetry) (*platform.Host, error) {
 	cfg := order.DefaultConfig()
 	cfg.Config, cfg.InventoryAddr, cfg.PaymentAddr, cfg.NATSURL = base, at.inventory, at.payment, at.nats
+	cfg.Saga = at.saga
 	return order.Start(ctx, cfg, tel)
 }
 
@@ -98,6 +102,13 @@ func (c command) runService(ctx context.Context, s service, args []string) error
 	if err := c.parse(flags, args); err != nil {
 		return err
 	}
+	if err := errors.Join(checkListen("--listen", cfg.Listen), checkListen("--admin", cfg.Admin)); err != nil {
+		return usageError{err}
+	}
+	at, err := c.addresses()
+	if err != nil {
+		return usageError{err}
+	}
 	if cfg.DataDir != "" {
 		if err := os.MkdirAll(cfg.DataDir, 0o750); err != nil {
 			return fmt.Errorf("create data directory: %w", err)
@@ -108,9 +119,10 @@ func (c command) runService(ctx context.Context, s service, args []string) error
 	if err != nil {
 		return err
 	}
-	host, err := s.start(ctx, cfg, c.addresses(), tel)
+	unsent := func(err error) { fmt.Fprintln(c.stderr, "demo: telemetry that was left could not be sent:", err) }
+	host, err := s.start(ctx, cfg, at, tel)
 	if err != nil {
-		return errors.Join(err, shutDown(context.WithoutCancel(ctx), nil, tel))
+		return errors.Join(err, shutDown(context.WithoutCancel(ctx), nil, tel, unsent))
 	}
 	admin := cfg.Admin
 	if addr := host.AdminAddr(); addr != nil {
@@ -118,7 +130,18 @@ func (c command) runService(ctx context.Context, s service, args []string) error
 	}
 	tel.Logger().InfoContext(ctx, "serving", "address", host.Addr().String(), "admin", admin, "version", version())
 	<-ctx.Done()
-	return shutDown(context.WithoutCancel(ctx), host, tel)
+	return shutDown(context.WithoutCancel(ctx), host, tel, unsent)
+}
+
+// checkListen says whether an address can be listened on at all.
+func checkListen(flag, address string) error {
+	if address == platform.Off && flag == "--admin" {
+		return nil
+	}
+	if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
+		return fmt.Errorf("%s %q: want host:port", flag, address)
+	}
+	return nil
 }
 
 // drainTime is how long the requests that a service is at may go on when it is
@@ -129,17 +152,20 @@ const (
 )
 
 // shutDown stops a service, if it has started, and sends what it has recorded,
-// in as little time as the context leaves.
-func shutDown(ctx context.Context, host *platform.Host, tel *middleware.Telemetry) error {
-	var errs []error
+// in as little time as the context leaves. That there is nobody to send it to is
+// no failure of the service: unsent is told.
+func shutDown(ctx context.Context, host *platform.Host, tel *middleware.Telemetry, unsent func(error)) (err error) {
 	if host != nil {
 		draining, cancel := context.WithTimeout(ctx, drainTime)
 		defer cancel()
-		errs = append(errs, host.Shutdown(draining))
+		err = host.Shutdown(draining)
 	}
 	flushing, cancel := context.WithTimeout(ctx, flushTime)
 	defer cancel()
-	return errors.Join(append(errs, tel.Shutdown(flushing))...)
+	if lost := tel.Shutdown(flushing); lost != nil {
+		unsent(lost)
+	}
+	return err
 }
 
 // named is the environment with a service's name in it, unless it has one.
@@ -154,8 +180,10 @@ func (c command) named(service string) func(string) (string, bool) {
 	}
 }
 
-// addresses reads where a service that runs alone finds the others.
-func (c command) addresses() addresses {
+// addresses reads where a service that runs alone finds the others, and how
+// patient it is.
+func (c command) addresses() (addresses, error) {
+	tuned, err := c.tuned()
 	return addresses{
 		user:      c.env("USER_ADDR", gateway.DefaultConfig().UserAddr),
 		order:     c.env("ORDER_ADDR", gateway.DefaultConfig().OrderAddr),
@@ -163,5 +191,6 @@ func (c command) addresses() addresses {
 		payment:   c.env("PAYMENT_ADDR", order.DefaultConfig().PaymentAddr),
 		psp:       c.env("PSP_URL", payment.DefaultConfig().PSPURL),
 		nats:      c.env("NATS_URL", order.DefaultConfig().NATSURL),
-	}
+		tuning:    tuned,
+	}, err
 }

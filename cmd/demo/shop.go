@@ -26,11 +26,17 @@ func (w *whole) startServices(ctx context.Context, endpoint string, at addresses
 			base.Listen = w.gateway
 		}
 		host, err := s.start(ctx, base, at, tel)
-		w.started(s.name, func(ctx context.Context) error { return shutDown(ctx, host, tel) })
+		unsent := func(err error) {
+			w.logger.Warn("telemetry that was left could not be sent", "service", s.name, "error", err)
+		}
+		w.started(s.name, func(ctx context.Context) error { return shutDown(ctx, host, tel, unsent) })
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 		s.found(&at, host.Addr().String())
+		if s.name == "order" {
+			w.place("order", host.Addr().String())
+		}
 		if s.name == "gateway" {
 			w.gateURL = urlOf(host.Addr())
 			w.address("gateway", host.Addr(), "")

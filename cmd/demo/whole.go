@@ -31,6 +31,7 @@ type whole struct {
 	rate                  float64
 	data, config, gateway string
 	length                time.Duration
+	tuning                tuning
 
 	logs    *logFile
 	logger  *slog.Logger
@@ -83,6 +84,17 @@ func (w *whole) parseFlags(args []string) error {
 	if err := w.parse(flags, args); err != nil {
 		return err
 	}
+	tuned, err := w.tuned()
+	if err != nil {
+		return usageError{err}
+	}
+	w.tuning = tuned
+	if w.rate < 0 {
+		return usageError{fmt.Errorf("--rate %v: want orders a second, or 0 to have nobody come", w.rate)}
+	}
+	if err := checkListen("--gateway", w.gateway); err != nil {
+		return usageError{err}
+	}
 	if w.rate != 0 {
 		if err := w.customers().Validate(); err != nil {
 			return usageError{err}
@@ -108,7 +120,8 @@ func (w *whole) start(ctx context.Context) error {
 		return err
 	}
 	w.started("bus", func(context.Context) error { broker.Close(); return nil })
-	if err := w.startServices(ctx, endpoint, addresses{nats: broker.URL()}); err != nil {
+	w.place("nats", broker.URL())
+	if err := w.startServices(ctx, endpoint, addresses{nats: broker.URL(), tuning: w.tuning}); err != nil {
 		return err
 	}
 	if w.rate > 0 {

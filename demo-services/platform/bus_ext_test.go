@@ -28,6 +28,7 @@ const patience = 30 * time.Second
 // broker from beside.
 type testBus struct {
 	*platform.Bus
+	url       string
 	js        jetstream.JetStream
 	telemetry *middleware.Telemetry
 }
@@ -44,7 +45,7 @@ func newTestBus(t *testing.T) testBus {
 		t.Fatal(err)
 	}
 	t.Cleanup(conn.Close)
-	b := testBus{telemetry: platformtest.Telemetry(t)}
+	b := testBus{url: broker.URL(), telemetry: platformtest.Telemetry(t)}
 	if b.js, err = jetstream.New(conn); err != nil {
 		t.Fatal(err)
 	}

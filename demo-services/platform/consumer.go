@@ -179,9 +179,9 @@ func (b *Bus) bury(ctx context.Context, c Consumer, message jetstream.Msg, why e
 	letter := nats.NewMsg(deadLetterPrefix + c.Durable + "." + message.Subject())
 	letter.Data = message.Data()
 	maps.Copy(letter.Header, message.Headers())
-	letter.Header.Set("Dead-Letter-Reason", headerText(why.Error()))
-	letter.Header.Set("Dead-Letter-Consumer", c.Durable)
-	letter.Header.Set("Dead-Letter-Subject", message.Subject())
+	letter.Header.Set(headerReason, headerText(why.Error()))
+	letter.Header.Set(headerConsumer, c.Durable)
+	letter.Header.Set(headerSubject, message.Subject())
 	letter.Header.Del(jetstream.MsgIDHeader)
 	if err := b.publisher.Publish(ctx, letter, b.store); err != nil {
 		return fmt.Errorf("publish dead letter: %w", err)

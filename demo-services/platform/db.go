@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
 
 	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
 )
 
@@ -43,6 +45,25 @@ func OpenDB(ctx context.Context, dir, name string, migrations fs.FS, tp trace.Tr
 		return nil, errors.Join(fmt.Errorf("migrate database %s: %w", name, err), pool.Close())
 	}
 	return &DB{pool: pool, Conn: Conn{on: pool, spans: newQuerySpans(tp, name)}}, nil
+}
+
+// OpenDBToRead opens dir/name.db, which must be there, as it is: statements can
+// change nothing, transactions are short views of one moment and hold nobody up,
+// and there are no spans. The service whose it is may be running.
+func OpenDBToRead(dir, name string) (*DB, error) {
+	path := filepath.Join(dir, name+".db")
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("open database %s: %w", name, err)
+	}
+	file := url.URL{Path: path}
+	dsn := url.URL{Scheme: "file", Opaque: file.EscapedPath()}
+	dsn.RawQuery = url.Values{"_txlock": {"deferred"}, "_pragma": {"busy_timeout(5000)", "query_only(1)"}}.Encode()
+	pool, err := sql.Open("sqlite", dsn.String())
+	if err != nil {
+		return nil, fmt.Errorf("open database %s: %w", name, err)
+	}
+	pool.SetMaxOpenConns(1)
+	return &DB{pool: pool, Conn: Conn{on: pool, spans: newQuerySpans(noop.NewTracerProvider(), name)}}, nil
 }
 
 // Close waits for running statements and closes the file.

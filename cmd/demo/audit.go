@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/waybill-dev/waybill/demo-services/audit"
+	"github.com/waybill-dev/waybill/demo-services/platform"
+)
+
+// auditTool is what `demo audit` is asked for.
+type auditTool struct {
+	command
+	dirs []string
+	nats string
+	wait time.Duration
+}
+
+// errUnbalanced ends an audit that has found something.
+var errUnbalanced = errors.New("the books do not balance")
+
+// runAudit compares the databases of the shop's services with each other.
+func (c command) runAudit(ctx context.Context, args []string) error {
+	a := auditTool{command: c}
+	flags := flag.NewFlagSet("demo audit", flag.ContinueOnError)
+	flags.Func("data", "the `directory` of the demo, or of databases; may be repeated (default the working directory)", func(dir string) error {
+		a.dirs = append(a.dirs, dir, filepath.Join(dir, "shop"))
+		return nil
+	})
+	flags.StringVar(&a.nats, "nats", c.env("NATS_URL", ""), "the `URL` of the NATS server, to count the dead letters; the demo prints its own")
+	flags.DurationVar(&a.wait, "wait", 30*time.Second, "how long to wait for what is under way")
+	if err := c.parse(flags, args); err != nil {
+		return err
+	}
+	if len(a.dirs) == 0 {
+		a.dirs = []string{"."}
+	}
+	report, err := a.settled(ctx)
+	if err != nil {
+		return err
+	}
+	a.print(report)
+	if len(report.Findings) > 0 {
+		return fmt.Errorf("%w: %d findings", errUnbalanced, len(report.Findings))
+	}
+	return nil
+}
+
+// settled audits until nothing is under way and nothing found, or time is up:
+// each service is read at a moment of its own.
+func (a auditTool) settled(ctx context.Context) (*audit.Report, error) {
+	for deadline := time.Now().Add(a.wait); ; {
+		report, err := a.once(ctx)
+		if err != nil || report.Settled() && len(report.Findings) == 0 || time.Now().After(deadline) {
+			return report, err
+		}
+		select {
+		case <-ctx.Done():
+			return report, nil
+		case <-time.After(min(time.Second, a.wait)):
+		}
+	}
+}
+
+func (a auditTool) once(ctx context.Context) (*audit.Report, error) {
+	books, err := audit.Read(ctx, a.dirs...)
+	if err != nil {
+		return nil, err
+	}
+	if a.nats != "" {
+		if err := addLetters(ctx, books, a.nats); err != nil {
+			return nil, err
+		}
+	}
+	return books.Check(), nil
+}
+
+// addLetters counts the dead letters about each order that customers were to be
+// told of.
+func addLetters(ctx context.Context, books *audit.Books, url string) error {
+	letters, err := platform.OpenDeadLetters(url)
+	if err != nil {
+		return err
+	}
+	defer letters.Close()
+	all, err := letters.List(ctx, 0, 1<<20)
+	if err != nil {
+		return err
+	}
+	for _, l := range all {
+		var e struct {
+			Data struct {
+				OrderID string `json:"order_id"`
+			} `json:"data"`
+		}
+		if l.Consumer == "notification" && json.Unmarshal(l.Payload, &e) == nil && e.Data.OrderID != "" {
+			books.Letters[e.Data.OrderID]++
+		}
+	}
+	return nil
+}
+
+// print writes the report down, and what was found.
+func (a auditTool) print(r *audit.Report) {
+	var steps []string
+	for _, step := range slices.Sorted(maps.Keys(r.ByStep)) {
+		steps = append(steps, fmt.Sprintf("%d %s", r.ByStep[step], strings.ToLower(string(step))))
+	}
+	fmt.Fprintf(a.stdout, "%-10s %d: %s\n", "orders", r.Orders, strings.Join(steps, ", "))
+	for _, currency := range slices.Sorted(maps.Keys(r.Captured)) {
+		amount := r.Captured[currency]
+		fmt.Fprintf(a.stdout, "%-10s %d.%02d %s are with psp\n", "money", amount/100, amount%100, currency)
+	}
+	fmt.Fprintf(a.stdout, "%-10s %d pieces are sold\n", "stock", r.Sold)
+	fmt.Fprintf(a.stdout, "%-10s %d sent, %d dead letters\n", "messages", r.Messages, r.Letters)
+	fmt.Fprintf(a.stdout, "%-10s %d orders, %d of them parked, %d events\n", "under way", r.UnderWay, r.Parked, r.Waiting)
+	for _, f := range r.Findings {
+		fmt.Fprintf(a.stdout, "%-10s %s: %s\n", "FOUND", f.About, f.What)
+	}
+	if len(r.Findings) == 0 {
+		fmt.Fprintln(a.stdout, "the books balance")
+	}
+}

@@ -1,0 +1,109 @@
+// Package audit compares the databases of the shop's services with each other:
+// whether each order is either done or undone everywhere, and whether money,
+// stock and messages add up.
+package audit
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/waybill-dev/waybill/demo-services/inventory"
+	"github.com/waybill-dev/waybill/demo-services/notification"
+	"github.com/waybill-dev/waybill/demo-services/order"
+	"github.com/waybill-dev/waybill/demo-services/payment"
+	"github.com/waybill-dev/waybill/demo-services/platform"
+	"github.com/waybill-dev/waybill/demo-services/psp"
+)
+
+// Books are what all services know, each read at one moment of its own. While
+// the shop is at work they differ by what is under way.
+type Books struct {
+	Orders       map[string]*order.Account
+	Charges      map[string]payment.Charge
+	Provider     map[string]psp.Charge
+	Reservations map[string]*inventory.ReservationAccount
+	Items        map[string]inventory.ItemAccount
+	// Messages are how many customers were sent about each order.
+	Messages map[string]int
+	// Outboxes are how many events each service has that are not on the bus.
+	Outboxes map[string]int
+	// Letters are how many events of each order a consumer has given up on. The
+	// bus knows; who reads the books adds them.
+	Letters map[string]int
+}
+
+// Read reads the databases of all services, each of which is in one of the
+// directories. It changes nothing, and the services may be running.
+func Read(ctx context.Context, dirs ...string) (*Books, error) {
+	b := &Books{Outboxes: map[string]int{}, Letters: map[string]int{}}
+	for _, part := range []struct {
+		name string
+		read func(context.Context, *platform.Conn) error
+	}{
+		{"notification", func(ctx context.Context, on *platform.Conn) (err error) {
+			b.Messages, err = notification.Accounts(ctx, on)
+			return err
+		}},
+		{"order", func(ctx context.Context, on *platform.Conn) (err error) {
+			b.Orders, err = order.Accounts(ctx, on)
+			return err
+		}},
+		{"payment", func(ctx context.Context, on *platform.Conn) (err error) {
+			b.Charges, err = payment.Accounts(ctx, on)
+			return err
+		}},
+		{"psp", func(ctx context.Context, on *platform.Conn) (err error) {
+			b.Provider, err = psp.Accounts(ctx, on)
+			return err
+		}},
+		{"inventory", func(ctx context.Context, on *platform.Conn) (err error) {
+			b.Reservations, b.Items, err = inventory.Accounts(ctx, on)
+			return err
+		}},
+	} {
+		if err := b.readOne(ctx, dirs, part.name, part.read); err != nil {
+			return nil, fmt.Errorf("read the database of %s: %w", part.name, err)
+		}
+	}
+	return b, nil
+}
+
+// publishers are the services that have an outbox.
+var publishers = map[string]bool{"order": true, "payment": true, "inventory": true}
+
+// readOne reads one service's database at one moment.
+func (b *Books) readOne(ctx context.Context, dirs []string, name string, read func(context.Context, *platform.Conn) error) error {
+	dir, err := find(dirs, name)
+	if err != nil {
+		return err
+	}
+	db, err := platform.OpenDBToRead(dir, name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }() // Nothing was written.
+	return db.InTx(ctx, func(tx *platform.Conn) error {
+		if err := read(ctx, tx); err != nil {
+			return err
+		}
+		if !publishers[name] {
+			return nil
+		}
+		var n int
+		err := tx.QueryRow(ctx, []any{&n}, "SELECT count(*) FROM outbox")
+		b.Outboxes[name] = n
+		return err
+	})
+}
+
+// find says in which of the directories a service's database is.
+func find(dirs []string, name string) (string, error) {
+	for _, dir := range dirs {
+		if _, err := os.Stat(filepath.Join(dir, name+".db")); err == nil {
+			return dir, nil
+		}
+	}
+	return "", fmt.Errorf("there is no %s.db in %v", name, dirs)
+}
