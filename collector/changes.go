@@ -36,6 +36,12 @@ func changes(before, after Config) (all, restart []string) {
 	return all, restart
 }
 
+// Differences are the keys in which two structs of one type differ, behind that
+// prefix: for sections that Load has read besides the collector's own.
+func Differences(prefix string, before, after any) []string {
+	return differences(reflect.ValueOf(before), reflect.ValueOf(after), prefix)
+}
+
 // differences goes down to what the file gives as one value.
 func differences(a, b reflect.Value, path string) (all []string) {
 	if !isSection(a.Type()) {

@@ -2,42 +2,23 @@
 // is indexed, and traces, service map and logs are pages for a browser.
 //
 //	viewer [--config FILE] [--journal DIR] [--address ADDR]
+//	viewer version
 //
-// It runs until SIGINT or SIGTERM; a second one ends it at once. It exits with
+// It runs until SIGINT or SIGTERM; a second one ends it at once. With a FILE it
+// takes over the collector's configuration on SIGHUP, and when FILE has
+// changed. It exits with
 // 0 after a clean stop, with 1 when something failed, with 2 when the command
 // line or the configuration is wrong.
 package main
 
 import (
-	"context"
-	"errors"
-	"flag"
-	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
+
+	"github.com/waybill-dev/waybill/internal/command"
 )
 
 func main() { os.Exit(run()) }
 
 func run() int {
-	p := newProgram(os.Stdout, os.Stderr, os.LookupEnv)
-	switch err := p.ParseFlags(os.Args[1:]); {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "viewer:", err)
-		return 2
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // From the first signal on, the next one is the system's.
-	if err := p.Run(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "viewer:", err)
-		if errors.Is(err, errConfiguration) {
-			return 2
-		}
-		return 1
-	}
-	return 0
+	return command.Run("viewer", os.Args[1:], newProgram(os.Stdout, os.Stderr, os.LookupEnv), os.Stderr)
 }

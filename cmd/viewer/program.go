@@ -8,18 +8,18 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/waybill-dev/waybill/collector"
+	"github.com/waybill-dev/waybill/collector/listen"
+	"github.com/waybill-dev/waybill/internal/command"
 	"github.com/waybill-dev/waybill/viewer"
 )
 
 // stopTime bounds a graceful stop. What is not done by then is cut off; the
 // journal loses nothing by it.
 const stopTime = 10 * time.Second
-
-// errConfiguration marks what a person has to correct in the configuration.
-var errConfiguration = errors.New("configuration is not valid")
 
 // program is the whole command, so that tests run it in their process.
 type program struct {
@@ -28,13 +28,17 @@ type program struct {
 	// started is told when everything runs.
 	started func(*collector.Collector, *viewer.Viewer)
 
+	// lookEvery is how often the configuration file is looked at.
+	lookEvery time.Duration
+
 	configFile, journalDir, address string
+	version                         bool
 }
 
 func newProgram(stdout, stderr io.Writer, getenv func(string) (string, bool)) *program {
 	return &program{
 		stdout: stdout, stderr: stderr, getenv: getenv,
-		started: func(*collector.Collector, *viewer.Viewer) {},
+		started: func(*collector.Collector, *viewer.Viewer) {}, lookEvery: command.LookEvery,
 	}
 }
 
@@ -48,8 +52,13 @@ func (p *program) ParseFlags(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	if p.version = flags.Arg(0) == "version"; p.version {
+		if err := flags.Parse(flags.Args()[1:]); err != nil {
+			return err
+		}
+	}
 	if flags.NArg() > 0 {
-		return fmt.Errorf("%q is no flag", flags.Arg(0))
+		return fmt.Errorf("%q is no flag, and no command: there is version", flags.Arg(0))
 	}
 	return nil
 }
@@ -69,16 +78,39 @@ func (p *program) load() (collector.Config, viewer.Config, error) {
 	if p.address != "" {
 		view.Address = p.address
 	}
-	return cfg, view, view.Validate()
+	if err := view.Validate(); err != nil {
+		return cfg, view, fmt.Errorf("viewer.%w", err)
+	}
+	if err := listen.CheckAddress(view.Address); err != nil {
+		return cfg, view, fmt.Errorf("viewer.address: %w", err)
+	}
+	return cfg, view, nil
+}
+
+// loadAgain is load for a viewer that runs, whose own part stays as it is.
+func (p *program) loadAgain(running viewer.Config) (collector.Config, error) {
+	cfg, view, err := p.load()
+	if err != nil {
+		return cfg, err
+	}
+	if changed := collector.Differences("viewer", running, view); len(changed) > 0 {
+		return cfg, fmt.Errorf("%w: %s", collector.ErrRestart, strings.Join(changed, ", "))
+	}
+	return cfg, nil
 }
 
 // Run starts the collector and the viewer of its journal, prints where they
 // are, works until ctx ends, and then stops gracefully: the viewer first,
 // because the journal is the collector's.
 func (p *program) Run(ctx context.Context) (err error) {
+	if p.version {
+		return command.WriteVersion(p.stdout)
+	}
+	follow := command.FollowFile(p.configFile, p.lookEvery)
+	defer follow.Stop()
 	cfg, view, err := p.load()
 	if err != nil {
-		return fmt.Errorf("%w:\n%w", errConfiguration, err)
+		return fmt.Errorf("%w:\n%w", command.ErrConfiguration, err)
 	}
 	logger := slog.New(slog.NewTextHandler(p.stderr, nil))
 	c, err := collector.Start(ctx, cfg, logger)
@@ -88,7 +120,7 @@ func (p *program) Run(ctx context.Context) (err error) {
 	defer stop(&err, c.Shutdown)
 	v, err := viewer.Start(context.WithoutCancel(ctx), view, c.Journal(), logger)
 	if err != nil {
-		return err
+		return listen.Explain("viewer.address", view.Address, err)
 	}
 	defer stop(&err, v.Shutdown)
 	p.announce("viewer", "http://", v.Addr(), "")
@@ -97,7 +129,9 @@ func (p *program) Run(ctx context.Context) (err error) {
 	p.announce("metrics", "http://", c.Scrape(), "/metrics")
 	p.announce("collector", "http://", c.Admin(), "")
 	p.started(c, v)
-	<-ctx.Done()
+	for follow.Next(ctx) {
+		command.Reload(c, func() (collector.Config, error) { return p.loadAgain(view) }, func(collector.Config) {}, logger)
+	}
 	return nil
 }
 

@@ -66,6 +66,7 @@ func start(t *testing.T, args ...string) *running {
 	t.Helper()
 	r := &running{out: &bytes.Buffer{}}
 	p := newProgram(r.out, io.Discard, noEnv)
+	p.lookEvery = 5 * time.Millisecond
 	started, ended := make(chan struct{}), make(chan error, 1)
 	p.started = func(c *collector.Collector, v *viewer.Viewer) {
 		r.collector, r.viewer = c, v
@@ -220,9 +221,92 @@ func TestWhatIsWrongIsTold(t *testing.T) {
 	f("a bad address", []string{"--config", configFile(t, anyPort), "--journal", dir, "--address", "16686"}, "address")
 	r := start(t, "--config", configFile(t, anyPort), "--journal", filepath.Join(dir, "a"))
 	taken := r.viewer.Addr().String()
-	f("a port that is taken", []string{"--config", configFile(t, anyPort), "--journal", filepath.Join(dir, "b"), "--address", taken}, taken)
+	f("a port that there is not", []string{"--config", configFile(t, anyPort), "--journal", dir, "--address", "127.0.0.1:99999"}, "viewer.address: \"127.0.0.1:99999\": the port")
+	f("a port that is taken", []string{"--config", configFile(t, anyPort), "--journal", filepath.Join(dir, "b"), "--address", taken}, "viewer.address: "+taken+": bind: address already in use (")
 	f("a journal in use", []string{"--config", configFile(t, anyPort), "--journal", filepath.Join(dir, "a")}, "journal")
 	if err := r.stop(); err != nil {
 		t.Error(err)
+	}
+}
+
+// reloads is how many configurations the collector has counted with an outcome.
+func (r *running) reloads(t *testing.T, outcome string) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+r.collector.Admin().String()+"/metrics", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text := do(t, request)
+	_, after, _ := strings.Cut(text, `waybill_config_reloads_total{outcome="`+outcome+`"} `)
+	count, _, _ := strings.Cut(after, "\n")
+	return count
+}
+
+func (r *running) awaitReload(t *testing.T, outcome, count string) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); r.reloads(t, outcome) != count; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s %s, want %s", r.reloads(t, outcome), outcome, count)
+		}
+	}
+}
+
+// TestTheFileIsFollowed changes what can be taken over, and the viewer's own
+// part, which can not.
+func TestTheFileIsFollowed(t *testing.T) {
+	config := configFile(t, anyPort)
+	r := start(t, "--config", config, "--journal", filepath.Join(t.TempDir(), "journal"))
+	rewrite := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(config+".next", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(config+".next", config); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rewrite(anyPort + "redact: {enabled: true}\n")
+	r.awaitReload(t, "applied", "1")
+	r.send(t, viewertest.Span(1, 1, 0, "pay 4111111111111111", time.Now(), time.Millisecond))
+	wantText(t, r.await(t, "/trace/"+viewertest.TraceID(1).String()), "pay REDACTED")
+	rewrite(strings.Replace(anyPort, "max_traces: 1000", "max_traces: 2000", 1))
+	r.awaitReload(t, "refused", "1")
+	r.send(t, viewertest.Span(2, 1, 0, "pay 4111111111111111", time.Now(), time.Millisecond))
+	wantText(t, r.await(t, "/trace/"+viewertest.TraceID(2).String()), "pay REDACTED")
+	if err := r.stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLoadAgainNamesWhatNeedsARestart(t *testing.T) {
+	p := newProgram(io.Discard, io.Discard, noEnv)
+	if err := p.ParseFlags([]string{"--config", configFile(t, anyPort+"\n")}); err != nil {
+		t.Fatal(err)
+	}
+	_, view, err := p.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.loadAgain(view); err != nil {
+		t.Errorf("the same again: %v", err)
+	}
+	view.MaxTraces, view.Hosts = 1, []string{"traces.example.org"}
+	if _, err := p.loadAgain(view); !errors.Is(err, collector.ErrRestart) || !strings.Contains(err.Error(), "viewer.hosts, viewer.max_traces") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	var out bytes.Buffer
+	p := newProgram(&out, io.Discard, noEnv)
+	if err := p.ParseFlags([]string{"--config", "/nowhere", "version"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantText(t, out.String(), "version   ", "revision  ", "go        go")
+	if err := newProgram(io.Discard, io.Discard, noEnv).ParseFlags([]string{"version", "more"}); err == nil {
+		t.Error("something after version was taken")
 	}
 }

@@ -36,9 +36,20 @@ func Follow(path string, lookEvery time.Duration) *Follower {
 	return f
 }
 
+// FollowFile is Follow for programs of a terminal: with an empty path nothing
+// is followed, and SIGHUP ends the process as ever.
+func FollowFile(path string, lookEvery time.Duration) *Follower {
+	if path == "" {
+		return &Follower{looks: &time.Ticker{}}
+	}
+	return Follow(path, lookEvery)
+}
+
 // Stop gives SIGHUP its usual meaning again.
 func (f *Follower) Stop() {
-	signal.Stop(f.hangups)
+	if f.hangups != nil {
+		signal.Stop(f.hangups)
+	}
 	f.looks.Stop()
 }
 

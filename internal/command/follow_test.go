@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -51,4 +52,14 @@ func TestFollowerWaitsForTheWhole(t *testing.T) {
 	put("e")
 	check("written", false)
 	check("settled", true)
+}
+
+func TestNothingToFollow(t *testing.T) {
+	f := FollowFile("", time.Nanosecond)
+	defer f.Stop()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if f.Next(ctx) {
+		t.Error("something has changed")
+	}
 }
