@@ -6,19 +6,22 @@ import (
 	"fmt"
 	"path/filepath"
 	"reflect"
+	"strings"
 
 	"github.com/waybill-dev/waybill/collector"
+	"github.com/waybill-dev/waybill/collector/listen"
+	shared "github.com/waybill-dev/waybill/internal/command"
 	"github.com/waybill-dev/waybill/viewer"
 )
 
-// startCollector starts the collector and the viewer of its journal, and
-// returns the URL to which telemetry is sent.
-func (w *whole) startCollector(ctx context.Context) (endpoint string, err error) {
+// load puts the configuration file, if there is one, and what is the demo's own
+// together.
+func (w *whole) load() (collector.Config, viewer.Config, error) {
 	view := viewer.DefaultConfig()
 	view.MaxBytes = indexBytes
 	cfg, err := collector.Load(w.config, w.getenv, map[string]any{"viewer": &view})
 	if err != nil {
-		return "", err
+		return cfg, view, usageError{err}
 	}
 	standard := collector.DefaultConfig()
 	// The shop speaks OTLP, and shares the machine with whatever else listens
@@ -37,17 +40,42 @@ func (w *whole) startCollector(ctx context.Context) (endpoint string, err error)
 		cfg.Journal.MaxBytes = journalBytes
 	}
 	cfg.Journal.Retain = true // The viewer has no cursor that would hold it back.
+	return cfg, view, nil
+}
+
+// reload has the collector take over what the file says now. The viewer's part
+// stays as it is.
+func (w *whole) reload() {
+	shared.Reload(w.collector, func() (collector.Config, error) {
+		cfg, view, err := w.load()
+		if changed := collector.Differences("viewer", w.view, view); err == nil && len(changed) > 0 {
+			err = fmt.Errorf("%w: %s", collector.ErrRestart, strings.Join(changed, ", "))
+		}
+		return cfg, err
+	}, func(collector.Config) {}, w.logger.With("component", "collector"))
+}
+
+// startCollector starts the collector and the viewer of its journal, and
+// returns the URL to which telemetry is sent.
+func (w *whole) startCollector(ctx context.Context) (endpoint string, err error) {
+	w.follow = shared.FollowFile(w.config, shared.LookEvery)
+	w.started("following the configuration", func(context.Context) error { w.follow.Stop(); return nil })
+	cfg, view, err := w.load()
+	if err != nil {
+		return "", err
+	}
 	col, err := collector.Start(ctx, cfg, w.logger.With("component", "collector"))
 	if err != nil {
 		return "", fmt.Errorf("collector: %w", err)
 	}
+	w.collector, w.view = col, view
 	w.started("collector", col.Shutdown)
 	if col.OTLPHTTP() == nil {
 		return "", errors.New("the services send by OTLP over HTTP: receive.otlp.http.address must not be off")
 	}
 	v, err := viewer.Start(context.WithoutCancel(ctx), view, col.Journal(), w.logger.With("component", "viewer"))
 	if err != nil {
-		return "", err
+		return "", listen.Explain("viewer.address", view.Address, err)
 	}
 	w.started("viewer", v.Shutdown)
 	w.address("viewer", v.Addr(), "")

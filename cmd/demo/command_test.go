@@ -60,8 +60,8 @@ func TestCalls(t *testing.T) {
 		{[]string{"shopper"}, environment{"RATE": "many"}, 2, `RATE="many"`},
 		{[]string{"health"}, nil, 2, "health takes one URL"},
 		{[]string{"health", "http://127.0.0.1:1/healthz"}, nil, 1, "127.0.0.1:1"},
-		{[]string{"--config", bad}, nil, 1, bad + ":3"},
-		{[]string{"--config", "/nowhere/demo.yaml"}, nil, 1, "/nowhere/demo.yaml"},
+		{[]string{"--config", bad}, nil, 2, bad + ":3"},
+		{[]string{"--config", "/nowhere/demo.yaml"}, nil, 2, "/nowhere/demo.yaml"},
 		{[]string{"--data", bad}, nil, 1, bad},
 	} {
 		p := runProgram(t, c.env, c.args...)

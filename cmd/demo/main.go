@@ -42,6 +42,7 @@ const synopsis = `usage:
   demo bus VERB           dead letters: list, show NUMBER..., replay NUMBER... or --all
   demo saga VERB          sagas under way: list, resume ORDER...
   demo readmodel VERB     the order service's: statistics, rebuild
+  demo version            what it was built from
 `
 
 // usageError is a call that makes no sense.
@@ -101,6 +102,7 @@ func (c command) tools() []tool {
 		{"bus", c.runBus},
 		{"saga", c.runSaga},
 		{"readmodel", c.runReadModel},
+		{"version", c.runVersion},
 	}
 }
 

@@ -10,8 +10,11 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/waybill-dev/waybill/collector"
 	"github.com/waybill-dev/waybill/demo-services/platform"
 	"github.com/waybill-dev/waybill/demo-services/shopper"
+	shared "github.com/waybill-dev/waybill/internal/command"
+	"github.com/waybill-dev/waybill/viewer"
 )
 
 // What the demo keeps, unless its configuration file says otherwise, in bytes:
@@ -38,6 +41,10 @@ type whole struct {
 	stops   []stop
 	lines   []addressLine
 	gateURL string
+
+	collector *collector.Collector
+	view      viewer.Config
+	follow    *shared.Follower // of the configuration file
 }
 
 // stop ends one thing that was started.
@@ -70,7 +77,9 @@ func (c command) runWhole(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	w.announce()
-	<-ctx.Done()
+	for w.follow.Next(ctx) {
+		w.reload()
+	}
 	return nil
 }
 
