@@ -13,6 +13,7 @@ func (s *stream) serve() {
 	s.cancel()
 	c.calm(patienceOfAnswer)
 	c.mu.Lock()
+	c.running--
 	switch {
 	case s.phase == over:
 		c.orphans--

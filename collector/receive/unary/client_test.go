@@ -124,7 +124,7 @@ func TestDeadlineAndCancellation(t *testing.T) {
 		begun <- struct{}{}
 		<-ctx.Done()
 		ended <- ctx.Err()
-		return nil, &Status{Code: codes.Unavailable}
+		return nil, &Status{Code: status.FromContextError(ctx.Err()).Code()}
 	}}))
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()

@@ -65,11 +65,11 @@ func DefaultConfig() Config {
 }
 
 // tick is how often connections are looked after: a quarter of the shortest
-// bound, a second at most.
+// bound, or of a second.
 func (c Config) tick() time.Duration {
 	shortest := min(c.GreetingTimeout, c.BodyTimeout, c.WriteTimeout, c.IdleTimeout, c.PingAfter, c.PingTimeout)
 	if c.MinRate > 0 {
 		shortest = min(shortest, c.SlowAfter)
 	}
-	return min(max(shortest/4, time.Millisecond), time.Second)
+	return min(max(shortest/4, time.Millisecond), time.Second/4)
 }

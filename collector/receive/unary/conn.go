@@ -52,7 +52,8 @@ type conn struct {
 	streams  map[uint32]*stream
 	incoming int      // streams whose messages are to come
 	waiting  int      // streams whose answers wait for room
-	orphans  int      // calls that run though their streams are over
+	running  int      // calls that are being answered
+	orphans  int      // those of them whose streams are over
 	last     uint32   // the highest stream that has been opened
 	refused  recently // streams that we have ended, and the client may not have yet
 	greeted  bool     // the client's first frame was here
@@ -194,12 +195,16 @@ func (c *conn) abort(s *stream, why error) {
 }
 
 // beforeRead says what there is to say, for reading may take long, and whether
-// a message is on its way.
-func (c *conn) beforeRead() bool {
-	c.settle()
+// a message is on its way. What has no hurry, such as the answer to a ping,
+// goes out with that of a call, when one is due.
+func (c *conn) beforeRead() (much bool) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.incoming > 0
+	much, due := c.incoming > 0, c.running > 0
+	c.mu.Unlock()
+	if !due || c.out.hurries() {
+		c.settle()
+	}
+	return much
 }
 
 // settle says what there is to say, and hangs up when nothing is left: we have

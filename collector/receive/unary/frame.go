@@ -34,7 +34,7 @@ func (c *conn) frame(head http2.FrameHeader) error {
 	case *http2.PingFrame:
 		if !frame.IsAck() {
 			data := frame.Data
-			c.out.put(func(f *http2.Framer) error { return f.WritePing(true, data) })
+			c.out.later(func(f *http2.Framer) error { return f.WritePing(true, data) })
 		}
 	case *http2.PriorityFrame:
 		if frame.StreamDep == frame.StreamID {
@@ -60,7 +60,7 @@ func (c *conn) settings(frame *http2.SettingsFrame) error {
 	if err := frame.ForeachSetting(c.obey); err != nil {
 		return err
 	}
-	c.out.put(func(f *http2.Framer) error { return f.WriteSettingsAck() })
+	c.out.later(func(f *http2.Framer) error { return f.WriteSettingsAck() })
 	c.push()
 	return nil
 }

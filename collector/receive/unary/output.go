@@ -32,6 +32,7 @@ type output struct {
 	mu     sync.Mutex
 	framer *http2.Framer // appends to frames
 	frames []byte        // to be written
+	soon   bool          // not just with the next answer
 	spare  []byte        // what frames was before, for the next turn
 	table  *hpack.Encoder
 	block  bytes.Buffer // the last header block
@@ -58,12 +59,18 @@ func (a appender) Write(p []byte) (int, error) {
 }
 
 // put adds frames. flush, or who is writing now, writes them.
-func (o *output) put(frames func(*http2.Framer) error) {
+func (o *output) put(frames func(*http2.Framer) error) { o.add(true, frames) }
+
+// later adds frames that may as well go out with the next answer.
+func (o *output) later(frames func(*http2.Framer) error) { o.add(false, frames) }
+
+func (o *output) add(soon bool, frames func(*http2.Framer) error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.err != nil {
 		return
 	}
+	o.soon = o.soon || soon
 	if err := frames(o.framer); err != nil {
 		o.err = err
 	}
@@ -121,7 +128,7 @@ func (o *output) flush() {
 // writeOnce lets go of the mutex while it writes.
 func (o *output) writeOnce() {
 	now := o.frames
-	o.frames, o.spare = o.spare[:0], nil
+	o.frames, o.spare, o.soon = o.spare[:0], nil, false
 	o.mu.Unlock()
 	_, err := o.conn.Write(now)
 	o.mu.Lock()
@@ -136,6 +143,13 @@ func (o *output) pending() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return len(o.frames)
+}
+
+// hurries says whether something shall be written soon.
+func (o *output) hurries() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.soon
 }
 
 // idle says whether all that there was to say has been written, or never will

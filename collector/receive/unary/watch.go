@@ -49,7 +49,7 @@ func (c *conn) check(now time.Time) (idle, flush bool) {
 		c.pinged, flush = true, true
 		c.out.put(func(f *http2.Framer) error { return f.WritePing(false, [8]byte{}) })
 	}
-	return idle, c.hurry(now) || flush
+	return idle, c.hurry(now) || flush || c.out.pending() > 0
 }
 
 // hurry ends calls that are late: their messages, or the reading of their
