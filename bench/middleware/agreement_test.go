@@ -1,6 +1,8 @@
 package middleware
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -28,6 +30,16 @@ func TestBothLibrariesDoTheWork(t *testing.T) {
 		}},
 		{"gRPC client", trace.SpanKindClient, func(t *testing.T, library, mode string, to telemetry) {
 			made(mode).tell(grpcClient(t, library, to))
+		}},
+		{"Connect server", trace.SpanKindServer, func(t *testing.T, library, mode string, to telemetry) {
+			r, _ := connectCall(mode)
+			w := httptest.NewRecorder()
+			if connectHandler(t, library, to).ServeHTTP(w, r); w.Code != http.StatusOK {
+				t.Fatalf("answered %d", w.Code)
+			}
+		}},
+		{"Connect client", trace.SpanKindClient, func(t *testing.T, library, mode string, to telemetry) {
+			callConnect(trace.ContextWithSpanContext(t.Context(), caller(mode)), t, connectClient(t, library, to))
 		}},
 	}
 	for _, subject := range subjects {

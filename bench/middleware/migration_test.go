@@ -102,16 +102,16 @@ func ask(ctx context.Context, telemetry *middleware.Telemetry, url string) (*htt
 }
 
 // moved is telemetry of a service that has moved, beside others that have not.
-func moved(t *testing.T, propagators string) *middleware.Telemetry {
+func moved(t *testing.T, propagators string, options ...middleware.Option) *middleware.Telemetry {
 	t.Helper()
 	environment := map[string]string{
 		"OTEL_PROPAGATORS": propagators, "OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none",
 	}
-	telemetry, err := middleware.Setup(t.Context(), middleware.WithServiceName("order"), middleware.WithLogWriter(io.Discard),
+	telemetry, err := middleware.Setup(t.Context(), append(options, middleware.WithServiceName("order"), middleware.WithLogWriter(io.Discard),
 		middleware.WithoutGlobals(), middleware.WithGetenv(func(name string) (string, bool) {
 			value, set := environment[name]
 			return value, set
-		}))
+		}))...)
 	if err != nil {
 		t.Fatal(err)
 	}
