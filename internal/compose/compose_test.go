@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -123,11 +124,16 @@ func TestPortsAreOnLoopback(t *testing.T) {
 	want := map[string]string{
 		"3000": "grafana", "3100": "loki", "4317": "collector", "4318": "collector", "8080": "gateway",
 		"8889": "collector", "9090": "prometheus", "13133": "collector", "16686": "jaeger",
+		"5778": "collector", "6831/udp": "collector", "6832/udp": "collector", "9411": "collector", "14250": "collector", "14268": "collector",
 	}
 	got := map[string]string{}
 	for name, s := range project(t).Services {
 		for _, port := range s.Ports {
-			got[port.Published] = name
+			published := port.Published
+			if port.Protocol != "tcp" {
+				published += "/" + port.Protocol
+			}
+			got[published] = name
 			if port.HostIP != "127.0.0.1" {
 				t.Errorf("%s: port %s is published on %q", name, port.Published, port.HostIP)
 			}
@@ -209,6 +215,33 @@ func TestNothingIsSecret(t *testing.T) {
 		if got := grafana[variable]; got == nil || *got != want {
 			t.Errorf("Grafana: want %s=%s", variable, want)
 		}
+	}
+}
+
+// TestPublishedPortsAreListenedOn compares what is published of the collector
+// with where it listens: on all addresses of its container, on the same port.
+func TestPublishedPortsAreListenedOn(t *testing.T) {
+	getenv := func(string) (string, bool) { return "", false }
+	cfg, err := collector.Load(filepath.Join(root, "deploy", "collector.yaml"), getenv, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tcp, udp := "tcp", "udp"
+	listens := map[string]string{
+		cfg.Receive.OTLP.GRPC.Address: tcp, cfg.Receive.OTLP.HTTP.Address: tcp, cfg.Receive.Zipkin.Address: tcp,
+		cfg.Receive.Jaeger.GRPC.Address: tcp, cfg.Receive.Jaeger.ThriftHTTP.Address: tcp, cfg.Receive.Jaeger.Sampling.Address: tcp,
+		cfg.Receive.Jaeger.ThriftCompact.Address: udp, cfg.Receive.Jaeger.ThriftBinary.Address: udp,
+		cfg.Derive.Address: tcp, cfg.Admin.Address: tcp,
+	}
+	published := map[string]string{}
+	for _, port := range project(t).Services["collector"].Ports {
+		if port.Published != strconv.Itoa(int(port.Target)) {
+			t.Errorf("port %d is published as %s", port.Target, port.Published)
+		}
+		published["0.0.0.0:"+port.Published] = port.Protocol
+	}
+	if diff := cmp.Diff(listens, published); diff != "" {
+		t.Errorf("listened on, and published (-listens +published):\n%s", diff)
 	}
 }
 
