@@ -7,6 +7,8 @@ import (
 	"net"
 	"time"
 	"unicode/utf8"
+
+	"github.com/waybill-dev/waybill/collector/derive/push"
 )
 
 const (
@@ -22,7 +24,8 @@ const (
 // many there may be.
 type Config struct {
 	// Address is the host and port of the listener that Prometheus scrapes;
-	// "off" derives nothing.
+	// with "off" there is none. Where nothing is pushed either, nothing is
+	// derived.
 	Address string `yaml:"address"`
 	// MaxSeries bounds the sets of labels. Spans beyond it count in overflow
 	// series, which are part of the bound.
@@ -51,6 +54,10 @@ type Config struct {
 	AdjustCounts bool `yaml:"adjust_counts"`
 	// Graph is who calls whom.
 	Graph GraphConfig `yaml:"graph"`
+	// RemoteWrite is for collectors that Prometheus cannot scrape.
+	RemoteWrite push.RemoteWrite `yaml:"remote_write"`
+	// OTLP is the same for backends that speak it.
+	OTLP push.OTLP `yaml:"otlp"`
 }
 
 // GraphConfig says how the service graph is made.
@@ -100,17 +107,20 @@ func DefaultConfig() Config {
 			},
 			UserNode: "user",
 		},
+		RemoteWrite: push.DefaultRemoteWrite(), OTLP: push.DefaultOTLP(),
 	}
 }
 
 // Enabled says whether anything is to be derived.
-func (c Config) Enabled() bool { return c.Address != "off" }
+func (c Config) Enabled() bool { return c.scraped() || c.RemoteWrite.Enabled() || c.OTLP.Enabled() }
+
+func (c Config) scraped() bool { return c.Address != "off" }
 
 // Validate reports all that is wrong with the configuration, by its keys.
 func (c Config) Validate() error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if _, _, err := net.SplitHostPort(c.Address); err != nil && c.Enabled() {
+	if _, _, err := net.SplitHostPort(c.Address); err != nil && c.scraped() {
 		wrong("address: %w", err)
 	}
 	if c.MaxSeries < minSeries {
@@ -125,7 +135,7 @@ func (c Config) Validate() error {
 	if c.Names != NamesJaeger && c.Names != NamesGrafana {
 		wrong("names: %q: want %s or %s", c.Names, NamesJaeger, NamesGrafana)
 	}
-	errs = append(errs, c.validateBuckets(), validateDimensions(c.Dimensions), c.Graph.validate())
+	errs = append(errs, c.validateBuckets(), validateDimensions(c.Dimensions), c.Graph.validate(), c.RemoteWrite.Validate(), c.OTLP.Validate())
 	for i, rule := range c.Exclude {
 		errs = append(errs, rule.validate(fmt.Sprintf("exclude[%d]", i)))
 	}

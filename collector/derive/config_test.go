@@ -30,6 +30,8 @@ func TestConfigValidate(t *testing.T) {
 		"buckets: +Inf":                          func(c *Config) { c.Buckets = []float64{1, math.Inf(1)} },
 		"buckets: 65 of them":                    func(c *Config) { c.Buckets = make([]float64, 65) },
 		"buckets: none":                          func(c *Config) { c.Buckets, c.NativeHistograms = nil, false },
+		"remote_write.interval: 0s":              func(c *Config) { c.RemoteWrite.Interval = 0 },
+		"otlp.timeout: 0s":                       func(c *Config) { c.OTLP.Timeout = 0 },
 		"graph.wait: 0s":                         func(c *Config) { c.Graph.Wait = 0 },
 		"graph.max_pending: 0":                   func(c *Config) { c.Graph.MaxPending = 0 },
 		`graph.user_node: ""`:                    func(c *Config) { c.Graph.UserNode = "" },
@@ -49,5 +51,9 @@ func TestConfigOff(t *testing.T) {
 	cfg.Address = "off"
 	if err := cfg.Validate(); err != nil || cfg.Enabled() {
 		t.Errorf("%v, enabled %v", err, cfg.Enabled())
+	}
+	cfg.OTLP.Endpoint = "http://127.0.0.1:4318"
+	if err := cfg.Validate(); err != nil || !cfg.Enabled() {
+		t.Errorf("with a push: %v, enabled %v", err, cfg.Enabled())
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/waybill-dev/waybill/collector/derive/push"
 	"github.com/waybill-dev/waybill/collector/journal"
 )
 
@@ -32,9 +33,10 @@ const (
 	complainEvery = time.Minute
 )
 
-// Deriver counts spans and serves the counts. Counters live in memory: after a
-// restart they begin at zero, from the cursor on, which is what Prometheus
-// expects of a counter. A crash may count a batch twice, never not at all.
+// Deriver counts spans, and serves and pushes the counts. Counters live in
+// memory: after a restart they begin at zero, from the cursor on, which is what
+// Prometheus expects of a counter. A crash may count a batch twice, never not
+// at all.
 //
 // The cursor does not wait for the graph. What waits for its other end when
 // the collector stops is not read again, since then all that came after it
@@ -45,18 +47,19 @@ type Deriver struct {
 	reader   journal.Reader
 	progress *progress
 	logger   *slog.Logger
-	listener net.Listener
-	server   *http.Server
+	listener net.Listener // nil: off
+	server   *http.Server // nil: off
+	pushers  []*push.Pusher
 	stop     context.CancelFunc
 	running  sync.WaitGroup
 
 	complained time.Time // of run
 }
 
-// Start listens for scrapes, opens a reader of j and begins to count. ctx
-// bounds the start only; Shutdown ends what was started. The derived metrics
-// have a registry of their own, and are at /metrics; waybill_derive_… are
-// registered with reg. cfg must be enabled.
+// Start listens for scrapes, opens a reader of j and begins to count, and to
+// push. ctx bounds the start only; Shutdown ends what was started. The derived
+// metrics have a registry of their own, and are at /metrics; waybill_derive_…
+// are registered with reg. cfg must be enabled.
 func Start(ctx context.Context, cfg Config, j journal.Journal, reg prometheus.Registerer, logger *slog.Logger) (*Deriver, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -68,23 +71,77 @@ func Start(ctx context.Context, cfg Config, j journal.Journal, reg prometheus.Re
 		return nil, fmt.Errorf("derive metrics: %w", err)
 	}
 	var err error
-	if d.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.Address); err != nil {
-		return nil, fmt.Errorf("listen for scrapes: %w", err)
+	if cfg.scraped() {
+		if d.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.Address); err != nil {
+			return nil, fmt.Errorf("listen for scrapes: %w", err)
+		}
 	}
 	if d.reader, err = j.Reader(ReaderName); err != nil {
-		return nil, errors.Join(err, d.listener.Close())
+		return nil, errors.Join(err, d.closeListener())
 	}
 	d.progress.reach(j.Stats().Cursors[ReaderName])
 	stop, cancel := context.WithCancel(context.Background())
 	d.stop = cancel
-	d.server = newServer(current{derived, j, d.progress, stop}, logger)
-	d.running.Go(func() {
-		if err := d.server.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
-			logger.Error("derived metrics are no longer served", "error", err)
-		}
-	})
+	gatherer := current{derived, j, d.progress, stop}
+	if err := d.startPushers(cfg, gatherer, reg); err != nil {
+		cancel()
+		return nil, errors.Join(err, d.closeListener(), d.reader.Close())
+	}
+	if d.listener != nil {
+		d.server = newServer(gatherer, logger)
+		d.running.Go(func() {
+			if err := d.server.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
+				logger.Error("derived metrics are no longer served", "error", err)
+			}
+		})
+	}
 	d.running.Go(func() { d.run(stop) })
 	return d, nil
+}
+
+// startPushers starts all or none.
+func (d *Deriver) startPushers(cfg Config, g prometheus.Gatherer, reg prometheus.Registerer) error {
+	add := func(p *push.Pusher, err error) error {
+		if err == nil {
+			d.pushers = append(d.pushers, p)
+		}
+		return err
+	}
+	var err error
+	if cfg.RemoteWrite.Enabled() {
+		err = add(push.StartRemoteWrite(cfg.RemoteWrite, g, reg, d.logger))
+	}
+	if err == nil && cfg.OTLP.Enabled() {
+		err = add(push.StartOTLP(cfg.OTLP, g, reg, d.logger))
+	}
+	if err != nil {
+		d.stopPushers(canceled())
+		return fmt.Errorf("push derived metrics: %w", err)
+	}
+	return nil
+}
+
+// stopPushers has them push what is left, all at once.
+func (d *Deriver) stopPushers(ctx context.Context) {
+	var all sync.WaitGroup
+	for _, p := range d.pushers {
+		all.Go(func() { p.Shutdown(ctx) })
+	}
+	all.Wait()
+}
+
+// canceled is for what is to end at once.
+func canceled() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
+
+func (d *Deriver) closeListener() error {
+	if d.listener == nil {
+		return nil
+	}
+	return d.listener.Close()
 }
 
 func newServer(derived prometheus.Gatherer, logger *slog.Logger) *http.Server {
@@ -155,18 +212,31 @@ func (d *Deriver) complain(message string, err error) {
 	}
 }
 
-// Addr is where metrics are scraped.
-func (d *Deriver) Addr() net.Addr { return d.listener.Addr() }
+// Addr is where metrics are scraped; nil where they are not.
+func (d *Deriver) Addr() net.Addr {
+	if d.listener == nil {
+		return nil
+	}
+	return d.listener.Addr()
+}
 
 // Shutdown ends counting and closes the reader. Scrapes in progress may take a
-// second more, or until ctx ends; then they are cut off.
+// second more, and the last push three, or until ctx ends; then they are cut
+// off.
 func (d *Deriver) Shutdown(ctx context.Context) error {
 	d.stop()
+	if d.server != nil {
+		d.stopServer(ctx)
+	}
+	d.running.Wait()
+	d.stopPushers(ctx)
+	return d.reader.Close()
+}
+
+func (d *Deriver) stopServer(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, graceTime)
 	defer cancel()
 	if d.server.Shutdown(ctx) != nil {
 		_ = d.server.Close() // Connections on which nothing was asked yet, mostly.
 	}
-	d.running.Wait()
-	return d.reader.Close()
 }
