@@ -73,7 +73,8 @@ func (w *whole) startCollector(ctx context.Context) (endpoint string, err error)
 	if col.OTLPHTTP() == nil {
 		return "", errors.New("the services send by OTLP over HTTP: receive.otlp.http.address must not be off")
 	}
-	v, err := viewer.Start(context.WithoutCancel(ctx), view, col.Journal(), w.logger.With("component", "viewer"))
+	v, err := viewer.Start(context.WithoutCancel(ctx), view, col.Journal(), w.logger.With("component", "viewer"),
+		viewer.WithBoard(faultBoard(w.faults)))
 	if err != nil {
 		return "", listen.Explain("viewer.address", view.Address, err)
 	}

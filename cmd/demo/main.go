@@ -37,6 +37,7 @@ const synopsis = `usage:
   demo [flags]            the whole shop, with a collector, a viewer and customers
   demo SERVICE [flags]    gateway, user, order, inventory, payment, notification or psp alone
   demo shopper [flags]    the customers alone
+  demo fault [on|off KEY] what goes wrong in the shop; without anything, what can
   demo health URL         whether the URL answers 200
   demo audit [flags]      whether the databases of the shop add up
   demo bus VERB           dead letters: list, show NUMBER..., replay NUMBER... or --all
@@ -97,6 +98,7 @@ type tool struct {
 func (c command) tools() []tool {
 	return []tool{
 		{"shopper", c.runShopper},
+		{"fault", c.runFault},
 		{"health", c.runHealth},
 		{"audit", c.runAudit},
 		{"bus", c.runBus},

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waybill-dev/waybill/demo-services/fault"
 	"github.com/waybill-dev/waybill/demo-services/gateway"
 	"github.com/waybill-dev/waybill/demo-services/inventory"
 	"github.com/waybill-dev/waybill/demo-services/notification"
@@ -99,6 +100,7 @@ func (c command) runService(ctx context.Context, s service, args []string) error
 	flags.StringVar(&cfg.Listen, "listen", c.env("LISTEN", cfg.Listen), "where the service listens")
 	flags.StringVar(&cfg.Admin, "admin", c.env("ADMIN_LISTEN", cfg.Admin), `where /healthz and /metrics are, or "off"`)
 	flags.StringVar(&cfg.DataDir, "data", c.env("DATA_DIR", cfg.DataDir), "the directory of the service's database")
+	faults := flags.String("faults", c.env("FAULTS_FILE", ""), "the `file` of flags that says what goes wrong; without it nothing does")
 	if err := c.parse(flags, args); err != nil {
 		return err
 	}
@@ -120,6 +122,11 @@ func (c command) runService(ctx context.Context, s service, args []string) error
 		return err
 	}
 	unsent := func(err error) { fmt.Fprintln(c.stderr, "demo: telemetry that was left could not be sent:", err) }
+	if *faults != "" {
+		if cfg.Faults, err = fault.Open(*faults, tel.Logger()); err != nil {
+			return errors.Join(err, shutDown(context.WithoutCancel(ctx), nil, tel, unsent))
+		}
+	}
 	host, err := s.start(ctx, cfg, at, tel)
 	if err != nil {
 		return errors.Join(err, shutDown(context.WithoutCancel(ctx), nil, tel, unsent))

@@ -21,7 +21,7 @@ func (w *whole) startServices(ctx context.Context, endpoint string, at addresses
 		if err != nil {
 			return err
 		}
-		base := platform.Config{Listen: "127.0.0.1:0", Admin: platform.Off, DataDir: filepath.Join(w.data, "shop")}
+		base := platform.Config{Listen: "127.0.0.1:0", Admin: platform.Off, DataDir: filepath.Join(w.data, "shop"), Faults: w.faults}
 		if s.name == "gateway" {
 			base.Listen = w.gateway
 		}

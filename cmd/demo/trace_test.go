@@ -27,7 +27,11 @@ type jaegerSpan struct {
 	References []struct {
 		SpanID string `json:"spanID"`
 	} `json:"references"`
-	StartTime int64       `json:"startTime"`
+	StartTime int64 `json:"startTime"`
+	Duration  int64 `json:"duration"` // µs
+	Logs      []struct {
+		Fields []jaegerTag `json:"fields"`
+	} `json:"logs"`
 	Tags      []jaegerTag `json:"tags"`
 	ProcessID string      `json:"processID"`
 }

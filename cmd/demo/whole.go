@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/waybill-dev/waybill/collector"
+	"github.com/waybill-dev/waybill/demo-services/fault"
 	"github.com/waybill-dev/waybill/demo-services/platform"
 	"github.com/waybill-dev/waybill/demo-services/shopper"
 	shared "github.com/waybill-dev/waybill/internal/command"
@@ -36,6 +37,7 @@ type whole struct {
 	length                time.Duration
 	tuning                tuning
 
+	faults  *fault.Flags
 	logs    *logFile
 	logger  *slog.Logger
 	stops   []stop
@@ -184,5 +186,6 @@ func (w *whole) openData() error {
 		slog.NewJSONHandler(logs, nil),
 		slog.NewTextHandler(w.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}),
 	))
-	return nil
+	w.faults, err = fault.Open(filepath.Join(w.data, "faults.json"), w.logger)
+	return err
 }

@@ -16,7 +16,7 @@ const (
 	SlowDatabase  = "slow-database"
 	PoisonMessage = "poison-message"
 	ServiceCutOff = "service-cut-off"
-	RetryStorm    = "retry-storm"
+	PSPFlaky      = "psp-flaky"
 	SlowConsumer  = "slow-consumer"
 )
 
@@ -37,7 +37,7 @@ func All() []Fault {
 		{CardsDeclined, "psp", "Cards declined", "The payment provider declines every card: orders are cancelled, their stock is released, the gateway answers 402."},
 		{PSPSlow, "psp", "Payment provider slow", "The provider takes two seconds longer: the charge is the longest span of every order."},
 		{PSPDown, "psp", "Payment provider down", "The provider answers 503: after five failures the circuit breaker opens, and orders fail at once, without a call."},
-		{RetryStorm, "psp", "Retry storm", "The provider fails every other call: payment tries again, and each order has several attempts in its trace."},
+		{PSPFlaky, "psp", "Payment provider flaky", "The provider answers every other charge with 503: every other order is cancelled, and its stock is released."},
 		{StockGone, "inventory", "Stock gone", "Inventory has nothing left: orders are cancelled before anything is charged, the gateway answers 409."},
 		{ServiceCutOff, "inventory", "Inventory cut off", "Calls of inventory fail as if the network were cut: the gateway answers 503, and nothing is half done."},
 		{SlowDatabase, "order", "Slow database", "Every statement of the order service takes 50 ms longer: a trace shows how many there are."},

@@ -65,8 +65,10 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 		h.Go(func(ctx context.Context) { expiry.Run(ctx, cfg.ExpiryInterval) })
 		h.Go(func(ctx context.Context) { restock(ctx, store, cfg.RestockInterval, h.Logger()) })
 		if err := h.ServeGRPC(ctx, cfg.Listen, func(r grpc.ServiceRegistrar) {
-			inventoryv1.RegisterInventoryServiceServer(r, NewServer(store, h.Logger()))
-		}); err != nil {
+			server := NewServer(store, h.Logger())
+			server.faults = cfg.Faults
+			inventoryv1.RegisterInventoryServiceServer(r, server)
+		}, cutOff(cfg.Faults)); err != nil {
 			return err
 		}
 		return h.ServeAdmin(ctx, cfg.Admin)

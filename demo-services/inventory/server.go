@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	inventoryv1 "github.com/waybill-dev/waybill/demo-services/api/inventory/v1"
+	"github.com/waybill-dev/waybill/demo-services/fault"
 	"github.com/waybill-dev/waybill/demo-services/platform"
 )
 
@@ -18,6 +19,7 @@ import (
 type Server struct {
 	inventoryv1.UnimplementedInventoryServiceServer
 	store  *Store
+	faults *fault.Flags
 	logger *slog.Logger
 }
 
@@ -31,6 +33,9 @@ func (s *Server) Reserve(ctx context.Context, r *inventoryv1.ReserveRequest) (*i
 	lines, err := wanted(r)
 	if err != nil {
 		return nil, err
+	}
+	if s.faults.On(ctx, fault.StockGone) {
+		return nil, platform.RPCError(codes.FailedPrecondition, platform.ReasonOutOfStock, ErrOutOfStock.Error(), nil)
 	}
 	reserved, err := s.store.Reserve(ctx, r.GetOrderId(), lines, time.Now())
 	switch {

@@ -41,7 +41,7 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 		}
 		h.Go(func(ctx context.Context) {
 			consumer := platform.DefaultConsumer("notification", platform.StreamOrders, platform.SubjectConfirmed, platform.SubjectCancelled)
-			if err := bus.Consume(ctx, consumer, server.Handle); err != nil && ctx.Err() == nil {
+			if err := bus.Consume(ctx, consumer, slowed(cfg, server.Handle)); err != nil && ctx.Err() == nil {
 				h.Logger().Error("order events are not consumed", "error", err)
 			}
 		})

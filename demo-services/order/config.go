@@ -51,7 +51,8 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 		if err != nil {
 			return err
 		}
-		outbox, err := h.RunOutbox(db, bus)
+		db.BeforeStatements(slowDatabase(cfg.Faults))
+		outbox, err := h.RunOutbox(db, poisoned{bus, cfg.Faults})
 		if err != nil {
 			return err
 		}

@@ -69,6 +69,10 @@ func OpenDBToRead(dir, name string) (*DB, error) {
 // Close waits for running statements and closes the file.
 func (db *DB) Close() error { return db.pool.Close() }
 
+// BeforeStatements has something happen before each statement that is part of
+// a trace, as a part of its span. It is called before the database is used.
+func (db *DB) BeforeStatements(before func(context.Context)) { db.spans.before = before }
+
 // Ping says whether the database answers.
 func (db *DB) Ping(ctx context.Context) error { return db.pool.PingContext(ctx) }
 

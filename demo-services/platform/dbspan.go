@@ -18,6 +18,8 @@ import (
 type querySpans struct {
 	tracer    trace.Tracer
 	namespace string
+	// before runs within the span, before the statement; nil does nothing.
+	before func(context.Context)
 }
 
 func newQuerySpans(tp trace.TracerProvider, namespace string) *querySpans {
@@ -45,6 +47,9 @@ func (s *querySpans) start(ctx context.Context, query string) (context.Context, 
 			attribute.String("db.query.summary", summary),
 			attribute.String("db.query.text", strings.Join(strings.Fields(query), " ")),
 		))
+	if s.before != nil {
+		s.before(ctx)
+	}
 	return ctx, func(rows int, err error) {
 		if rows >= 0 {
 			span.SetAttributes(attribute.Int("db.response.returned_rows", rows))

@@ -22,6 +22,13 @@ type Delays struct {
 	// centre, and greylisting makes some wait. Nobody waits for it: the order
 	// was confirmed before.
 	SendMail Delay
+
+	// What the faults add, each steady, so that it is recognised in a trace.
+	// SlowPSP is long enough to be the longest span of an order, and short
+	// enough for the order to succeed. SlowStatement is what a lock, a missing
+	// index or a full disk may cost a database. SlowEvent makes a consumer
+	// that falls behind the events of a few orders a second.
+	SlowPSP, SlowStatement, SlowEvent Delay
 }
 
 // DefaultDelays makes the demo behave like a shop whose provider and mail
@@ -31,6 +38,10 @@ func DefaultDelays() Delays {
 		Authorize: Delay{Median: 60 * time.Millisecond, Sigma: 0.45, Max: 1500 * time.Millisecond},
 		Refund:    Delay{Median: 15 * time.Millisecond, Sigma: 0.2, Max: 200 * time.Millisecond},
 		SendMail:  Delay{Median: 120 * time.Millisecond, Sigma: 0.5, Max: 2 * time.Second},
+
+		SlowPSP:       steady(2 * time.Second),
+		SlowStatement: steady(50 * time.Millisecond),
+		SlowEvent:     steady(time.Second),
 	}
 }
 
@@ -44,6 +55,9 @@ type Delay struct {
 	// Max cuts the tail.
 	Max time.Duration
 }
+
+// steady is a latency that does not vary.
+func steady(d time.Duration) Delay { return Delay{Median: d, Max: d} }
 
 // Sample draws one latency. Safe for concurrent use.
 func (d Delay) Sample() time.Duration {

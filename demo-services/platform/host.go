@@ -14,6 +14,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/waybill-dev/waybill/demo-services/fault"
 	"github.com/waybill-dev/waybill/middleware"
 )
 
@@ -62,6 +63,8 @@ type Config struct {
 	Admin string
 	// DataDir holds the service's database; it must exist.
 	DataDir string
+	// Faults says what goes wrong; nil is nothing.
+	Faults *fault.Flags
 }
 
 // Addr is where the service listens.

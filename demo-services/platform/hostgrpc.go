@@ -20,8 +20,9 @@ import (
 )
 
 // ServeGRPC listens on the address and serves what register adds, beside
-// grpc.health.v1.Health. Every call is observed.
-func (h *Host) ServeGRPC(ctx context.Context, address string, register func(grpc.ServiceRegistrar)) error {
+// grpc.health.v1.Health. Every call is observed, and goes through the
+// interceptors.
+func (h *Host) ServeGRPC(ctx context.Context, address string, register func(grpc.ServiceRegistrar), interceptors ...grpc.UnaryServerInterceptor) error {
 	observe, err := grpcmw.NewServerHandler(grpcmw.WithTelemetry(h.telemetry))
 	if err != nil {
 		return err
@@ -33,7 +34,7 @@ func (h *Host) ServeGRPC(ctx context.Context, address string, register func(grpc
 	h.addr = listener.Addr()
 	h.grpc = grpc.NewServer(
 		grpc.StatsHandler(observe),
-		grpc.ChainUnaryInterceptor(answerErrors(h.logger)),
+		grpc.ChainUnaryInterceptor(append([]grpc.UnaryServerInterceptor{answerErrors(h.logger)}, interceptors...)...),
 		grpc.MaxRecvMsgSize(1<<20),
 		grpc.ConnectionTimeout(10*time.Second),
 	)

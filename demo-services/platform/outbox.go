@@ -46,9 +46,15 @@ func NewOutbox(db *DB, propagator propagation.TextMapPropagator) *Outbox {
 	return &Outbox{db: db, propagator: propagator, now: time.Now, wake: make(chan struct{}, 1)}
 }
 
+// OutboxBus is what an outbox needs of the bus.
+type OutboxBus interface {
+	publisher
+	EnsureStreams(ctx context.Context) error
+}
+
 // RunOutbox returns the outbox of the service's database and publishes from it
 // in the background, and has it counted. It does not wait for the bus.
-func (h *Host) RunOutbox(db *DB, bus *Bus) (*Outbox, error) {
+func (h *Host) RunOutbox(db *DB, bus OutboxBus) (*Outbox, error) {
 	outbox := NewOutbox(db, h.telemetry.Propagator())
 	if err := h.telemetry.Registerer().Register(outboxLag{outbox}); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)

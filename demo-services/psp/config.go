@@ -29,6 +29,7 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 			return err
 		}
 		server := NewServer(NewStore(db), cfg.Delays, h.Logger())
+		server.faults = cfg.Faults
 		if err := h.ServeHTTP(ctx, cfg.Listen, server.Handler()); err != nil {
 			return err
 		}

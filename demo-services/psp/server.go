@@ -8,8 +8,10 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
+	"github.com/waybill-dev/waybill/demo-services/fault"
 	"github.com/waybill-dev/waybill/demo-services/platform"
 )
 
@@ -25,7 +27,10 @@ const maxBody = 16 << 10
 type Server struct {
 	store  *Store
 	delays platform.Delays
-	logger *slog.Logger
+	faults *fault.Flags
+	// charges counts the calls that charge while every other one fails.
+	charges atomic.Uint64
+	logger  *slog.Logger
 }
 
 // NewServer returns a server on the store.
@@ -36,9 +41,9 @@ func NewServer(store *Store, delays platform.Delays, logger *slog.Logger) *Serve
 // Handler routes the API.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /charges", s.charge)
-	mux.HandleFunc("POST /refunds", s.refund)
-	mux.HandleFunc("GET /charges/{key}", s.status)
+	mux.HandleFunc("POST /charges", s.faulty(s.charge))
+	mux.HandleFunc("POST /refunds", s.faulty(s.refund))
+	mux.HandleFunc("GET /charges/{key}", s.faulty(s.status))
 	return mux
 }
 
@@ -108,7 +113,7 @@ func (s *Server) capture(ctx context.Context, key string, body ChargeRequest) (c
 		return Charge{}, false, err
 	}
 	c = Charge{Key: key, ID: platform.NewID("ch"), State: Captured, Amount: body.Amount, Currency: body.Currency}
-	if code := decline(body.CardToken, body.Amount); code != "" {
+	if code := s.decline(ctx, body); code != "" {
 		c.State, c.DeclineCode = Declined, code
 	}
 	stored, err := s.store.Add(ctx, c, time.Now())

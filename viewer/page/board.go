@@ -21,15 +21,16 @@ type Board struct {
 // Switch is one of a board's.
 type Switch struct {
 	// Key names the switch in a path: letters, digits and hyphens.
-	Key string
+	Key string `json:"key"`
 	// Group is what it belongs to, such as a service.
-	Group string
+	Group string `json:"group"`
 	// Title and Text say what it does.
-	Title, Text string
-	On          bool
+	Title string `json:"title"`
+	Text  string `json:"text"`
+	On    bool   `json:"on"`
 	// See is the query of a search that shows what it does, such as
 	// "service=order&errors=on", or nothing.
-	See string
+	See string `json:"-"`
 }
 
 // Query is See as a part of an address: its own "&" and "=" count.
@@ -52,6 +53,8 @@ func (p *Pages) registerBoard(mux *http.ServeMux) {
 	mux.HandleFunc("GET /board", p.showBoard)
 	press := http.NewCrossOriginProtection().Handler(http.HandlerFunc(p.press))
 	mux.Handle("POST /board/{key}", press)
+	mux.HandleFunc("GET /api/board", p.listSwitches)
+	mux.Handle("PUT /api/board/{key}", http.NewCrossOriginProtection().Handler(http.HandlerFunc(p.setSwitch)))
 }
 
 func (p *Pages) showBoard(w http.ResponseWriter, r *http.Request) {

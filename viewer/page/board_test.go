@@ -83,8 +83,43 @@ func TestBoard(t *testing.T) {
 	has(t, s.get("/board", http.StatusOK), "2 of 2 are on.")
 }
 
+func TestBoardForPrograms(t *testing.T) {
+	s := serveBoard(t)
+	put := func(path, body, origin string) *httptest.ResponseRecorder {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPut, path, strings.NewReader(body))
+		if origin != "" {
+			r.Header.Set("Origin", origin)
+		}
+		w := httptest.NewRecorder()
+		s.mux.ServeHTTP(w, r)
+		return w
+	}
+	for _, c := range []struct {
+		path, body, origin string
+		status             int
+	}{
+		{"/api/board/psp-down", `{"on":true}`, "", http.StatusNoContent},
+		{"/api/board/stock-gone", `{"on":false}`, "", http.StatusNoContent},
+		{"/api/board/stock-gone", `{"on":true}`, "http://elsewhere.example", http.StatusForbidden},
+		{"/api/board/stock-gone", `{}`, "", http.StatusBadRequest},
+		{"/api/board/stock-gone", `{"on":"yes"}`, "", http.StatusBadRequest},
+		{"/api/board/stock-gone", `{"off":true}`, "", http.StatusBadRequest},
+		{"/api/board/weather", `{"on":true}`, "", http.StatusUnprocessableEntity},
+	} {
+		if w := put(c.path, c.body, c.origin); w.Code != c.status {
+			t.Errorf("%s %s: %d %s", c.path, c.body, w.Code, w.Body)
+		}
+	}
+	const want = `[{"key":"psp-down","group":"psp","title":"Provider down","text":"It answers \u003c503\u003e.","on":true},` +
+		`{"key":"stock-gone","group":"inventory","title":"Stock gone","text":"Nothing is left.","on":false}]` + "\n"
+	if got := s.get("/api/board", http.StatusOK); got != want {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestNoBoard(t *testing.T) {
 	s := serve(t, func(*memory.Journal) {})
 	s.get("/board", http.StatusNotFound)
+	s.get("/api/board", http.StatusNotFound)
 	has(t, s.get("/", http.StatusOK), "!/board")
 }
