@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -54,10 +55,7 @@ func (r *receiver) take(written *writev2.Request) (samples, histograms int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, ts := range written.GetTimeseries() {
-		name := ""
-		for i := 0; i < len(ts.GetLabelsRefs()); i += 2 {
-			name += written.GetSymbols()[ts.GetLabelsRefs()[i]] + "=" + written.GetSymbols()[ts.GetLabelsRefs()[i+1]] + ","
-		}
+		name := strings.Join(writev2.DesymbolizeLabels(ts.GetLabelsRefs(), written.GetSymbols(), nil), " ")
 		for _, s := range ts.GetSamples() {
 			r.values[name] = append(r.values[name], s.GetValue())
 		}
@@ -93,9 +91,9 @@ func TestPushWithoutScrapes(t *testing.T) {
 	shutdown(t, d)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	const labels = "instance=here,job=waybill-collector,service_name=shop,span_kind=SPAN_KIND_SERVER,span_name=op,status_code=STATUS_CODE_ERROR,"
+	const labels = " instance here job waybill-collector service_name shop span_kind SPAN_KIND_SERVER span_name op status_code STATUS_CODE_ERROR"
 	for name, want := range map[string]float64{
-		"__name__=traces_span_metrics_calls_total," + labels: 3, "__name__=traces_span_metrics_duration_seconds," + labels: 0.09,
+		"__name__ traces_span_metrics_calls_total" + labels: 3, "__name__ traces_span_metrics_duration_seconds" + labels: 0.09,
 	} {
 		got := r.values[name]
 		if n := len(got); n < 2 || math.Abs(got[n-2]-want) > 1e-9 || !math.IsNaN(got[n-1]) {
