@@ -176,17 +176,18 @@ func (s *Sampler) read(stop context.Context) error {
 		}
 	}
 	now := time.Now()
-	s.pause, s.readAt = rest(size, now.Sub(s.readAt)), now
+	s.pause = rest(size, now.Sub(s.readAt))
+	if s.journals.In.Stats().End > s.engine.next {
+		s.pause = 0 // There is more already.
+	}
+	s.readAt = now
 	return nil
 }
 
-// rest is how long to leave the journal alone after so many bytes that came in
-// that time: about as long as a whole batch takes to come, so that it is still
-// in the journal's memory then.
+// rest is how long to leave the journal alone after all that there was, so many
+// bytes that came in that time: about as long as a whole batch takes to come, so
+// that it is still in the journal's memory then.
 func rest(bytes int, in time.Duration) time.Duration {
-	if bytes >= batchBytes {
-		return 0 // There is more already.
-	}
 	return time.Duration(min(float64(in)*batchBytes/float64(max(bytes, 1)), float64(maxRest)))
 }
 

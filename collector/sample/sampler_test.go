@@ -297,3 +297,35 @@ func TestAClosedJournalEndsTheSampler(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestABacklogIsReadWithoutARest: batches that are not quite full, because the
+// next record does not fit, are no sign that there is time.
+func TestABacklogIsReadWithoutARest(t *testing.T) {
+	j, cfg := memories(), quick()
+	large := with("key", strings.Repeat("x", batchBytes*3/5))
+	const records = 40
+	for n := range records {
+		j.receive(t, spanOf(n, 0, large))
+	}
+	s := &Sampler{journals: j, meters: newMeters(nil)}
+	p := newPending(s.meters)
+	s.engine = newEngine(cfg, newBench(cfg.Tail.Policies), p, func() {})
+	p.engine = s.engine
+	s.fresh.Store(s.engine.head)
+	var err error
+	if s.reader, err = j.In.Reader(ReaderName); err != nil {
+		t.Fatal(err)
+	}
+	reads := 0
+	for ; s.engine.next < j.In.Stats().End; reads++ {
+		if s.pause != 0 {
+			t.Fatalf("it rests for %v although there is more", s.pause)
+		}
+		if err := s.read(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if reads < records/2 || s.pause == 0 || s.pause > maxRest {
+		t.Errorf("%d reads, and then a rest of %v", reads, s.pause)
+	}
+}
