@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// flushEvery is how often the rival sends its metrics, which is how often ours
-// would be scraped.
-const flushEvery = 15 * time.Second
+// flushEvery is how often the rival sends its metrics, as often as ours might be
+// scraped. What it sends first of a series is a zero.
+const flushEvery = 5 * time.Second
 
 // derived says how what was derived differs from what the load sent.
 type derived struct {
@@ -29,7 +29,7 @@ func (st *stage) derived(ctx context.Context) (d derived, err error) {
 	if err != nil {
 		return d, err
 	}
-	for began := time.Now(); time.Since(began) < flushEvery+patience && ctx.Err() == nil; sleep(ctx, 50*time.Millisecond) {
+	for began := time.Now(); time.Since(began) < 2*flushEvery+patience && ctx.Err() == nil; sleep(ctx, 50*time.Millisecond) {
 		gotCalls, gotEdges, err := st.subject.counts(ctx, st)
 		if err != nil {
 			return d, err

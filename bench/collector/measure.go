@@ -18,7 +18,7 @@ type result struct {
 	judgement judgement // of a subject that samples
 	derived   derived   // of one that derives
 
-	cpu       time.Duration // of the process, from the load's beginning until all had arrived
+	cpu       time.Duration // of the process, from the load's beginning until all had arrived and been counted
 	peak      int64         // bytes resident
 	accepting time.Duration // from the load's beginning to the last answer
 	arriving  time.Duration // and until all had arrived
@@ -157,6 +157,11 @@ func (b *bench) measure(ctx context.Context, s subject, rate float64, d time.Dur
 	st.drain(ctx)
 	_, last := st.ledger.progress()
 	r.arriving = last.Sub(began)
+	if s.red { // What has been delivered need not be counted yet.
+		if r.derived, err = st.derived(ctx); err != nil {
+			return r, err
+		}
+	}
 	after, err := st.process.cpu()
 	if err != nil {
 		return r, err
@@ -170,10 +175,7 @@ func (b *bench) measure(ctx context.Context, s subject, rate float64, d time.Dur
 	if s.tail {
 		r.judgement = st.ledger.judge(b.work)
 	}
-	if s.red {
-		r.derived, err = st.derived(ctx)
-	}
-	return r, errors.Join(err, ctx.Err())
+	return r, ctx.Err()
 }
 
 // perMillion is the CPU time for a million spans that were acknowledged.
