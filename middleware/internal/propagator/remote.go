@@ -11,13 +11,17 @@ import (
 // costs no memory of its own.
 type Remote struct {
 	context.Context
-	span remoteSpan
+	span    remoteSpan
+	foreign *foreignState // nil, nearly always
 }
 
 // Value is as in context.Context.
 func (r *Remote) Value(key any) any {
 	if key == spanKey {
 		return &r.span
+	}
+	if _, asked := key.(foreignKey); asked && r.foreign != nil {
+		return r.foreign
 	}
 	return r.Context.Value(key)
 }

@@ -13,7 +13,9 @@ import (
 // recommendation where headers come several times: of two traceparents none
 // can be trusted, and a tracestate in parts is one list (Trace Context,
 // sections 3.2.1 and 3.3.1). It sees this in carriers that are ValuesGetters.
-// And it takes a traceparent with flags that are reserved.
+// It
+// takes a traceparent with flags that are reserved, and passes on a tracestate
+// whose keys are those of level 2.
 type TraceContext struct{ propagation.TraceContext }
 
 // Extract is as in propagation.TextMapPropagator.
@@ -22,11 +24,29 @@ func (p TraceContext) Extract(ctx context.Context, carrier propagation.TextMapCa
 	sc, usual := parse(parent)
 	switch {
 	case usual:
-		sc.TraceState, _ = trace.ParseTraceState(value(carrier, "tracestate"))
+		var foreign *foreignState
+		if sc.TraceState, foreign = parseState(value(carrier, "tracestate"), sc.TraceID); foreign != nil {
+			ctx = context.WithValue(ctx, foreignKey{}, foreign)
+		}
 		return trace.ContextWithRemoteSpanContext(ctx, trace.NewSpanContext(sc))
 	case parent == "":
 		return ctx
 	}
 	// A version that is yet to come, or nothing.
-	return p.TraceContext.Extract(ctx, propagation.MapCarrier{"traceparent": parent, "tracestate": value(carrier, "tracestate")})
+	state := value(carrier, "tracestate")
+	ctx = p.TraceContext.Extract(ctx, propagation.MapCarrier{"traceparent": parent, "tracestate": state})
+	if sc := trace.SpanContextFromContext(ctx); sc.IsRemote() && sc.TraceState().Len() == 0 {
+		if _, foreign := parseState(state, sc.TraceID()); foreign != nil {
+			ctx = context.WithValue(ctx, foreignKey{}, foreign)
+		}
+	}
+	return ctx
+}
+
+// Inject is as in propagation.TextMapPropagator.
+func (p TraceContext) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
+	p.TraceContext.Inject(ctx, carrier)
+	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
+		injectState(ctx, carrier, sc)
+	}
 }

@@ -76,7 +76,7 @@ func (w Wire) Extract(ctx context.Context, carrier Carrier, parent *Remote) cont
 			return w.all.Extract(ctx, carrier)
 		}
 		if states := carrier.Values("tracestate"); len(states) > 0 {
-			sc.TraceState, _ = trace.ParseTraceState(strings.Join(states, ","))
+			sc.TraceState, parent.foreign = parseState(strings.Join(states, ","), sc.TraceID)
 		}
 		parent.Context, parent.span = ctx, remoteSpan{Span: noSpan, sc: trace.NewSpanContext(sc)}
 		ctx = parent
@@ -95,9 +95,7 @@ func (w Wire) Inject(ctx context.Context, carrier propagation.TextMapCarrier, ro
 		return
 	}
 	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
-		if state := sc.TraceState(); state.Len() > 0 {
-			carrier.Set("tracestate", state.String())
-		}
+		injectState(ctx, carrier, sc)
 		carrier.Set("traceparent", room.Of(sc))
 	}
 	if w.baggage && baggage.FromContext(ctx).Len() > 0 {
