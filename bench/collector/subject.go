@@ -94,7 +94,10 @@ func ours(name, about string, d duty) subject {
 		},
 		config: func(s setting) string {
 			return fmt.Sprintf(`
-receive: {otlp: {grpc: {address: %q}, http: {address: "off"}}}
+receive:
+  otlp: {grpc: {address: %q}, http: {address: "off"}}
+  jaeger: {thrift_compact: {address: "off"}, thrift_binary: {address: "off"}, thrift_http: {address: "off"}, grpc: {address: "off"}, sampling: {address: "off"}}
+  zipkin: {address: "off"}
 journal: {dir: %q, max_bytes: %d}
 derive: %s
 sample: %s
