@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -103,7 +102,7 @@ func TestTakenPort(t *testing.T) {
 	}
 	defer func() { _ = taken.Close() }()
 	at := taken.Addr().String()
-	before := runtime.NumGoroutine()
+	before := goroutines()
 	for _, listener := range []string{"grpc", "http", "derive", "admin", "viewer", "gateway"} {
 		gateway, config := "127.0.0.1:0", freePorts
 		if listener == "gateway" {

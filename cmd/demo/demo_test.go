@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -51,7 +50,7 @@ func (d running) place(t *testing.T, body string) (got answer, traceID string) {
 }
 
 func TestWholeDemo(t *testing.T) {
-	before := runtime.NumGoroutine()
+	before := goroutines()
 	d := startDemo(t, "--rate", "0")
 	t.Run("confirmed order", func(t *testing.T) { testConfirmedOrder(t, d) })
 	t.Run("declined card", func(t *testing.T) {
@@ -275,7 +274,7 @@ func (d running) beginOrder(t *testing.T) {
 const stopBound = 15 * time.Second
 
 func TestShopperAndInterrupt(t *testing.T) {
-	before := runtime.NumGoroutine()
+	before := goroutines()
 	data := t.TempDir()
 	d := startDemo(t, "--rate", "4", "--data", data)
 	printed := time.Now()

@@ -7,11 +7,13 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"runtime/pprof"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -170,6 +172,15 @@ func send(t *testing.T, method, url, body string, header http.Header) answer {
 func get(t *testing.T, url string) answer {
 	t.Helper()
 	return send(t, http.MethodGet, url, "", nil)
+}
+
+// goroutines counts them. The one that waits for signals stays for ever once
+// somebody has asked for one, so it is there from the start.
+func goroutines() int {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	signal.Stop(signals)
+	return runtime.NumGoroutine()
 }
 
 // wantNoMoreGoroutines waits until there are no more than before.

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -84,7 +83,7 @@ func (p *program) serving(t *testing.T) (address, admin string) {
 // TestServicesAlone starts the services as Compose does, those that call
 // others before those, and has the shopper come.
 func TestServicesAlone(t *testing.T) {
-	before := runtime.NumGoroutine()
+	before := goroutines()
 	sink := newTraceSink(t)
 	broker, err := platform.StartBroker(t.TempDir())
 	if err != nil {
