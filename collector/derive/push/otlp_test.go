@@ -118,7 +118,9 @@ func TestOTLP(t *testing.T) {
 			flags += p.GetFlags()
 		}
 		for _, p := range metric.GetHistogram().GetDataPoints() {
-			flags += p.GetFlags()
+			if flags += p.GetFlags(); p.Sum == nil || len(p.GetExplicitBounds()) != 3 || len(p.GetBucketCounts()) != 4 {
+				t.Errorf("the end of not all series: %v", p)
+			}
 		}
 		if flags != noValue {
 			t.Errorf("%v does not end", metric)

@@ -77,22 +77,30 @@ func numberOf(m *metric, now uint64) *metricspb.NumberDataPoint {
 
 func explicitOf(m *metric, now uint64) *metricspb.HistogramDataPoint {
 	p := &metricspb.HistogramDataPoint{Attributes: labelsOf(m), StartTimeUnixNano: m.start(), TimeUnixNano: now}
-	if m.gone {
-		p.Flags = noValue
+	h := m.GetHistogram()
+	if m.gone { // Prometheus ends the series of the sum and of the buckets that it sees only.
+		p.Flags, p.Sum, p.BucketCounts = noValue, new(0.0), make([]uint64, len(h.GetBucket()))
+		p.ExplicitBounds = boundsOf(h)
 		return p
 	}
-	h := m.GetHistogram()
-	p.Count, p.Sum = h.GetSampleCount(), new(h.GetSampleSum())
+	p.Count, p.Sum, p.ExplicitBounds = h.GetSampleCount(), new(h.GetSampleSum()), boundsOf(h)
 	before := uint64(0)
 	for i, b := range h.GetBucket() {
-		if i < len(h.GetBucket())-1 { // The last has none.
-			p.ExplicitBounds = append(p.ExplicitBounds, b.GetUpperBound())
-		}
 		p.BucketCounts = append(p.BucketCounts, b.GetCumulativeCount()-before)
 		before = b.GetCumulativeCount()
 		p.Exemplars = append(p.Exemplars, exemplarsOf(m.known.news(i, len(h.GetBucket()), b.GetExemplar()))...)
 	}
 	return p
+}
+
+// boundsOf are the upper bounds of the buckets, without that of the last.
+func boundsOf(h *dto.Histogram) (all []float64) {
+	for i, b := range h.GetBucket() {
+		if i < len(h.GetBucket())-1 {
+			all = append(all, b.GetUpperBound())
+		}
+	}
+	return all
 }
 
 // exponentialOf has the same buckets as the native histogram, whose scale OTLP
