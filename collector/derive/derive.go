@@ -165,7 +165,7 @@ func newServer(derived prometheus.Gatherer, logger *slog.Logger) *http.Server {
 
 // run ends with stop, or with the journal.
 func (d *Deriver) run(stop context.Context) {
-	last := time.Now()
+	var pace pace // Of this goroutine.
 	for {
 		records, err := d.next(stop)
 		switch {
@@ -183,17 +183,16 @@ func (d *Deriver) run(stop context.Context) {
 			}
 			continue
 		}
-		now, size := time.Now(), 0
+		now, size, last := time.Now(), 0, records[len(records)-1]
 		for i := range records {
 			size += len(records[i].Payload)
 		}
 		d.scan.count(now, records)
-		if err := d.reader.Commit(records[len(records)-1].Next); err != nil && !errors.Is(err, journal.ErrClosed) {
+		if err := d.reader.Commit(last.Next); err != nil && !errors.Is(err, journal.ErrClosed) {
 			d.complain("cursor cannot be committed; spans may count again after a restart", err)
 		}
-		d.progress.reach(records[len(records)-1].Next)
-		d.progress.pause(stop, rest(size, now.Sub(last)))
-		last = now
+		d.progress.reach(last.Next)
+		d.progress.pause(stop, pace.rest(now, last.Time, size))
 	}
 }
 

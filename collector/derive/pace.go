@@ -19,14 +19,30 @@ const (
 	catchUpFor = 500 * time.Millisecond
 )
 
-// rest is how long to leave the journal alone after a batch of so many bytes
-// that came in that time: about as long as a whole batch takes to come, so that
-// it is still in memory then.
-func rest(bytes int, in time.Duration) time.Duration {
-	if bytes >= batchBytes {
-		return 0 // There is more already.
+// slack is how much older than the last rest records may be of who keeps up.
+const slack = 10 * time.Millisecond
+
+// pace says how long to leave the journal alone. It is a function of what it is
+// told, and of what it has said before.
+type pace struct {
+	last   time.Time     // when the batch before came
+	rested time.Duration // after it
+}
+
+// rest is for after a batch of so many bytes that came now, whose last record
+// was received at newest: about as long as a whole batch takes to come, so that
+// it is still in memory then. Who is behind does not rest. A journal may return
+// less than it has, so that is told by the records' age.
+func (p *pace) rest(now, newest time.Time, bytes int) time.Duration {
+	in, age := now.Sub(p.last), now.Sub(newest)
+	if p.last.IsZero() {
+		in = maxRest
 	}
-	return time.Duration(min(float64(in)*batchBytes/float64(max(bytes, 1)), float64(maxRest)))
+	behind := bytes >= batchBytes || age < 0 || age > p.rested+slack
+	if p.last, p.rested = now, 0; !behind {
+		p.rested = time.Duration(min(float64(in)*batchBytes/float64(max(bytes, 1)), float64(maxRest)))
+	}
+	return p.rested
 }
 
 // progress is how far counting has come. It is safe for concurrent use.

@@ -11,23 +11,51 @@ import (
 )
 
 func TestRest(t *testing.T) {
-	for _, test := range []struct {
-		bytes    int
-		in, want time.Duration
-	}{
-		{batchBytes, time.Millisecond, 0}, // There is more.
-		{batchBytes + 1, time.Hour, 0},    // A large record.
-		{batchBytes / 2, 10 * time.Millisecond, 20 * time.Millisecond},
-		{batchBytes / 16, time.Millisecond, 16 * time.Millisecond},
-		{batchBytes / 2, time.Second, maxRest},
-		{1, time.Nanosecond, 1048576 * time.Nanosecond},
-		{1, 1<<63 - 1, maxRest},
-		{0, 0, 0},
-		{0, time.Hour, maxRest},
+	const ms = time.Millisecond
+	type batch struct {
+		in    time.Duration // since the one before
+		age   time.Duration // of its newest record
+		bytes int
+		want  time.Duration
+	}
+	for name, batches := range map[string][]batch{
+		"the first":        {{0, 0, batchBytes / 2, maxRest}},
+		"a little":         {{0, 0, 1, maxRest}, {200 * ms, 0, 1, maxRest}, {100 * ms, 100 * ms, 1, maxRest}},
+		"25 MB a second":   {{0, 0, 1, maxRest}, {100 * ms, ms, 1 << 20, 0}, {ms, ms, 25_000, 1048576 * ms / 25_000}, {42 * ms, ms, 1_050_000, 0}},
+		"half a batch":     {{0, 0, batchBytes, 0}, {10 * ms, 0, batchBytes / 2, 20 * ms}, {20 * ms, 0, batchBytes / 2, 40 * ms}},
+		"behind":           {{0, time.Hour, 1000, 0}, {ms, time.Hour, 1000, 0}, {ms, 11 * ms, 1000, 0}, {ms, 10 * ms, batchBytes / 4, 4 * ms}, {5 * ms, 14 * ms, batchBytes / 5, 25 * ms}, {25 * ms, 36 * ms, 1000, 0}},
+		"a clock set back": {{0, -time.Hour, 1000, 0}},
 	} {
-		if got := rest(test.bytes, test.in); got != test.want {
-			t.Errorf("after %d bytes in %v: %v, want %v", test.bytes, test.in, got, test.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			var p pace
+			now := noon
+			for i, b := range batches {
+				now = now.Add(b.in)
+				if got := p.rest(now, now.Add(-b.age), b.bytes); got.Round(time.Microsecond) != b.want.Round(time.Microsecond) {
+					t.Errorf("after batch %d: %v, want %v", i, got, b.want)
+				}
+			}
+		})
+	}
+}
+
+// TestABacklogIsReadWithoutRest has a journal that returns a part of what it
+// has, whatever is asked for.
+func TestABacklogIsReadWithoutRest(t *testing.T) {
+	var p pace
+	now := noon
+	written, read := 0.0, 0.0 // bytes
+	for range 10_000 {
+		now = now.Add(time.Millisecond) // It counts twice as fast as is written.
+		written += 100_000
+		part := min(200_000, written-read)
+		read += part
+		rest := p.rest(now, now.Add(-time.Duration((written-read)/100_000)*time.Millisecond), int(part))
+		now = now.Add(rest)
+		written += 100_000 * float64(rest) / float64(time.Millisecond)
+	}
+	if lag := (written - read) / 100_000; lag > 250 {
+		t.Errorf("it is %v ms behind", lag)
 	}
 }
 
