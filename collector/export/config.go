@@ -30,10 +30,30 @@ type DeadLetters struct {
 	// collector sets it to dead-letters in the journal's directory when it is
 	// empty.
 	Dir string `yaml:"dir"`
-	// MaxBytes bounds what one destination may occupy there; the oldest half
-	// makes room for the newest. Zero keeps nothing: what is refused is dropped.
+	// MaxBytes bounds what one destination may occupy there. Zero keeps nothing:
+	// what is refused is dropped.
 	MaxBytes int64 `yaml:"max_bytes"`
+	// WhenFull says what happens when MaxBytes are used up, or the disk is: with
+	// wait the destination waits for room, and the journal holds what is for it;
+	// with drop_oldest the older half makes room for what is new.
+	WhenFull WhenFull `yaml:"when_full"`
 }
+
+// WhenFull is what becomes of dead letters for which there is no room. The empty
+// one is WhenFullWait.
+type WhenFull string
+
+// The ways to do without room.
+const (
+	WhenFullWait       WhenFull = "wait"
+	WhenFullDropOldest WhenFull = "drop_oldest"
+)
+
+// kept says whether there are dead letters.
+func (d DeadLetters) kept() bool { return d.MaxBytes > 0 && d.Dir != "" }
+
+// mayDrop says that losing one is better than waiting.
+func (d DeadLetters) mayDrop() bool { return !d.kept() || d.WhenFull == WhenFullDropOldest }
 
 // minDeadLetters is the least that a journal of dead letters is of use with.
 const minDeadLetters = 1 << 20
@@ -45,7 +65,7 @@ func DefaultConfig() Config {
 		Traces:      Destinations{DefaultDestination()},
 		Metrics:     Destinations{DefaultDestination()},
 		Logs:        Destinations{DefaultDestination()},
-		DeadLetters: DeadLetters{MaxBytes: 128 << 20},
+		DeadLetters: DeadLetters{MaxBytes: 128 << 20, WhenFull: WhenFullWait},
 	}
 }
 
@@ -70,6 +90,11 @@ func (c Config) Validate() error {
 	}
 	if c.DeadLetters.MaxBytes != 0 && c.DeadLetters.MaxBytes < minDeadLetters {
 		errs = append(errs, fmt.Errorf("dead_letters.max_bytes: %d: want 0, or at least %d", c.DeadLetters.MaxBytes, minDeadLetters))
+	}
+	switch c.DeadLetters.WhenFull {
+	case "", WhenFullWait, WhenFullDropOldest:
+	default:
+		errs = append(errs, fmt.Errorf("dead_letters.when_full: %q: want %s or %s", c.DeadLetters.WhenFull, WhenFullWait, WhenFullDropOldest))
 	}
 	return errors.Join(errs...)
 }

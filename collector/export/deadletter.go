@@ -117,21 +117,25 @@ func (l *DeadLetter) decode(about []byte) error {
 	return nil
 }
 
-// letterBox keeps the dead letters of one destination, in a journal of its own
-// that nobody reads by name, so that its budget deletes the oldest. It is
-// opened for the first letter. It is used by one goroutine.
+// keeper is the reader whose cursor stays at the oldest letter, so that none is
+// deleted to make room.
+const keeper = "keeper"
+
+// letterBox keeps the dead letters of one destination, in a journal of its own.
+// It is opened for the first letter. It is used by one goroutine.
 type letterBox struct {
 	cfg     file.Config
+	drops   bool // the oldest, when there is no room
 	logger  *slog.Logger
 	journal *file.Journal // nil: no letter since the start
 }
 
 // newLetterBox returns nil where nothing is to be kept.
 func newLetterBox(cfg DeadLetters, signal journal.Signal, destination string, logger *slog.Logger) *letterBox {
-	if cfg.MaxBytes == 0 || cfg.Dir == "" {
+	if !cfg.kept() {
 		return nil
 	}
-	return &letterBox{logger: logger, cfg: file.Config{
+	return &letterBox{logger: logger, drops: cfg.mayDrop(), cfg: file.Config{
 		Dir:          filepath.Join(cfg.Dir, signal.String()+"-"+destination),
 		MaxBytes:     cfg.MaxBytes,
 		SegmentBytes: min(cfg.MaxBytes/2, 1<<30),
@@ -142,33 +146,49 @@ func newLetterBox(cfg DeadLetters, signal journal.Signal, destination string, lo
 // errNotKept says that dead letters are not wanted.
 var errNotKept = errors.New("dead letters are not kept")
 
-// put returns when the letter is on stable storage.
-func (b *letterBox) put(ctx context.Context, signal journal.Signal, items uint32, l DeadLetter) error {
+// put returns when the letter is on stable storage, with the bytes of older ones
+// that made room for it.
+func (b *letterBox) put(ctx context.Context, signal journal.Signal, items uint32, l DeadLetter) (lost uint64, err error) {
 	if b == nil {
-		return errNotKept
+		return 0, errNotKept
 	}
 	if b.journal == nil {
 		if err := b.open(); err != nil {
-			return fmt.Errorf("dead letters: %w", err)
+			return 0, fmt.Errorf("dead letters: %w", err)
 		}
 	}
-	if _, err := b.journal.Append(ctx, signal, items, l.encode()); err != nil {
-		return fmt.Errorf("dead letters: %w", err)
+	before := b.journal.Stats().Oldest
+	if _, err = b.journal.Append(ctx, signal, items, l.encode()); err != nil {
+		err = fmt.Errorf("dead letters: %w", err)
 	}
-	return nil
+	return uint64(b.journal.Stats().Oldest - before), err
 }
 
-// open forgets whoever has read the letters by name: a cursor would keep the
-// oldest from being deleted.
+// open forgets whoever has read the letters by name. Only the keeper's cursor
+// decides whether the oldest may be deleted; where there is to be one, it is never
+// forgotten, not for a moment.
 func (b *letterBox) open() error {
 	j, err := file.Open(b.cfg, b.logger)
 	if err != nil {
 		return err
 	}
+	kept := false
 	for name := range j.Stats().Cursors {
-		if err := j.Forget(name); err != nil {
-			return errors.Join(err, j.Close())
+		if name == keeper && !b.drops {
+			kept = true
+			continue
 		}
+		err = errors.Join(err, j.Forget(name))
+	}
+	if !b.drops && !kept {
+		reader, readerErr := j.Reader(keeper)
+		if readerErr == nil {
+			readerErr = reader.Close()
+		}
+		err = errors.Join(err, readerErr)
+	}
+	if err != nil {
+		return errors.Join(err, j.Close())
 	}
 	b.journal = j
 	return nil

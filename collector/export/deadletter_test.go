@@ -109,17 +109,20 @@ func TestDeadLetters(t *testing.T) {
 	}
 }
 
-// TestDeadLettersAreBounded keeps the newest, and forgets who has read them by
+// TestOldDeadLettersMakeRoom keeps the newest, counts what is lost, and forgets who has read them by
 // name.
-func TestDeadLettersAreBounded(t *testing.T) {
-	box := newLetterBox(DeadLetters{Dir: t.TempDir(), MaxBytes: minDeadLetters}, journal.Logs, "x", slog.New(slog.DiscardHandler))
+func TestOldDeadLettersMakeRoom(t *testing.T) {
+	cfg := DeadLetters{Dir: t.TempDir(), MaxBytes: minDeadLetters, WhenFull: WhenFullDropOldest}
+	box, lost := newLetterBox(cfg, journal.Logs, "x", slog.New(slog.DiscardHandler)), uint64(0)
 	large := requestOf(t, strings.Repeat("x", 100<<10))
 	put := func(i int) {
 		t.Helper()
 		letter := DeadLetter{Destination: "x", Offset: journal.Offset(i), Accepted: time.Unix(0, 7), Request: large}
-		if err := box.put(t.Context(), journal.Logs, 1, letter); err != nil {
+		bytes, err := box.put(t.Context(), journal.Logs, 1, letter)
+		if err != nil {
 			t.Fatal(err)
 		}
+		lost += bytes
 	}
 	for i := range 30 {
 		put(i)
@@ -132,11 +135,11 @@ func TestDeadLettersAreBounded(t *testing.T) {
 	for i := range 30 {
 		put(30 + i)
 	}
-	if stats := box.journal.Stats(); stats.Bytes > minDeadLetters || len(stats.Cursors) > 0 {
-		t.Errorf("%+v", stats)
+	if stats := box.journal.Stats(); stats.Bytes > minDeadLetters || len(stats.Cursors) > 0 || lost != uint64(stats.Oldest) {
+		t.Errorf("%d bytes lost; %+v", lost, stats)
 	}
 	tooLarge := DeadLetter{Request: make([]byte, minDeadLetters/2)}
-	if err := box.put(t.Context(), journal.Logs, 1, tooLarge); err == nil {
+	if _, err := box.put(t.Context(), journal.Logs, 1, tooLarge); err == nil {
 		t.Error("kept what is larger than half of the budget")
 	}
 	if err := box.close(); err != nil {
@@ -151,6 +154,54 @@ func TestDeadLettersAreBounded(t *testing.T) {
 		if want := journal.Offset(60 - len(records) + i); err != nil || letter.Offset != want {
 			t.Errorf("letter %d is number %d, want %d: %v", i, letter.Offset, want, err)
 		}
+	}
+}
+
+// TestDeadLettersWait for room when nothing may be lost, before and after a
+// restart, and have it when the budget grows.
+func TestDeadLettersWait(t *testing.T) {
+	r := newRig(t)
+	r.cfg.DeadLetters.MaxBytes = minDeadLetters
+	r.backend.Decide(refuseBad)
+	const all = 30
+	for i := range all {
+		r.append(fmt.Sprintf("bad-%d%0100000d", i, 0))
+		r.append("good")
+	}
+	r.start()
+	full := func() bool { return strings.Contains(r.log.String(), "cannot be set aside") }
+	r.eventually("there is no room", full)
+	r.stop()
+	kept := r.items("dead_lettered")
+	if kept < 5 || kept > 10 || r.items("dropped") != 0 {
+		t.Errorf("%v kept and %v dropped of 1 MiB", kept, r.items("dropped"))
+	}
+	r.log = &logBuffer{}
+	r.start()
+	r.eventually("there is no room again", full)
+	if status := r.running.Status()[0]; status.FailingSince.IsZero() || !strings.Contains(status.LastError, "full") {
+		t.Errorf("%+v", status)
+	}
+	cfg := r.cfg
+	cfg.DeadLetters.MaxBytes = 64 << 20
+	if err := r.running.Reload(cfg); err != nil {
+		t.Fatal(err)
+	}
+	r.waitCommitted()
+	if status := r.running.Status()[0]; !status.FailingSince.IsZero() {
+		t.Errorf("%+v", status)
+	}
+	r.stop()
+	got := map[journal.Offset]bool{} // One that was set aside as the forwarder stopped may be there twice.
+	for _, record := range letters(t, filepath.Join(r.cfg.DeadLetters.Dir, "traces-default")) {
+		letter, err := ReadDeadLetter(record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[letter.Offset] = true
+	}
+	if len(got) != all {
+		t.Errorf("%d letters of %d", len(got), all)
 	}
 }
 
@@ -169,14 +220,15 @@ func holdBack(t *testing.T, cfg file.Config) {
 	}
 }
 
-// TestDeadLettersThatCannotBeKept are dropped, and the line goes on.
+// TestDeadLettersThatCannotBeKept are dropped where the configuration has it so,
+// and the line goes on.
 func TestDeadLettersThatCannotBeKept(t *testing.T) {
 	obstacle := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(obstacle, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for why, cfg := range map[string]DeadLetters{
-		"not a directory":           {Dir: obstacle, MaxBytes: 128 << 20},
+		"not a directory":           {Dir: obstacle, MaxBytes: 128 << 20, WhenFull: WhenFullDropOldest},
 		"dead letters are not kept": {Dir: t.TempDir()},
 	} {
 		r := newRig(t)
@@ -203,7 +255,7 @@ func TestStoppingWhileSettingAside(t *testing.T) {
 	f := r.running.forwarders["export-traces"]
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := f.setAside(ctx, journal.Record{Signal: journal.Traces, Items: 1, Time: time.Now()}, "no"); err == nil {
+	if err := f.setAside(ctx, ctx, journal.Record{Signal: journal.Traces, Items: 1, Time: time.Now()}, "no"); err == nil {
 		t.Error("set aside without a letter")
 	}
 	if got := r.items("dropped"); got != 0 {

@@ -95,7 +95,7 @@ func (e *Exporters) replace(tasks map[string]task, fresh map[string]*forwarder, 
 				continue
 			}
 		}
-		f.begin(reader)
+		f.begin(reader, func() (journal.Reader, error) { return e.journal.Reader(name) })
 		e.mu.Lock()
 		e.forwarders[name] = f
 		e.mu.Unlock()

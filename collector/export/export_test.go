@@ -214,8 +214,7 @@ func TestOnlyTheBadRecordIsSetAside(t *testing.T) {
 			})
 			r.start()
 			r.waitFor(want...)
-			r.waitCommitted()
-			r.append("last")
+			r.append("last") // What comes after the last bad one shows who is to blame.
 			r.waitFor(append(want, "last")...)
 			r.waitCommitted()
 			if set, lost := r.items("dead_lettered"), r.items("dropped"); set != 8 || lost != 0 {

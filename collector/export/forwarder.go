@@ -30,10 +30,15 @@ type forwarder struct {
 	client    client
 	letters   *letterBox
 	maxBatch  int
+	doubts    doubts
 	patience  patience
 	meters    signalMeters
 	notices   notices
 	condition condition
+
+	open  func() (journal.Reader, error)
+	batch []journal.Record // which is being brought
+	end   journal.Offset   // of what has been read
 
 	stop, cut context.CancelFunc
 	running   sync.WaitGroup
@@ -53,6 +58,7 @@ func newForwarder(t task, p patience, m *meters, logger *slog.Logger) (*forwarde
 		client:    c,
 		letters:   newLetterBox(t.letters, t.signal, name, logger),
 		maxBatch:  t.destination.batchBytes(),
+		doubts:    newDoubts(p),
 		patience:  p,
 		meters:    m.of(t.signal, name),
 		notices:   notices{logger: logger},
@@ -60,9 +66,10 @@ func newForwarder(t task, p patience, m *meters, logger *slog.Logger) (*forwarde
 	}, nil
 }
 
-// begin forwards what reader gives, which is closed by halt.
-func (f *forwarder) begin(reader journal.Reader) {
-	f.reader = reader
+// begin forwards what reader gives, which is closed by halt. Where the reader has
+// to begin again, open gives another one.
+func (f *forwarder) begin(reader journal.Reader, open func() (journal.Reader, error)) {
+	f.reader, f.open = reader, open
 	stop, cancelStop := context.WithCancel(context.Background())
 	send, cancelSend := context.WithCancel(context.Background())
 	f.stop, f.cut = cancelStop, cancelSend
@@ -87,10 +94,15 @@ func (f *forwarder) halt(ctx context.Context) error {
 // progress is then ended by send.
 func (f *forwarder) run(stop, send context.Context) {
 	for {
-		records, err := f.reader.Next(stop, f.maxBatch)
+		records, err := f.next(stop)
 		switch {
 		case stop.Err() != nil || errors.Is(err, journal.ErrClosed):
 			return
+		case errors.Is(err, context.DeadlineExceeded):
+			if f.again(stop, send) != nil {
+				return
+			}
+			continue
 		case err != nil:
 			f.notices.journal("journal cannot be read; trying again", err)
 			if !sleep(stop, f.patience.first) {
@@ -99,11 +111,9 @@ func (f *forwarder) run(stop, send context.Context) {
 			continue
 		}
 		taken, more := time.Now(), fills(records, f.maxBatch)
-		next := records[len(records)-1].Next
-		if err := f.deliver(stop, send, f.own(records)); err != nil {
+		if f.bring(stop, send, records) != nil {
 			return
 		}
-		f.commit(next)
 		if linger := f.task.destination.Linger; !more && !sleep(stop, linger-time.Since(taken)) {
 			return
 		}
@@ -131,15 +141,46 @@ func (f *forwarder) own(records []journal.Record) []journal.Record {
 	return own
 }
 
+// bring comes to an end with what has been read.
+func (f *forwarder) bring(stop, send context.Context, records []journal.Record) error {
+	next := records[len(records)-1].Next
+	f.batch = f.fresh(f.own(records))
+	f.end = max(f.end, next)
+	if err := f.deliver(stop, send, f.batch, f.doubts.taken); err != nil {
+		return err
+	}
+	if err := f.reconsider(stop, send); err != nil {
+		return err
+	}
+	f.settled(f.end)
+	return nil
+}
+
+// again tries suspects when nothing else has come to read.
+func (f *forwarder) again(stop, send context.Context) error {
+	if err := f.tryAgain(stop, send); err != nil {
+		return err
+	}
+	f.settled(f.end)
+	return nil
+}
+
 // deliver comes to an end with each record: the backend has it, or will never
-// have it. What is refused as a whole is sent in halves, until the record that
-// is to blame stands alone, or the item where the size is to blame. The error says that the forwarder is being stopped.
-func (f *forwarder) deliver(stop, send context.Context, records []journal.Record) error {
+// have it, or it is among the doubts. What is refused as a whole is sent in
+// halves, until the record that may be to blame stands alone, or the item where
+// the size is to blame. seen is doubts.taken when the records failed first. The
+// error says that the forwarder is being stopped.
+func (f *forwarder) deliver(stop, send context.Context, records []journal.Record, seen uint64) error {
+	records = f.due(records)
 	if len(records) == 0 || stop.Err() != nil {
 		return stop.Err()
 	}
-	f.condition.waits(records[0].Time)
-	a, err := f.persist(stop, send, records)
+	f.condition.waits(f.doubts.oldest(records[0].Time))
+	unsure := f.patience.unsure
+	if len(records) > 1 || len(f.doubts.suspects) > 0 { // There is a better way to find out.
+		unsure = 0
+	}
+	a, err := f.persist(stop, send, records, unsure)
 	switch {
 	case err != nil:
 		return err
@@ -147,30 +188,37 @@ func (f *forwarder) deliver(stop, send context.Context, records []journal.Record
 		f.accepted(records, a)
 	case len(records) > 1:
 		f.shrink(records, a)
-		return f.deliverBoth(stop, send, records[:len(records)/2], records[len(records)/2:])
+		return f.deliverBoth(stop, send, seen, [2][]journal.Record{records[:len(records)/2], records[len(records)/2:]})
 	default:
 		if a.tooLarge {
 			if first, second, ok := split(records[0]); ok {
-				return f.deliverBoth(stop, send, []journal.Record{first}, []journal.Record{second})
+				return f.deliverBoth(stop, send, seen, [2][]journal.Record{{first}, {second}})
 			}
 		}
-		if err := f.setAside(send, records[0], a.reason); err != nil {
+		if err := f.failed(stop, send, records[0], seen, a); err != nil {
 			return err
 		}
 	}
-	f.condition.waits(time.Time{})
-	f.commit(records[len(records)-1].Next)
+	f.settled(records[len(records)-1].Next)
 	return nil
 }
 
-func (f *forwarder) deliverBoth(stop, send context.Context, first, second []journal.Record) error {
-	if err := f.deliver(stop, send, first); err != nil {
+func (f *forwarder) deliverBoth(stop, send context.Context, seen uint64, halves [2][]journal.Record) error {
+	if err := f.deliver(stop, send, halves[0], seen); err != nil {
 		return err
 	}
-	return f.deliver(stop, send, second)
+	return f.deliver(stop, send, halves[1], seen)
+}
+
+// settled notes that there is an end with everything before next that is not
+// among the doubts.
+func (f *forwarder) settled(next journal.Offset) {
+	f.condition.waits(f.doubts.oldest(time.Time{}))
+	f.commit(f.doubts.hold(next))
 }
 
 func (f *forwarder) accepted(records []journal.Record, a answer) {
+	f.doubts.taken++
 	f.meters.accepted(records, a.rejected)
 	if a.rejected > 0 {
 		f.condition.refused(a.reason)
@@ -178,29 +226,42 @@ func (f *forwarder) accepted(records []journal.Record, a answer) {
 	}
 }
 
-// setAside makes a dead letter of a record. The error says that the forwarder
-// is being stopped; the record is then sent again after the next start.
-func (f *forwarder) setAside(send context.Context, record journal.Record, reason string) error {
+// setAside makes a dead letter of a record. Where that cannot be, because there
+// is no room for example, it waits, and all that comes after with it, unless the
+// configuration would rather lose it. The error says that the forwarder is being
+// stopped; the record is then sent again after the next start.
+func (f *forwarder) setAside(stop, send context.Context, record journal.Record, reason string) error {
 	f.condition.refused(reason)
 	items := uint64(record.Items)
-	err := f.letters.put(send, record.Signal, record.Items, DeadLetter{
+	letter := DeadLetter{
 		Destination: f.task.destination.Name,
 		Reason:      reason,
 		Offset:      record.Offset,
 		Accepted:    record.Time,
 		Request:     record.Payload,
-	})
-	switch {
-	case err == nil:
-		f.meters.deadLettered.Add(float64(items))
-		f.notices.lost(items, "set aside what the backend will not take", reason)
-	case send.Err() != nil:
-		return err
-	default:
-		f.meters.dropped.Add(float64(items))
-		f.notices.lost(items, "dropped what the backend will not take", fmt.Sprintf("%s (%v)", reason, err))
 	}
-	return nil
+	for {
+		lost, err := f.letters.put(send, record.Signal, record.Items, letter)
+		f.meters.lettersLost.Add(float64(lost))
+		switch {
+		case err == nil:
+			f.meters.deadLettered.Add(float64(items))
+			f.notices.lost(items, "set aside what the backend will not take", reason)
+			f.condition.answered()
+			return nil
+		case send.Err() != nil:
+			return err
+		case f.task.letters.mayDrop():
+			f.meters.dropped.Add(float64(items))
+			f.notices.lost(items, "dropped what the backend will not take", fmt.Sprintf("%s (%v)", reason, err))
+			return nil
+		}
+		f.condition.failed(err.Error())
+		f.notices.held(reason, err)
+		if !sleep(stop, f.patience.most) {
+			return stop.Err()
+		}
+	}
 }
 
 // shrink keeps further batches below what the backend found too large. Halves

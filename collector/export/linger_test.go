@@ -38,41 +38,65 @@ func (l *listener) send(context.Context) answer {
 
 func (l *listener) close() {}
 
-// forwardTo runs a forwarder of what steps append, in a bubble of its own time.
+// run is a forwarder between a journal and a backend that is no network, in a
+// bubble of its own time.
+type run struct {
+	t         *testing.T
+	journal   *memory.Journal
+	forwarder *forwarder
+}
+
+func newRun(t *testing.T, d Destination, backend client) *run {
+	t.Helper()
+	r := &run{t: t, journal: memory.New(memory.Config{})}
+	m, err := newMeters(prometheus.NewRegistry(), func() []Status { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	letters := DeadLetters{Dir: t.TempDir(), MaxBytes: minDeadLetters}
+	r.forwarder, err = newForwarder(task{journal.Traces, d, letters}, defaultPatience(), m, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.forwarder.client.close()
+	r.forwarder.client = backend
+	open := func() (journal.Reader, error) { return r.journal.Reader("x") }
+	reader, err := open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.forwarder.begin(reader, open)
+	return r
+}
+
+func (r *run) append(payload string) {
+	r.t.Helper()
+	if _, err := r.journal.Append(r.t.Context(), journal.Traces, 1, []byte(payload)); err != nil {
+		r.t.Fatal(err)
+	}
+	synctest.Wait()
+}
+
+func (r *run) stop() {
+	r.t.Helper()
+	if err := r.forwarder.halt(r.t.Context()); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := r.journal.Close(); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// forwardTo says what came when of what steps append.
 func forwardTo(t *testing.T, d Destination, steps func(appendOne func(payload string))) []string {
 	t.Helper()
 	backend := &listener{}
 	synctest.Test(t, func(t *testing.T) {
-		j := memory.New(memory.Config{})
-		m, err := newMeters(prometheus.NewRegistry(), func() []Status { return nil })
-		if err != nil {
-			t.Fatal(err)
-		}
-		f, err := newForwarder(task{signal: journal.Traces, destination: d}, defaultPatience(), m, slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
-		f.client.close()
-		f.client = backend
-		reader, err := j.Reader("x")
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := newRun(t, d, backend)
 		backend.began = time.Now()
-		f.begin(reader)
-		steps(func(payload string) {
-			if _, err := j.Append(t.Context(), journal.Traces, 1, []byte(payload)); err != nil {
-				t.Fatal(err)
-			}
-			synctest.Wait()
-		})
+		steps(r.append)
 		time.Sleep(time.Minute)
-		if err := f.halt(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if err := j.Close(); err != nil {
-			t.Fatal(err)
-		}
+		r.stop()
 	})
 	return backend.sent
 }

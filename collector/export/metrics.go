@@ -15,6 +15,7 @@ type meters struct {
 	items    *prometheus.CounterVec
 	bytes    *prometheus.CounterVec
 	retries  *prometheus.CounterVec
+	letters  *prometheus.CounterVec
 	requests *prometheus.HistogramVec
 }
 
@@ -29,6 +30,7 @@ func newMeters(reg prometheus.Registerer, status func() []Status) (*meters, erro
 			"could not be set aside either.", "outcome"),
 		bytes:   counter("sent_bytes_total", "Bytes of encoded requests that backends have accepted, before compression."),
 		retries: counter("retries_total", "Attempts that were repeats of one that had failed."),
+		letters: counter("dead_letters_lost_bytes_total", "Bytes of dead letters that were deleted to make room for newer ones."),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:                        "waybill_export_request_duration_seconds",
 			Help:                        "Time that backends took to answer, by what the answer meant.",
@@ -36,7 +38,7 @@ func newMeters(reg prometheus.Registerer, status func() []Status) (*meters, erro
 			NativeHistogramBucketFactor: 1.1,
 		}, []string{"signal", "destination", "result"}),
 	}
-	return m, errors.Join(reg.Register(m.items), reg.Register(m.bytes), reg.Register(m.retries), reg.Register(m.requests),
+	return m, errors.Join(reg.Register(m.items), reg.Register(m.bytes), reg.Register(m.retries), reg.Register(m.letters), reg.Register(m.requests),
 		reg.Register(newStatusCollector(status)))
 }
 
@@ -46,13 +48,14 @@ func (m *meters) forget(t task) {
 	m.items.DeletePartialMatch(labels)
 	m.bytes.DeletePartialMatch(labels)
 	m.retries.DeletePartialMatch(labels)
+	m.letters.DeletePartialMatch(labels)
 	m.requests.DeletePartialMatch(labels)
 }
 
 // signalMeters are one forwarder's.
 type signalMeters struct {
-	sent, rejected, deadLettered, dropped, bytes, retries prometheus.Counter
-	requests                                              prometheus.ObserverVec
+	sent, rejected, deadLettered, dropped, bytes, retries, lettersLost prometheus.Counter
+	requests                                                           prometheus.ObserverVec
 }
 
 func (m *meters) of(signal journal.Signal, destination string) signalMeters {
@@ -64,6 +67,7 @@ func (m *meters) of(signal journal.Signal, destination string) signalMeters {
 		dropped:      m.items.WithLabelValues(name, destination, "dropped"),
 		bytes:        m.bytes.WithLabelValues(name, destination),
 		retries:      m.retries.WithLabelValues(name, destination),
+		lettersLost:  m.letters.WithLabelValues(name, destination),
 		requests:     m.requests.MustCurryWith(prometheus.Labels{"signal": name, "destination": destination}),
 	}
 }

@@ -15,6 +15,7 @@ type notices struct {
 	downAt    time.Time            // when it was logged last that the backend is down
 	losses    map[string]*lossNote // by message
 	troubleAt time.Time            // when the journal's trouble was logged last
+	heldAt    time.Time            // when it was logged last that a dead letter has no room
 }
 
 // lossNote is what has been logged of one kind of loss.
@@ -57,6 +58,15 @@ func (n *notices) lost(items uint64, message, reason string) {
 		note.at = now
 		n.logger.Error(message, "items", note.unsaid, "reason", reason)
 		note.unsaid = 0
+	}
+}
+
+// held notes that what the backend will not take cannot be set aside.
+func (n *notices) held(reason string, err error) {
+	if now := time.Now(); now.Sub(n.heldAt) >= noticeEvery {
+		n.heldAt = now
+		n.logger.Error("what the backend will not take cannot be set aside; the destination waits, and the journal holds what is for it",
+			"reason", reason, "error", err)
 	}
 }
 

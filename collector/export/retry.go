@@ -19,12 +19,14 @@ type patience struct {
 	// costs nobody anything, and who has come back is soon found.
 	first, most, silent time.Duration
 	// unsure is how long a single record is sent again that the backend fails
-	// over.
+	// over, before others are tried, and again before it is to blame.
 	unsure time.Duration
+	// scout is the least time between two looks at the journal's end.
+	scout time.Duration
 }
 
 func defaultPatience() patience {
-	return patience{first: 250 * time.Millisecond, most: 5 * time.Second, silent: time.Second, unsure: 2 * time.Minute}
+	return patience{first: 250 * time.Millisecond, most: 5 * time.Second, silent: time.Second, unsure: 5 * time.Second, scout: time.Minute}
 }
 
 func (p patience) ceiling(a answer) time.Duration {
@@ -40,9 +42,10 @@ func spread(wait time.Duration) time.Duration {
 	return wait + rand.N(wait/10+1) //nolint:gosec // Nobody gains by guessing it.
 }
 
-// persist sends records as one request, again and again while that may help.
-// The error says that the forwarder is being stopped.
-func (f *forwarder) persist(stop, send context.Context, records []journal.Record) (answer, error) {
+// persist sends records as one request, again and again while that may help, and
+// for that long where the backend fails over them. The error says that the
+// forwarder is being stopped.
+func (f *forwarder) persist(stop, send context.Context, records []journal.Record, unsureFor time.Duration) (answer, error) {
 	if err := f.client.load(records); err != nil {
 		return answer{verdict: refused, reason: err.Error()}, nil
 	}
@@ -52,7 +55,7 @@ func (f *forwarder) persist(stop, send context.Context, records []journal.Record
 	var a answer
 	attempt := func() (answer, error) {
 		a = f.attempt(send)
-		if a.verdict == unsure && len(records) == 1 && time.Since(began) < f.patience.unsure {
+		if a.verdict == unsure && time.Since(began) < unsureFor {
 			a.verdict = later
 		}
 		intervals.MaxInterval = f.patience.ceiling(a)
@@ -71,7 +74,7 @@ func (f *forwarder) persist(stop, send context.Context, records []journal.Record
 			f.meters.retries.Inc()
 			f.notices.failed(a.reason, f.condition.failed(a.reason), next)
 		}))
-	if err == nil {
+	if err == nil && a.verdict == accepted {
 		f.notices.answered(f.condition.answered())
 	}
 	return a, err

@@ -44,7 +44,7 @@ func persistThrough(t *testing.T, away answer) *absent {
 	f := &forwarder{
 		client: backend, patience: defaultPatience(), meters: m.of(journal.Traces, "x"), notices: notices{logger: slog.New(slog.DiscardHandler)},
 	}
-	a, err := f.persist(t.Context(), t.Context(), []journal.Record{{Signal: journal.Traces, Items: 1}})
+	a, err := f.persist(t.Context(), t.Context(), []journal.Record{{Signal: journal.Traces, Items: 1}}, 0)
 	if err != nil || a.verdict != accepted {
 		t.Fatalf("%+v, %v", a, err)
 	}

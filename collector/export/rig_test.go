@@ -60,7 +60,7 @@ func (r *rig) start() {
 
 func (r *rig) tryStart() error {
 	r.reg = prometheus.NewRegistry()
-	quick := patience{first: time.Millisecond, most: 20 * time.Millisecond, silent: 20 * time.Millisecond, unsure: 50 * time.Millisecond}
+	quick := patience{first: time.Millisecond, most: 20 * time.Millisecond, silent: 20 * time.Millisecond, unsure: 50 * time.Millisecond, scout: 100 * time.Millisecond}
 	running, err := start(r.cfg, r.journal, r.reg, slog.New(slog.NewTextHandler(r.log, nil)), quick)
 	if err == nil {
 		r.running = running
