@@ -52,26 +52,26 @@ func deriving() []column {
 
 func sampling() []column {
 	return []column{
-		{"wanted traces", func(of []result) string { return thousands(sum(of, func(j judgement) int { return j.wanted })) }},
-		{"missing", func(of []result) string { return thousands(sum(of, func(j judgement) int { return j.missing })) }},
-		{"in part", func(of []result) string { return thousands(sum(of, func(j judgement) int { return j.broken })) }},
-		{"others kept (z)", func(of []result) string {
-			all := judgement{
-				others: int(sum(of, func(j judgement) int { return j.others })),
-				kept:   int(sum(of, func(j judgement) int { return j.kept })),
-			}
-			return fmt.Sprintf("%.2f %% (%+.1f)", 100*float64(all.kept)/float64(max(all.others, 1)), all.z())
-		}},
+		{"wanted traces", func(of []result) string { return thousands(float64(sum(of).wanted)) }},
+		{"missing", func(of []result) string { return thousands(float64(sum(of).missing)) }},
+		{"in part", func(of []result) string { return thousands(float64(sum(of).broken)) }},
+		{"others kept (z)", func(of []result) string { return sum(of).share() }},
 		most("duplicates", func(r result) int { return r.duplicates }),
 	}
 }
 
 // sum is over all rounds.
-func sum(of []result, figure func(judgement) int) (n float64) {
+func sum(of []result) (all judgement) {
 	for _, r := range of {
-		n += float64(figure(r.judgement))
+		j := r.judgement
+		all.traces += j.traces
+		all.wanted += j.wanted
+		all.missing += j.missing
+		all.broken += j.broken
+		all.others += j.others
+		all.kept += j.kept
 	}
-	return n
+	return all
 }
 
 // run writes each result to progress as it comes, and the tables to out.

@@ -147,24 +147,42 @@ func (a aftermath) String() string {
 }
 
 // sufferAll puts subjects through a fault one after the other, and writes a
-// table.
+// table: of what samplers kept, or of what came of everything.
 func (b *bench) sufferAll(ctx context.Context, subjects []subject, f fault, out, progress io.Writer) error {
+	head, row := []string{"lost", "backlog", "accepts again after, ms", "caught up after, s", "at spans/s"}, aftermath.forwarding
+	if subjects[0].tail {
+		head, row = []string{"wanted traces", "missing", "in part", "others kept (z)"}, aftermath.sampling
+	}
+	head = append([]string{"", "acknowledged", "duplicates", "refused requests", "restart, ms: median, most", "peak RSS, MiB"}, head...)
 	var t strings.Builder
 	fmt.Fprintf(&t, "\n%.0f spans a second; %d kills; backend down for %v:\n\n", f.rate, f.kills, f.outage)
-	fmt.Fprint(&t, "| | acknowledged | lost | duplicates | refused requests | restart, ms: median, most | peak RSS, MiB |")
-	fmt.Fprint(&t, " backlog | accepts again after, ms | caught up after, s | at spans/s |\n|", strings.Repeat(" --- |", 11), "\n")
+	fmt.Fprintf(&t, "| %s |\n|%s\n", strings.Join(head, " | "), strings.Repeat(" --- |", len(head)))
 	for _, s := range subjects {
 		a, err := b.suffer(ctx, s, f)
 		if err != nil {
 			return err
 		}
 		_, _ = fmt.Fprintf(progress, "%s: %v\n", s.name, a)
-		fmt.Fprintf(&t, "| %s: %s | %s | %s | %s | %d |", s.name, s.about,
-			thousands(float64(a.acknowledged)), thousands(float64(a.lost)), thousands(float64(a.duplicates)), a.refused)
 		slices.Sort(a.restarts)
-		fmt.Fprintf(&t, " %d, %d | %d |", a.restarts[len(a.restarts)/2].Milliseconds(), a.restarts[len(a.restarts)-1].Milliseconds(), a.peak>>20)
-		fmt.Fprintf(&t, " %s | %d | %.1f | %s |\n", thousands(float64(a.backlog)), a.again.Milliseconds(), a.caught.Seconds(), thousands(a.drained))
+		cells := []string{
+			s.name + ": " + s.about, thousands(float64(a.acknowledged)), thousands(float64(a.duplicates)), thousands(float64(a.refused)),
+			fmt.Sprintf("%d, %d", a.restarts[len(a.restarts)/2].Milliseconds(), a.restarts[len(a.restarts)-1].Milliseconds()),
+			thousands(float64(a.peak >> 20)),
+		}
+		fmt.Fprintf(&t, "| %s |\n", strings.Join(append(cells, row(a)...), " | "))
 	}
 	_, err := io.WriteString(out, t.String())
 	return err
+}
+
+func (a aftermath) forwarding() []string {
+	return []string{
+		thousands(float64(a.lost)), thousands(float64(a.backlog)), thousands(float64(a.again.Milliseconds())),
+		fmt.Sprintf("%.1f", a.caught.Seconds()), thousands(a.drained),
+	}
+}
+
+func (a aftermath) sampling() []string {
+	j := a.judgement
+	return []string{thousands(float64(j.wanted)), thousands(float64(j.missing)), thousands(float64(j.broken)), j.share()}
 }

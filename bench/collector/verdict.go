@@ -85,6 +85,11 @@ func (j judgement) z() float64 {
 	return (float64(j.kept) - n*keptShare) / math.Sqrt(n*keptShare*(1-keptShare))
 }
 
+// share is which part of the others was kept, with its z.
+func (j judgement) share() string {
+	return fmt.Sprintf("%.2f %% (%+.1f)", 100*float64(j.kept)/float64(max(j.others, 1)), j.z())
+}
+
 func (j judgement) String() string {
 	return fmt.Sprintf("%d traces; %d wanted, %d of them missing; %d in part; %d of %d others, z = %.2f", j.traces, j.wanted, j.missing, j.broken, j.kept, j.others, j.z())
 }
