@@ -32,8 +32,6 @@ func newEncoder(p *program) *encoder {
 	return &encoder{program: p, trace: newTrace(), spans: make([][]byte, len(p.resources))}
 }
 
-// forget gives up the memory of the last request, which somebody else may
-// still read.
 func (e *encoder) forget() { e.buf = nil }
 
 // batch is a request with what is in it. A trace that is too large for one

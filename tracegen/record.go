@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waybill-dev/waybill/tracegen/recording"
 	"github.com/waybill-dev/waybill/tracegen/topology"
 )
 
@@ -29,6 +30,10 @@ type Record struct {
 	// Topology is its name, and Source its YAML.
 	Topology string `json:"topology"`
 	Source   string `json:"topology_yaml"`
+	// Recorded is how many traces a recording had that was sent again, each so
+	// often; there is no topology then.
+	Recorded int `json:"recorded,omitempty"`
+	Copies   int `json:"copies,omitempty"`
 
 	Elapsed      float64         `json:"elapsed_seconds"`
 	Made         Amount          `json:"made"`
@@ -67,19 +72,24 @@ func inSeconds(q Quantiles) quantileSeconds {
 
 // NewRecord joins a run's report with its configuration.
 func NewRecord(cfg Config, r Report) (Record, error) {
-	t, err := cfg.topology()
-	if err != nil {
-		return Record{}, err
-	}
-	return Record{
+	record := Record{
 		Format: recordFormat, Started: r.Started, Endpoint: redact(cfg.Endpoint), Protocol: cfg.Protocol,
 		Rate: cfg.Rate, Unit: cfg.Unit, Pace: cfg.Pace, Poisson: cfg.Poisson, InFlight: cfg.InFlight, Seed: cfg.Seed,
-		Topology: t.Name, Source: string(t.Source),
 		Elapsed: r.Elapsed.Seconds(), Made: r.Made, Acknowledged: r.Acknowledged, Rejected: r.Rejected, Failed: r.Failed,
 		Retries: r.Retries, Refusals: r.Refusals, Latency: inSeconds(Quantiles{r.P50, r.P90, r.P99, r.Max}), Late: inSeconds(r.Late),
 		Complete: r.Complete(), Lost: r.Lost, Partial: r.Partial, Targets: r.Targets, Routing: cfg.Routing,
 		Timeline: r.Timeline, Percentiles: r.Percentiles,
-	}, nil
+	}
+	if cfg.Recording != nil {
+		record.Topology, record.Recorded, record.Copies = "recording", len(cfg.Recording.Traces()), max(cfg.Copies, 1)
+		return record, nil
+	}
+	t, err := cfg.topology()
+	if err != nil {
+		return Record{}, err
+	}
+	record.Topology, record.Source = t.Name, string(t.Source)
+	return record, nil
 }
 
 // WriteJSON writes the record.
@@ -104,15 +114,24 @@ func ReadRecord(r io.Reader) (Record, error) {
 // Remaker makes the traces of a record again, to say what should have arrived.
 // It is not safe for concurrent use.
 type Remaker struct {
-	record   Record
+	record Record
+	// tape is there where a recording was sent again; otherwise the rest is.
+	tape     *tape
 	topology *topology.Topology
 	program  *program
 	trace    *trace
 	spans    []ExpectedSpan
 }
 
+// ErrRecording says that the record is of a replay: NewReplayRemaker, which has
+// the recording, makes its traces again.
+var ErrRecording = errors.New("the report is of a recording that was sent again; it takes the recording to make it once more")
+
 // NewRemaker reads the record's topology.
 func NewRemaker(r Record) (*Remaker, error) {
+	if r.Recorded > 0 {
+		return nil, ErrRecording
+	}
 	t, err := topology.Parse(r.Topology, []byte(r.Source))
 	if err != nil {
 		return nil, fmt.Errorf("topology of the report: %w", err)
@@ -120,27 +139,67 @@ func NewRemaker(r Record) (*Remaker, error) {
 	return &Remaker{record: r, topology: t, program: newProgram(t), trace: newTrace()}, nil
 }
 
+// NewReplayRemaker makes the traces of a replay again, from the recording that
+// was sent.
+func NewReplayRemaker(r Record, from *recording.Recording) (*Remaker, error) {
+	if n := len(from.Traces()); n != r.Recorded {
+		return nil, fmt.Errorf("the recording has %d traces; the one that was sent has %d", n, r.Recorded)
+	}
+	t, err := newTape(from, r.Copies)
+	if err != nil {
+		return nil, err
+	}
+	return &Remaker{record: r, tape: t, trace: newTrace()}, nil
+}
+
 // Clone is a Remaker for another goroutine.
 func (m *Remaker) Clone() *Remaker {
-	return &Remaker{record: m.record, topology: m.topology, program: m.program, trace: newTrace()}
+	return &Remaker{record: m.record, tape: m.tape, topology: m.topology, program: m.program, trace: newTrace()}
 }
 
 // At makes trace i again. What it returns is valid until the next call.
 func (m *Remaker) At(i uint64) Expectation {
-	m.trace.make(m.program, m.record.Seed, i)
 	m.spans = m.spans[:0]
+	out := Expectation{Index: i}
+	if m.tape != nil {
+		out.ID = m.replayed(i)
+	} else {
+		out.ID = m.made(i)
+	}
+	if m.record.Protocol == Zipkin { // Its libraries write names in small letters.
+		for j := range m.spans {
+			m.spans[j].Service, m.spans[j].Name = strings.ToLower(m.spans[j].Service), strings.ToLower(m.spans[j].Name)
+		}
+	}
+	out.Spans = m.spans
+	return out
+}
+
+func (m *Remaker) made(i uint64) [16]byte {
+	m.trace.make(m.program, m.record.Seed, i)
 	for j := range m.trace.spans {
 		s := &m.trace.spans[j]
 		expected := ExpectedSpan{ID: s.id, Service: m.topology.Services[s.template.service].Name, Name: s.template.name}
-		if m.record.Protocol == Zipkin { // Its libraries write names in small letters.
-			expected.Service, expected.Name = strings.ToLower(expected.Service), strings.ToLower(expected.Name)
-		}
 		if !s.template.root {
 			expected.Parent = m.trace.spans[s.parent].id
 		}
 		m.spans = append(m.spans, expected)
 	}
-	return Expectation{Index: i, ID: m.trace.id, Spans: m.spans}
+	return m.trace.id
+}
+
+func (m *Remaker) replayed(i uint64) [16]byte {
+	recorded, ids := m.tape.at(m.record.Seed, i)
+	for j := range recorded.groups {
+		for _, s := range recorded.groups[j].spans {
+			expected := ExpectedSpan{ID: ids.span(s.id), Service: s.service, Name: s.name}
+			if s.parent != 0 {
+				expected.Parent = ids.span(s.parent)
+			}
+			m.spans = append(m.spans, expected)
+		}
+	}
+	return ids.trace(recorded.id)
 }
 
 // Certain says that trace i was acknowledged whole. Otherwise it, or spans of

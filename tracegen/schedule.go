@@ -17,12 +17,19 @@ type schedule struct {
 	// weight is how many units a trace is, on average: 1, or its spans or
 	// bytes.
 	weight float64
+	// counted is of a pacer that tells the number of the last that is due, and
+	// not how many are.
+	counted bool
 	// arrivals draws the distance of Poisson arrivals; nil is regular.
 	arrivals *rand.Rand
 }
 
 func newSchedule(cfg Config, weight float64) (schedule, error) {
 	s := schedule{traces: cfg.Traces, duration: cfg.Duration, weight: weight}
+	if cfg.Recording != nil && cfg.Speed > 0 {
+		s.pacer, s.weight, s.counted = recordedPace(cfg), 1, true
+		return s, nil
+	}
 	if cfg.Rate == 0 {
 		return s, nil
 	}
@@ -34,6 +41,17 @@ func newSchedule(cfg Config, weight float64) (schedule, error) {
 		s.arrivals = rand.New(rand.NewPCG(cfg.Seed, 0)) //nolint:gosec // the arrivals are to be the same each time
 	}
 	return s, nil
+}
+
+// recordedPace has traces due as they ended when they were recorded.
+func recordedPace(cfg Config) pace.Pacer {
+	traces := cfg.Recording.Traces()
+	times := make([]time.Duration, 0, len(traces))
+	first := traces[0].End()
+	for _, t := range traces {
+		times = append(times, time.Duration(float64(t.End()-first)/cfg.Speed))
+	}
+	return pace.Recorded(times, max(cfg.Copies, 1))
 }
 
 // first is where the first trace is due, in units.
@@ -57,6 +75,9 @@ func (s *schedule) gap() float64 {
 // rounded, rather than all counted in.
 func (s *schedule) end() float64 {
 	total := s.pacer.Due(s.duration)
+	if s.counted {
+		return total + 0.5
+	}
 	if s.weight != 1 && s.arrivals == nil {
 		return total - s.weight/2
 	}
@@ -78,6 +99,9 @@ func (s *schedule) expected(elapsed time.Duration) float64 {
 		return 0
 	}
 	units, _ := s.due(elapsed)
+	if s.counted {
+		units++
+	}
 	if s.traces > 0 {
 		units = min(units, float64(s.traces)*s.weight)
 	}

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/waybill-dev/waybill/tracegen/pace"
+	"github.com/waybill-dev/waybill/tracegen/recording"
 	"github.com/waybill-dev/waybill/tracegen/topology"
 )
 
@@ -72,6 +73,14 @@ type Config struct {
 	Epoch time.Time
 	// Topology is what the traces are of; nil is the built-in shop.
 	Topology *topology.Topology
+	// Recording has its traces sent again in place of a topology's: each Copies
+	// times (0 is once), with times shifted and ids renewed. With Speed above 0
+	// they come as they came, so much faster, and Rate, Pace and Unit do not
+	// count, and the run ends with the last. With Speed 0 they come as Rate has
+	// it, again and again.
+	Recording *recording.Recording
+	Copies    int
+	Speed     float64
 	// Registerer, where there is one, has the run's metrics while it runs.
 	Registerer prometheus.Registerer
 }
@@ -135,7 +144,7 @@ func (c Config) Validate() error {
 	if c.Duration < 0 {
 		wrong("duration %v is negative", c.Duration)
 	}
-	if c.Traces == 0 && c.Duration == 0 {
+	if c.Traces == 0 && c.Duration == 0 && (c.Recording == nil || c.Speed == 0) {
 		wrong("neither the number of traces nor a duration is given: the run would never end")
 	}
 	if c.Workers < 1 || c.Workers > maxWorkers {
@@ -143,6 +152,9 @@ func (c Config) Validate() error {
 	}
 	if c.Batch < 1 || c.Batch > 10_000 {
 		wrong("batch of %d traces: want 1 to 10,000", c.Batch)
+	}
+	if c.Recording != nil {
+		errs = append(errs, c.validateReplay()...)
 	}
 	if c.Timeout <= 0 {
 		wrong("timeout %v is not positive", c.Timeout)
@@ -181,6 +193,29 @@ func (c Config) validateSending() []error {
 	return errs
 }
 
+// maxCopies and maxSpeed bound a replay.
+const (
+	maxCopies = 10_000
+	maxSpeed  = 1e6
+)
+
+func (c Config) validateReplay() []error {
+	var errs []error
+	if len(c.Recording.Traces()) == 0 {
+		errs = append(errs, errors.New("the recording has no traces"))
+	}
+	if c.Copies < 0 || c.Copies > maxCopies {
+		errs = append(errs, fmt.Errorf("%d copies: want 1 to %d", c.Copies, maxCopies))
+	}
+	if !(c.Speed >= 0 && c.Speed <= maxSpeed) {
+		errs = append(errs, fmt.Errorf("speed %v: want 0 to %v", c.Speed, maxSpeed))
+	}
+	if c.Speed > 0 && (c.Rate > 0 || c.Pace != "" || c.Poisson || c.InFlight > 0) {
+		errs = append(errs, errors.New("a replay keeps the recorded pace, or another, but not both"))
+	}
+	return errs
+}
+
 // Run makes and sends traces until the configuration's limits or ctx end it,
 // and then waits for the requests under way. Where progress is not nil, it is
 // called about once a second, from one goroutine. An error means that nothing
@@ -189,15 +224,14 @@ func Run(ctx context.Context, cfg Config, progress func(Report)) (Report, error)
 	if err := cfg.Validate(); err != nil {
 		return Report{}, err
 	}
-	t, err := cfg.topology()
-	if err != nil {
-		return Report{}, err
-	}
 	if cfg.InFlight > 0 {
 		cfg.Workers = cfg.InFlight
 	}
-	program := newProgram(t)
-	schedule, err := newSchedule(cfg, weight(program, cfg))
+	newMaker, err := cfg.makers()
+	if err != nil {
+		return Report{}, err
+	}
+	schedule, err := newSchedule(cfg, weight(newMaker(), cfg))
 	if err != nil {
 		return Report{}, err
 	}
@@ -220,7 +254,7 @@ func Run(ctx context.Context, cfg Config, progress func(Report)) (Report, error)
 	var workers sync.WaitGroup
 	for range cfg.Workers {
 		workers.Go(func() {
-			w := worker{cfg: cfg, plan: plan, route: route, account: account, encoder: newEncoder(program)}
+			w := worker{cfg: cfg, plan: plan, route: route, account: account, maker: newMaker()}
 			w.run(ctx)
 		})
 	}
@@ -233,6 +267,20 @@ func Run(ctx context.Context, cfg Config, progress func(Report)) (Report, error)
 	over := time.Now()
 	account.tick(over, true)
 	return account.report(over), route.close()
+}
+
+// makers returns what makes a maker for each worker.
+func (c Config) makers() (func() maker, error) {
+	if c.Recording != nil {
+		t, err := newTape(c.Recording, c.Copies)
+		return func() maker { return &player{tape: t} }, err
+	}
+	t, err := c.topology()
+	if err != nil {
+		return nil, err
+	}
+	p := newProgram(t)
+	return func() maker { return newEncoder(p) }, nil
 }
 
 // tell goes on with the timeline, and reports, each second until it is stopped.

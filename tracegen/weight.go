@@ -6,13 +6,13 @@ import "time"
 const weighing = 500
 
 // weight is what a trace weighs on average, in the unit of the rate.
-func weight(p *program, cfg Config) float64 {
+func weight(m maker, cfg Config) float64 {
 	if cfg.Unit == Traces || cfg.Rate == 0 {
 		return 1
 	}
-	e, total := newEncoder(p), 0.0
+	total := 0.0
 	for o := (order{n: weighing}); o.n > 0; {
-		b := e.encode(cfg.Seed, o, time.Unix(0, 0))
+		b := m.encode(cfg.Seed, o, time.Unix(0, 0))
 		total += b.weight(cfg.Unit)
 		o.first, o.n = o.first+uint64(b.traces), o.n-b.traces
 	}

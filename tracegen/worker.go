@@ -14,13 +14,23 @@ const (
 	longestWait = 5 * time.Second
 )
 
+// maker makes requests; it is used by one worker.
+type maker interface {
+	// encode makes as many of the order's traces as have room in a request. The
+	// bytes are valid until the next call.
+	encode(seed uint64, o order, now time.Time) batch
+	// forget gives up the memory of the last request, which somebody else may
+	// still read.
+	forget()
+}
+
 // worker makes and sends one request after the other.
 type worker struct {
 	cfg     Config
 	plan    *plan
 	route   *route
 	account *account
-	encoder *encoder
+	maker   maker
 }
 
 func (w *worker) run(ctx context.Context) {
@@ -30,7 +40,7 @@ func (w *worker) run(ctx context.Context) {
 			return
 		}
 		for o.n > 0 {
-			b := w.encoder.encode(w.cfg.Seed, o, w.now())
+			b := w.maker.encode(w.cfg.Seed, o, w.now())
 			if w.cfg.Unit != Traces {
 				w.plan.weighed(b.traces, b.weight(w.cfg.Unit))
 			}
@@ -59,7 +69,7 @@ func (w *worker) deliver(ctx context.Context, o order, b batch) {
 	}
 	w.account.settled(Range{o.first, uint64(b.traces)}, amount, time.Since(o.due), taken, err)
 	if err != nil {
-		w.encoder.forget() // The transport may still hold the bytes.
+		w.maker.forget() // The transport may still hold the bytes.
 	}
 }
 

@@ -41,18 +41,24 @@ type subcommand func(ctx context.Context, args []string, out, errs io.Writer) er
 
 const synopsis = `tracegen [run] [flags]                  send traces and account for each
 tracegen verify --report FILE [flags]   ask a viewer or Jaeger whether each trace has arrived
+tracegen learn [flags] SOURCE...        make a topology of recorded traces
+tracegen replay [flags] SOURCE...       send recorded traces again
+tracegen record --out FILE SOURCE...    write recorded traces to a file
 tracegen sink [flags]                   receive traces, count them, and answer verify
 tracegen topology list                  the topologies that are built in
 tracegen topology show NAME|FILE        a topology as YAML
 tracegen topology check NAME|FILE       what its traces are like, and a drawing
 tracegen topology schema                a JSON schema of topologies, for editors
+
+A SOURCE is a file (OTLP in JSON or protobuf, Jaeger's JSON; gzip and zstd are known), the directory of a stopped
+collector's journal, or the URL of a viewer or of Jaeger.
 `
 
 // run is the whole command. Flags without a subcommand are those of run.
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	do := subcommand(send)
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		known := map[string]subcommand{"run": send, "topology": showTopology, "verify": verifyReport, "sink": receive}
+		known := map[string]subcommand{"run": send, "topology": showTopology, "verify": verifyReport, "sink": receive, "learn": learnTopology, "record": record, "replay": replay}
 		if do = known[args[0]]; do == nil {
 			fmt.Fprintf(errs, "tracegen: %q is no command; there are:\n%s", args[0], synopsis)
 			return statusWrong

@@ -28,6 +28,11 @@ func send(ctx context.Context, args []string, out, errs io.Writer) error {
 	if err != nil {
 		return err
 	}
+	return s.run(ctx, out, errs)
+}
+
+// run sends, and reports.
+func (s sending) run(ctx context.Context, out, errs io.Writer) error {
 	if s.metrics != "" {
 		server, err := serveMetrics(ctx, s.metrics)
 		if err != nil {

@@ -22,7 +22,9 @@ func verifyReport(ctx context.Context, args []string, out, errs io.Writer) error
 	flags.Uint64Var(&cfg.Sample, "sample", 0, "ask for so many of the traces only, evenly spread")
 	flags.DurationVar(&cfg.Wait, "wait", cfg.Wait, "how long to wait for what is on its way")
 	flags.IntVar(&cfg.Workers, "workers", cfg.Workers, "questions that are asked at once")
-	if err := parseFlags(flags, args); err != nil {
+	var from sources
+	from.register(flags)
+	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	given := 0
@@ -46,6 +48,14 @@ func verifyReport(ctx context.Context, args []string, out, errs io.Writer) error
 	record, err := tracegen.ReadRecord(opened)
 	if err != nil {
 		return fmt.Errorf("%s: %w", *file, err)
+	}
+	if record.Recorded == 0 && flags.NArg() > 0 {
+		return fmt.Errorf("verify: the report is of a topology, which it has; %q is no flag", flags.Arg(0))
+	}
+	if record.Recorded > 0 {
+		if cfg.Recording, err = from.read(ctx, flags.Args(), errs); err != nil {
+			return fmt.Errorf("verify: the report is of a replay, whose source stands behind the flags: %w", err)
+		}
 	}
 	result, err := askFor(ctx, cfg, record, out)
 	if err == nil && !result.Good() {

@@ -5,6 +5,7 @@ package pace
 
 import (
 	"math"
+	"sort"
 	"time"
 )
 
@@ -112,4 +113,29 @@ func Burst(rate, factor float64, lasting, every time.Duration) Pacer {
 		within := min(t, calm) + max(t-calm, 0)*factor
 		return rate * (whole*(calm+long*factor) + within)
 	})
+}
+
+// recorded is when units were due once before.
+type recorded struct {
+	times  []time.Duration // in order, from the first on
+	copies int
+}
+
+// Recorded has each of some times due again, so many times at once. The times
+// are from the first on, in order.
+func Recorded(times []time.Duration, copies int) Pacer { return recorded{times, copies} }
+
+// Due is the number of the last unit that is due, counted from 0.
+func (r recorded) Due(elapsed time.Duration) float64 {
+	n := sort.Search(len(r.times), func(i int) bool { return r.times[i] > elapsed })
+	return float64(n*r.copies) - 1
+}
+
+// When looks the time up.
+func (r recorded) When(units float64) time.Duration {
+	i := int(max(math.Ceil(units), 0)) / r.copies
+	if i >= len(r.times) {
+		return Never
+	}
+	return r.times[i]
 }

@@ -76,3 +76,18 @@ func TestBadPaces(t *testing.T) {
 		}
 	}
 }
+
+// What was recorded is due when it was due then.
+func TestRecorded(t *testing.T) {
+	p := Recorded([]time.Duration{0, time.Second, time.Second, 5 * time.Second}, 2)
+	for at, due := range map[time.Duration]float64{0: 1, time.Second - 1: 1, time.Second: 5, 4 * time.Second: 5, 5 * time.Second: 7, time.Hour: 7} {
+		if got := p.Due(at); got != due {
+			t.Errorf("after %v unit %v is due, want %v", at, got, due)
+		}
+	}
+	for unit, at := range map[float64]time.Duration{0: 0, 1: 0, 2: time.Second, 5: time.Second, 6: 5 * time.Second, 7: 5 * time.Second, 8: Never} {
+		if got := p.When(unit); got != at {
+			t.Errorf("unit %v is due after %v, want %v", unit, got, at)
+		}
+	}
+}

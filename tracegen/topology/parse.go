@@ -12,7 +12,8 @@ import (
 const (
 	maxRepetitions = 10_000
 	maxAttempts    = 100
-	maxInstances   = 10_000
+	// MaxInstances is how many instances a service may have at most.
+	MaxInstances = 10_000
 	// MaxSpans is how many spans a trace may have at most.
 	MaxSpans = 200_000
 )
@@ -93,7 +94,7 @@ func (d *document) service(name string, line int, node *yaml.Node) *Service {
 	s := &Service{Name: name, Instances: 1, line: line}
 	what := "service " + name
 	d.mapping(node, what,
-		key{"instances", func(n *yaml.Node) { d.count(n, what+": instances", 1, maxInstances, &s.Instances) }},
+		key{"instances", func(n *yaml.Node) { d.count(n, what+": instances", 1, MaxInstances, &s.Instances) }},
 		key{"resource", func(n *yaml.Node) { s.Resource = d.attributes(n, what+": resource") }},
 		key{"operations", func(n *yaml.Node) {
 			d.each(n, what+": operations", func(name string, line int, value *yaml.Node) {

@@ -168,7 +168,7 @@ func operationSchemas() map[string]schema {
 func wholeSchemas() map[string]schema {
 	return map[string]schema{
 		"service": object(keys{
-			"instances":  integer(1, maxInstances),
+			"instances":  integer(1, MaxInstances),
 			"resource":   ref("attributes"),
 			"operations": named("operation"),
 		}),

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/waybill-dev/waybill/tracegen"
+	"github.com/waybill-dev/waybill/tracegen/recording"
 )
 
 // Config says whom to ask.
@@ -29,6 +30,8 @@ type Config struct {
 	Wait time.Duration
 	// Workers is how many questions are asked at once.
 	Workers int
+	// Recording is what was sent, where a recording was sent again.
+	Recording *recording.Recording
 }
 
 // DefaultConfig asks the viewer, or Jaeger, on this machine for everything.
@@ -58,7 +61,7 @@ func Run(ctx context.Context, cfg Config, record tracegen.Record) (Result, error
 	if err := cfg.Validate(); err != nil {
 		return Result{}, err
 	}
-	remaker, err := tracegen.NewRemaker(record)
+	remaker, err := cfg.remaker(record)
 	if err != nil {
 		return Result{}, err
 	}
@@ -69,6 +72,13 @@ func Run(ctx context.Context, cfg Config, record tracegen.Record) (Result, error
 	defer client.close()
 	v := &verifier{cfg: cfg, client: client, remaker: remaker, began: time.Now()}
 	return v.run(ctx, record.Made.Traces)
+}
+
+func (c Config) remaker(record tracegen.Record) (*tracegen.Remaker, error) {
+	if c.Recording != nil {
+		return tracegen.NewReplayRemaker(record, c.Recording)
+	}
+	return tracegen.NewRemaker(record)
 }
 
 // verifier asks in rounds: what is not whole is asked for again.
