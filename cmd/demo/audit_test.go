@@ -36,7 +36,7 @@ const ordersVariable = "WAYBILL_AUDIT_ORDERS"
 // unreliable stands before the provider: of a hundred charges one does not get
 // there, of one the answer gets lost, and one takes longer than anybody waits.
 // Which ones, their keys say.
-func unreliable(t *testing.T, provider string, patience time.Duration) string {
+func unreliable(t *testing.T, provider string) string {
 	t.Helper()
 	base, err := url.Parse(provider)
 	if err != nil {
@@ -57,7 +57,7 @@ func unreliable(t *testing.T, provider string, patience time.Duration) string {
 			case 2:
 				// It arrives although nobody waits for it any more.
 				r = r.WithContext(context.WithoutCancel(r.Context()))
-				time.Sleep(patience + patience/2)
+				time.Sleep(pspPatience + pspPatience/2)
 			}
 		}
 		proxy.ServeHTTP(w, r)
@@ -66,17 +66,24 @@ func unreliable(t *testing.T, provider string, patience time.Duration) string {
 	return server.URL
 }
 
-// shopWithoutDelays are the services behind the gateway, which wait for nothing
-// but real work, and a provider that fails now and then.
-func shopWithoutDelays(t *testing.T) (orders orderv1.OrderServiceClient, data, bus string) {
+// quickShop are the services behind the gateway, which wait for nothing but real
+// work.
+type quickShop struct {
+	orders    orderv1.OrderServiceClient
+	data, bus string
+}
+
+// newQuickShop starts one whose payment reaches the provider through whatever
+// the front makes of its URL.
+func newQuickShop(t *testing.T, front func(provider string) string, breaker payment.BreakerConfig) quickShop {
 	t.Helper()
 	broker, err := platform.StartBroker(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(broker.Close)
-	data, bus = t.TempDir(), broker.URL()
-	base := platform.Config{Listen: "127.0.0.1:0", Admin: platform.Off, DataDir: data}
+	shop := quickShop{data: t.TempDir(), bus: broker.URL()}
+	base := platform.Config{Listen: "127.0.0.1:0", Admin: platform.Off, DataDir: shop.data}
 	started := func(host *platform.Host, err error) string {
 		t.Helper()
 		if err != nil {
@@ -88,14 +95,14 @@ func shopWithoutDelays(t *testing.T) (orders orderv1.OrderServiceClient, data, b
 	provider := started(psp.Start(t.Context(), psp.Config{Config: base}, platformtest.Telemetry(t)))
 
 	money := payment.DefaultConfig()
-	money.Config, money.NATSURL, money.PSPTimeout, money.Breaker = base, bus, time.Second, payment.BreakerConfig{}
-	money.PSPURL = unreliable(t, "http://"+provider, money.PSPTimeout)
+	money.Config, money.NATSURL, money.PSPTimeout, money.Breaker = base, shop.bus, pspPatience, breaker
+	money.PSPURL = front("http://" + provider)
 	stock := inventory.DefaultConfig()
-	stock.Config, stock.NATSURL, stock.RestockInterval = base, bus, 100*time.Millisecond
-	started(notification.Start(t.Context(), notification.Config{Config: base, NATSURL: bus}, platformtest.Telemetry(t)))
+	stock.Config, stock.NATSURL, stock.RestockInterval = base, shop.bus, 100*time.Millisecond
+	started(notification.Start(t.Context(), notification.Config{Config: base, NATSURL: shop.bus}, platformtest.Telemetry(t)))
 
 	cfg := order.DefaultConfig()
-	cfg.Config, cfg.NATSURL = base, bus
+	cfg.Config, cfg.NATSURL = base, shop.bus
 	cfg.PaymentAddr = started(payment.Start(t.Context(), money, platformtest.Telemetry(t)))
 	cfg.InventoryAddr = started(inventory.Start(t.Context(), stock, platformtest.Telemetry(t)))
 	conn, err := grpc.NewClient(started(order.Start(t.Context(), cfg, platformtest.Telemetry(t))), grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -103,8 +110,12 @@ func shopWithoutDelays(t *testing.T) (orders orderv1.OrderServiceClient, data, b
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	return orderv1.NewOrderServiceClient(conn), data, bus
+	shop.orders = orderv1.NewOrderServiceClient(conn)
+	return shop
 }
+
+// pspPatience is how long payment waits for the provider.
+const pspPatience = time.Second
 
 // customer places the n-th order: of a hundred, ten cards are declined, five
 // want what is sold out, two more than there is, two have an outage, and five
@@ -148,14 +159,14 @@ func TestManyOrdersAddUp(t *testing.T) {
 			t.Fatalf("%s: %v", ordersVariable, err)
 		}
 	}
-	orders, data, bus := shopWithoutDelays(t)
+	shop := newQuickShop(t, func(provider string) string { return unreliable(t, provider) }, payment.BreakerConfig{})
 	start := time.Now()
 	var next atomic.Int64
 	var customers sync.WaitGroup
 	for range 16 {
 		customers.Go(func() {
 			for n := int(next.Add(1)) - 1; n < count; n = int(next.Add(1)) - 1 {
-				if err := customer(t.Context(), orders, n); err != nil {
+				if err := customer(t.Context(), shop.orders, n); err != nil {
 					t.Errorf("order %d: %v", n, err)
 				}
 			}
@@ -168,13 +179,13 @@ func TestManyOrdersAddUp(t *testing.T) {
 		case <-placed:
 			rebuilding = false
 		case <-time.After(500 * time.Millisecond):
-			if _, err := orders.RebuildReadModel(t.Context(), &orderv1.RebuildReadModelRequest{}); err != nil {
+			if _, err := shop.orders.RebuildReadModel(t.Context(), &orderv1.RebuildReadModelRequest{}); err != nil {
 				t.Error(err)
 			}
 		}
 	}
 	took := time.Since(start)
-	tool := auditTool{command: command{stdout: &output{}}, dirs: []string{data}, nats: bus, wait: 2 * patience}
+	tool := auditTool{command: command{stdout: &output{}}, dirs: []string{shop.data}, nats: shop.bus, wait: 2 * patience}
 	report, err := tool.settled(t.Context())
 	if err != nil {
 		t.Fatal(err)

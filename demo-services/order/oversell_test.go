@@ -12,9 +12,9 @@ import (
 	"github.com/waybill-dev/waybill/demo-services/psp"
 )
 
-// TestStockIsNeverOversold has 200 customers at once want one of 20 pieces.
+// TestStockIsNeverOversold has 1,000 customers at once want one of 100 pieces.
 func TestStockIsNeverOversold(t *testing.T) {
-	const customers, pieces = 200, 20
+	const customers, pieces = 1000, 100
 	w := newWorld(t)
 	w.config.CompensationTimeout = 5 * time.Minute // All of them wait for one database.
 	if err := w.stock.AddItems(t.Context(), []inventory.Item{{ID: "print", Name: "Print", Price: 100, Capacity: pieces}}); err != nil {

@@ -66,7 +66,7 @@ func newWorldWithTTL(t *testing.T, ttl time.Duration) *world {
 	w.inventory = inventory.NewServer(w.stock, quiet)
 	till := platformtest.OpenDB(t, t.TempDir(), payment.Migrations)
 	w.payment = payment.NewServer(payment.NewStore(till, platform.NewOutbox(till, propagation.TraceContext{})),
-		provider.Client(), payment.Config{PSPURL: provider.URL, PSPTimeout: 5 * time.Second}, quiet)
+		provider.Client(), payment.Config{PSPURL: provider.URL, PSPTimeout: time.Minute}, quiet)
 	w.restart(t)
 	return w
 }
