@@ -2,6 +2,7 @@ package sample
 
 import (
 	"errors"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -17,8 +18,8 @@ type cutter struct {
 	// are to carry.
 	wants func(id wire.TraceID) verdict
 
-	resource, scope, span, state []byte
-	spans                        int
+	span, state []byte
+	spans       int
 }
 
 // cut appends to dst an encoded ExportTraceServiceRequest with the spans that
@@ -27,70 +28,88 @@ type cutter struct {
 // with a threshold. On an error dst is as it was.
 func (c *cutter) cut(dst, request []byte) ([]byte, int, error) {
 	c.spans = 0
-	out, _, err := c.message(dst, request, 1, c.resourceSpans)
+	out, _, err := message(dst, request, 1, c.resourceSpans)
 	if err != nil || c.spans == 0 {
 		return dst, 0, err
 	}
 	return out, c.spans, nil
 }
 
-// message copies a message. Of the fields of that number it copies what change
-// makes of them, and says whether there were any.
-func (c *cutter) message(dst, raw []byte, num protowire.Number, change func([]byte) ([]byte, bool, error)) (out []byte, found bool, err error) {
+// message appends the fields of a message. Those of that number, all of them
+// bytes, copied appends, which is given the whole field and its content; found
+// says whether it appended any.
+func message(dst, raw []byte, num protowire.Number, copied func(dst, field, content []byte) ([]byte, error)) (out []byte, found bool, err error) {
 	for len(raw) > 0 {
 		f, ok := firstElement(raw)
-		if !ok {
+		switch {
+		case !ok:
 			return dst, false, errMalformed
-		}
-		if f.num != num || f.typ != protowire.BytesType {
+		case f.num == num && f.typ == protowire.BytesType:
+			before := len(dst)
+			if dst, err = copied(dst, raw[:f.end], raw[f.content:f.end]); err != nil {
+				return dst, false, err
+			}
+			found = found || len(dst) > before
+		default:
 			dst = append(dst, raw[:f.end]...)
-			raw = raw[f.end:]
-			continue
-		}
-		content, keep, err := change(raw[f.content:f.end])
-		if err != nil {
-			return dst, false, err
-		}
-		if keep {
-			found = true
-			dst = protowire.AppendTag(dst, num, protowire.BytesType)
-			dst = protowire.AppendBytes(dst, content)
 		}
 		raw = raw[f.end:]
 	}
 	return dst, found, nil
 }
 
-func (c *cutter) resourceSpans(raw []byte) (_ []byte, keep bool, err error) {
-	c.resource, keep, err = c.message(c.resource[:0], raw, 2, c.scopeSpans)
-	return c.resource, keep, err
+// within appends a field with what is left of its content, or nothing where
+// nothing of number 2 is.
+func within(dst []byte, num protowire.Number, content []byte, copied func(dst, field, content []byte) ([]byte, error)) ([]byte, error) {
+	before := len(dst)
+	dst = protowire.AppendTag(dst, num, protowire.BytesType)
+	// The length comes when it is known, in as many bytes as it had.
+	at := len(dst)
+	dst = protowire.AppendVarint(dst, uint64(len(content)))
+	begin := len(dst)
+	dst, found, err := message(dst, content, 2, copied)
+	if err != nil || !found {
+		return dst[:before], err
+	}
+	size := len(dst) - begin
+	if moved := at + protowire.SizeVarint(uint64(size)); moved != begin {
+		dst = slices.Grow(dst, max(moved-begin, 0))[:max(moved, begin)+size]
+		copy(dst[moved:], dst[begin:begin+size])
+		dst = dst[:moved+size]
+	}
+	protowire.AppendVarint(dst[:at], uint64(size))
+	return dst, nil
 }
 
-func (c *cutter) scopeSpans(raw []byte) (_ []byte, keep bool, err error) {
-	c.scope, keep, err = c.message(c.scope[:0], raw, 2, c.oneSpan)
-	return c.scope, keep, err
+func (c *cutter) resourceSpans(dst, _, content []byte) ([]byte, error) {
+	return within(dst, 1, content, c.scopeSpans)
 }
 
-// oneSpan gives a span as it is, or with a tracestate that has the threshold.
-func (c *cutter) oneSpan(raw []byte) ([]byte, bool, error) {
-	id, state, err := identity(raw)
+func (c *cutter) scopeSpans(dst, _, content []byte) ([]byte, error) {
+	return within(dst, 2, content, c.oneSpan)
+}
+
+// oneSpan appends a span as it is, or with a tracestate that has the threshold.
+func (c *cutter) oneSpan(dst, field, content []byte) ([]byte, error) {
+	id, state, err := identity(content)
 	if err != nil {
-		return nil, false, err
+		return dst, err
 	}
 	v := c.wants(id)
 	if !v.keep {
-		return nil, false, nil
+		return dst, nil
 	}
 	c.spans++
 	if v.threshold == 0 {
-		return raw, true, nil
+		return append(dst, field...), nil
 	}
 	// Of a field that comes twice the last one counts.
 	c.state = appendThreshold(c.state[:0], state, v.threshold)
-	c.span, _, err = c.message(c.span[:0], raw, 3, func([]byte) ([]byte, bool, error) { return nil, false, nil })
+	c.span, _, err = message(c.span[:0], content, 3, func(dst, _, _ []byte) ([]byte, error) { return dst, nil })
 	c.span = protowire.AppendTag(c.span, 3, protowire.BytesType)
 	c.span = protowire.AppendBytes(c.span, c.state)
-	return c.span, true, err
+	dst = protowire.AppendTag(dst, 2, protowire.BytesType)
+	return protowire.AppendBytes(dst, c.span), err
 }
 
 // identity reads of a Span:

@@ -2,6 +2,7 @@ package sample
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -48,6 +49,41 @@ func TestCut(t *testing.T) {
 	}
 	if got, n, err := wanting(nil).cut([]byte("x"), all); string(got) != "x" || n != 0 || err != nil {
 		t.Errorf("nothing is wanted: %q, %d, %v", got, n, err)
+	}
+}
+
+// TestCutLengths: a length that grows or shrinks may take more or fewer bytes.
+func TestCutLengths(t *testing.T) {
+	c := wanting(map[wire.TraceID]verdict{idOf(1): {keep: true, threshold: 0xabcdef0123456}, idOf(2): {keep: true}})
+	var dst []byte
+	for _, around := range []int{0, 1 << 7, 1 << 14} {
+		for n := max(around-100, 0); n < around+20; n++ {
+			grows := spanOf(1, 0, named(strings.Repeat("x", n)))
+			stays := spanOf(2, 0, named(strings.Repeat("y", n)))
+			goes := spanOf(3, 0, named(strings.Repeat("z", n)))
+			want := []*tracepb.Span{spanOf(1, 0, named(grows.GetName()), state("ot=th:0abcdef0123456")), stays}
+			for _, spans := range [][]*tracepb.Span{{grows}, {goes, stays}, {grows, stays, goes}} {
+				var got int
+				var err error
+				dst, got, err = c.cut(dst[:0], request(t, "shop", spans...))
+				if err != nil {
+					t.Fatal(err)
+				}
+				kept := spansOf(decode(t, dst), func(*tracepb.Span) bool { return true })
+				if got != len(kept) {
+					t.Fatalf("names of %d bytes: %d spans, %d can be decoded", n, got, len(kept))
+				}
+				for i, s := range kept {
+					expected := want[len(want)-len(kept)+i]
+					if len(spans) == 1 {
+						expected = want[0]
+					}
+					if !proto.Equal(expected, s) {
+						t.Fatalf("names of %d bytes: %v; want %v", n, s, expected)
+					}
+				}
+			}
+		}
 	}
 }
 
