@@ -139,7 +139,7 @@ func TestMiddlewareLinksLittle(t *testing.T) {
 	withGRPC := []string{"golang.org/x/net", "golang.org/x/text", "google.golang.org/genproto/googleapis/rpc", "google.golang.org/grpc"}
 	more := map[string][]string{
 		"./middleware/grpcmw":            withGRPC,
-		"./middleware/client/grpcclient": withGRPC,
+		"./middleware/client/grpcclient": append(withGRPC, "github.com/sony/gobreaker/v2"),
 		"./middleware/natsmw": {
 			"github.com/klauspost/compress", "github.com/nats-io/nats.go", "github.com/nats-io/nkeys", "github.com/nats-io/nuid",
 			"golang.org/x/crypto",

@@ -2,13 +2,15 @@ package client
 
 import (
 	"sync/atomic"
+
+	"github.com/waybill-dev/waybill/middleware/internal/breaker"
 )
 
 // Endpoint is an instance that calls are made to.
 type Endpoint struct {
 	address  string
 	weight   atomic.Int64
-	breaker  *breaker
+	breaker  *breaker.Breaker
 	inFlight atomic.Int64
 	gone     atomic.Bool // discovery does not find it any more
 }

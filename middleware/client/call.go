@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/waybill-dev/waybill/middleware/httpmw"
+	"github.com/waybill-dev/waybill/middleware/internal/breaker"
 	"github.com/waybill-dev/waybill/middleware/internal/instrument"
 	"github.com/waybill-dev/waybill/middleware/internal/neterror"
 	"github.com/waybill-dev/waybill/middleware/internal/semconv"
@@ -55,7 +56,7 @@ func (c *Client) begin(r *http.Request) *call {
 	} else {
 		made.ctx, made.cancel = context.WithCancel(ctx)
 	}
-	made.service.budget.call()
+	made.service.budget.Call()
 	return made
 }
 
@@ -140,24 +141,16 @@ func (c *call) choose() (*Endpoint, func(error), error) {
 func (c *call) allowed(from []*Endpoint) (*Endpoint, func(error)) {
 	for len(from) > 0 {
 		e := c.service.balancer.Choose(from)
-		done, allowed := e.breaker.allow()
-		c.tell(e)
+		done, allowed := e.breaker.Allow()
+		e.breaker.Tell(c.span)
 		if allowed {
 			return e, done
 		}
-		c.client.metrics.rejections.WithLabelValues(c.service.name).Inc()
-		c.event(semconv.EventBreakerRejection, semconv.ClientInstance.String(e.address))
+		c.client.metrics.breakers.Rejected(c.service.name)
+		breaker.Rejected(c.span, e.address)
 		from = slices.DeleteFunc(slices.Clone(from), func(other *Endpoint) bool { return other == e })
 	}
 	return nil, nil
-}
-
-// tell has the call's span tell of the endpoint's breaker.
-func (c *call) tell(e *Endpoint) {
-	for _, t := range e.breaker.transitions() {
-		c.event(semconv.EventBreakerTransition, semconv.ClientInstance.String(t.instance),
-			semconv.BreakerFrom.String(t.from.String()), semconv.BreakerTo.String(t.to.String()))
-	}
 }
 
 func (c *call) event(name string, attributes ...attribute.KeyValue) {
@@ -166,12 +159,30 @@ func (c *call) event(name string, attributes ...attribute.KeyValue) {
 	}
 }
 
-// try makes one attempt, and tells the breaker how it went. The attempt is the
-// caller's to release.
+// try makes one attempt, or a second one beside it if that takes too long, and
+// tells the breakers how they went. The attempt is the caller's to release.
 func (c *call) try(e *Endpoint, done func(error)) (*attempt, *http.Response, error) {
-	a := &attempt{endpoint: e}
+	a := c.newAttempt(e)
+	if c.mayHedge() {
+		return c.hedged(a, done)
+	}
+	response, err := c.perform(a, done)
+	e.breaker.Tell(c.span)
+	return a, response, err
+}
+
+func (c *call) newAttempt(e *Endpoint) *attempt {
+	a := &attempt{endpoint: e, number: c.attempts}
 	a.Context, a.cancel = context.WithCancel(c.ctx)
 	e.inFlight.Add(1)
+	c.attempts++
+	c.tried = append(c.tried, e)
+	return a
+}
+
+// perform makes the attempt. It changes nothing of the call, so that two may
+// be made at once.
+func (c *call) perform(a *attempt, done func(error)) (*http.Response, error) {
 	answered := false
 	defer func() {
 		if !answered { // it has panicked
@@ -181,20 +192,17 @@ func (c *call) try(e *Endpoint, done func(error)) (*attempt, *http.Response, err
 	}()
 	response, err := c.send(a)
 	answered = true
-	done(verdict(response, err, c.abandoned()))
-	c.tell(e)
-	c.attempts++
-	c.tried = append(c.tried, e)
-	return a, response, err
+	done(verdict(response, err, a.lost.Load() || c.abandoned()))
+	return response, err
 }
 
 func (c *call) send(a *attempt) (*http.Response, error) {
 	ctx := context.Context(a)
-	if c.attempts > 0 {
-		ctx = httpmw.WithResends(ctx, c.attempts)
+	if a.number > 0 {
+		ctx = httpmw.WithResends(ctx, a.number)
 	}
 	r := c.request.WithContext(ctx)
-	if c.attempts > 0 && c.request.GetBody != nil {
+	if a.number > 0 && c.request.GetBody != nil {
 		content, err := c.request.GetBody()
 		if err != nil {
 			return nil, fmt.Errorf("send the body again: %w", err)
@@ -231,7 +239,7 @@ func (c *call) again(response *http.Response, err error) (delay time.Duration, a
 		return 0, c.not("body")
 	case delay > c.client.retry.MaxDelay || bounded && time.Until(deadline) <= delay:
 		return 0, c.not("time")
-	case !c.service.budget.take():
+	case !c.service.budget.Take():
 		c.client.metrics.exhausted.WithLabelValues(c.service.name).Inc()
 		return 0, c.not("budget")
 	}

@@ -31,8 +31,8 @@ import (
 // attempts are httpmw's.
 const ScopeName = "github.com/waybill-dev/waybill/middleware/client"
 
-// Client calls services. It is an http.RoundTripper, has no goroutines of its
-// own, and is safe for concurrent use.
+// Client calls services. It is an http.RoundTripper, has no goroutines that outlive
+// a call, and is safe for concurrent use.
 type Client struct {
 	config
 	tracer   trace.Tracer

@@ -21,6 +21,10 @@ type attempt struct {
 	context.Context
 	cancel   context.CancelFunc
 	endpoint *Endpoint
+	number   int  // of those before it in the same call
+	hedge    bool // another is under way
+	// lost says that the other has answered, so that this one was given up.
+	lost atomic.Bool
 	// late says that it is the attempt's own time that is over.
 	late atomic.Bool
 }
@@ -79,6 +83,9 @@ func (d *director) RoundTrip(r *http.Request) (*http.Response, error) {
 	address, transport := a.endpoint.address, d.base
 	if span := trace.SpanFromContext(r.Context()); span.IsRecording() {
 		span.SetAttributes(semconv.ClientInstance.String(address))
+		if a.hedge {
+			span.SetAttributes(semconv.ClientHedge.Bool(true))
+		}
 	}
 	if address != r.URL.Host {
 		transport = d.transport(r)

@@ -59,6 +59,11 @@ func TestDocumentedMetricsAreThoseThatThereAre(t *testing.T) {
 		get(t, c, "http://order/")
 	}
 	get(t, c, "http://unknown/")
+	slow := roundTripper(func(r *http.Request) (*http.Response, error) {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	})
+	get(t, o.client(t, slow, client.WithDiscovery(list(1, 1)), client.WithHedging(time.Millisecond), client.WithTimeout(50*time.Millisecond)), "http://order/")
 	text := unindented(t, page)
 	families, err := o.Registry.Gather()
 	if err != nil {
@@ -74,7 +79,7 @@ func TestDocumentedMetricsAreThoseThatThereAre(t *testing.T) {
 			t.Errorf("%s does not name %s", page, family.GetName())
 		}
 	}
-	if documented := strings.Count(text, "| `waybill_client_"); ours != 8 || documented != ours {
-		t.Errorf("%d metrics, and %d in the page; want 8", ours, documented)
+	if documented := strings.Count(text, "| `waybill_client_"); ours != 9 || documented != ours {
+		t.Errorf("%d metrics, and %d in the page; want 9", ours, documented)
 	}
 }

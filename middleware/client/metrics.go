@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/waybill-dev/waybill/middleware/internal/breaker"
 	"github.com/waybill-dev/waybill/middleware/internal/instrument"
 	"github.com/waybill-dev/waybill/middleware/internal/semconv"
 )
@@ -26,22 +27,20 @@ func (s callSeries) labels() []string {
 
 // metrics are those of a client; clients of one registry share them.
 type metrics struct {
-	duration    *instrument.Duration[callSeries]
-	retries     *prometheus.CounterVec // by service and reason
-	exhausted   *prometheus.CounterVec // by service
-	rejections  *prometheus.CounterVec // by service
-	transitions *prometheus.CounterVec // by service and state
-	state       *prometheus.GaugeVec   // by service and instance
-	instances   *prometheus.GaugeVec   // by service
-	unresolved  *prometheus.CounterVec // by service
+	duration   *instrument.Duration[callSeries]
+	breakers   *breaker.Metrics
+	retries    *prometheus.CounterVec // by service and reason
+	hedges     *prometheus.CounterVec // by service and outcome
+	exhausted  *prometheus.CounterVec // by service
+	instances  *prometheus.GaugeVec   // by service
+	unresolved *prometheus.CounterVec // by service
 }
 
 // The labels beside those that are attributes.
 const (
-	labelService  = "peer_service"
-	labelInstance = "instance_address"
-	labelReason   = "reason"
-	labelState    = "state"
+	labelService = "peer_service"
+	labelReason  = "reason"
+	labelOutcome = "outcome"
 )
 
 func newMetrics(source Telemetry) (*metrics, error) {
@@ -59,16 +58,16 @@ func newMetrics(source Telemetry) (*metrics, error) {
 	}
 	duration, err := instrument.NewDuration(source, semconv.ClientCallDuration, callSeries.labels,
 		semconv.PeerService, semconv.HTTPRequestMethod, semconv.HTTPResponseStatusCode, semconv.ErrorType)
-	failures = append(failures, err)
+	breakers, breakersErr := breaker.NewMetrics(registerer)
+	failures = append(failures, err, breakersErr)
 	m := &metrics{
-		duration:    duration,
-		retries:     counter("waybill_client_retries_total", "Attempts beyond the first of a call, by why the one before failed.", labelService, labelReason),
-		exhausted:   counter("waybill_client_retry_budget_exhausted_total", "Retries that were not made because the service had too many.", labelService),
-		rejections:  counter("waybill_client_breaker_rejections_total", "Attempts that an open circuit breaker did not let through.", labelService),
-		transitions: counter("waybill_client_breaker_transitions_total", "Changes of circuit breakers, by the state that they changed to.", labelService, labelState),
-		state:       gauge("waybill_client_breaker_state", "State of an instance's circuit breaker: 0 closed, 1 half open, 2 open.", labelService, labelInstance),
-		instances:   gauge("waybill_client_instances", "Instances that were found of a service.", labelService),
-		unresolved:  counter("waybill_client_resolve_failures_total", "Calls for which no instance of the service was found.", labelService),
+		breakers:   breakers,
+		duration:   duration,
+		retries:    counter("waybill_client_retries_total", "Attempts beyond the first of a call, by why the one before failed.", labelService, labelReason),
+		hedges:     counter("waybill_client_hedges_total", "Second attempts beside the first, by whether they answered first (won) or not (lost).", labelService, labelOutcome),
+		exhausted:  counter("waybill_client_retry_budget_exhausted_total", "Retries that were not made because the service had too many.", labelService),
+		instances:  gauge("waybill_client_instances", "Instances that were found of a service.", labelService),
+		unresolved: counter("waybill_client_resolve_failures_total", "Calls for which no instance of the service was found.", labelService),
 	}
 	return m, errors.Join(failures...)
 }
@@ -76,12 +75,13 @@ func newMetrics(source Telemetry) (*metrics, error) {
 // forget removes the series of a service, but for those of its instances.
 func (m *metrics) forget(service string) {
 	m.instances.DeleteLabelValues(service)
-	for _, counts := range []*prometheus.CounterVec{m.exhausted, m.rejections, m.unresolved} {
+	for _, counts := range []*prometheus.CounterVec{m.exhausted, m.unresolved} {
 		counts.DeleteLabelValues(service)
 	}
 	// These look at all their series, which are few: most services never fail.
 	m.retries.DeletePartialMatch(prometheus.Labels{labelService: service})
-	m.transitions.DeletePartialMatch(prometheus.Labels{labelService: service})
+	m.hedges.DeletePartialMatch(prometheus.Labels{labelService: service})
+	m.breakers.Forget(service)
 }
 
 // newService is what the client makes when a service is called for the first
@@ -91,21 +91,20 @@ func (c *Client) newService(name string) *service {
 	s := &service{name: name, balancer: c.balancer(), budget: c.retry.budget(), discovery: c.discovery}
 	s.open = func(address string) *Endpoint {
 		e := &Endpoint{address: address}
-		e.breaker = settings.breaker(address, func(t transition) {
+		e.breaker = breaker.New(settings, address, func(t breaker.Transition) {
 			if !e.gone.Load() {
-				c.metrics.transitions.WithLabelValues(name, t.to.String()).Inc()
-				c.metrics.state.WithLabelValues(name, address).Set(float64(t.to))
+				c.metrics.breakers.Changed(name, t)
 			}
 		})
 		if e.breaker != nil {
-			c.metrics.state.WithLabelValues(name, address).Set(0)
+			c.metrics.breakers.Made(name, address)
 		}
 		c.metrics.instances.WithLabelValues(name).Inc()
 		return e
 	}
 	s.closed = func(e *Endpoint) {
 		e.gone.Store(true)
-		c.metrics.state.DeleteLabelValues(name, e.address)
+		c.metrics.breakers.Gone(name, e.address)
 		c.metrics.instances.WithLabelValues(name).Dec()
 	}
 	return s

@@ -28,6 +28,7 @@ type config struct {
 	breaker        Breaker
 	timeout        time.Duration
 	attemptTimeout time.Duration
+	hedgeAfter     time.Duration
 	http           []httpmw.Option
 }
 
@@ -42,10 +43,10 @@ func newConfig(opts []Option) (config, error) {
 	if cfg.retry.Idempotent == nil {
 		cfg.retry.Idempotent = idempotent
 	}
-	if cfg.timeout < 0 || cfg.attemptTimeout < 0 {
+	if cfg.timeout < 0 || cfg.attemptTimeout < 0 || cfg.hedgeAfter < 0 {
 		return cfg, errors.New("client: a timeout is negative")
 	}
-	return cfg, errors.Join(cfg.retry.validate(), cfg.breaker.validate())
+	return cfg, errors.Join(cfg.retry.validate(), cfg.breaker.Validate())
 }
 
 // WithTelemetry sends spans and metrics there. Otherwise they go to
@@ -87,6 +88,16 @@ func WithTimeout(timeout time.Duration) Option {
 // response. Otherwise it is 10 seconds; 0 is no bound.
 func WithAttemptTimeout(timeout time.Duration) Option {
 	return optionFunc(func(c *config) { c.attemptTimeout = timeout })
+}
+
+// WithHedging makes a second attempt at another instance when the first has had
+// no answer for that long, and takes the answer that comes first; the other is
+// given up. That cuts off the slowest of a service's answers at the price of a few
+// more requests, so after should be what only few take longer than. It is done
+// once for a call, only for requests that may be repeated, and out of the budget
+// of retries. Otherwise it is not done.
+func WithHedging(after time.Duration) Option {
+	return optionFunc(func(c *config) { c.hedgeAfter = after })
 }
 
 // WithHTTP changes how attempts are observed, for instance to whom the trace is

@@ -8,11 +8,11 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 
+	"github.com/waybill-dev/waybill/middleware/internal/budget"
 	"github.com/waybill-dev/waybill/middleware/internal/neterror"
 )
 
@@ -120,31 +120,4 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// budget is the retries that a service has left. It is safe for concurrent use.
-type budget struct {
-	mu            sync.Mutex
-	left          float64
-	perCall, most float64
-}
-
-func (r Retry) budget() *budget {
-	return &budget{left: float64(r.Burst), perCall: r.Budget, most: float64(r.Burst)}
-}
-
-// call adds what a call is worth.
-func (b *budget) call() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.left = min(b.left+b.perCall, b.most)
-}
-
-// take takes a retry out, if there is one.
-func (b *budget) take() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.left < 1 {
-		return false
-	}
-	b.left--
-	return true
-}
+func (r Retry) budget() *budget.Budget { return budget.New(r.Budget, r.Burst) }

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/waybill-dev/waybill/middleware/internal/budget"
 )
 
 // maxServices bounds what a client remembers: whoever follows links of others
@@ -64,7 +66,7 @@ func (s *services) evict() {
 type service struct {
 	name     string
 	balancer Balancer
-	budget   *budget
+	budget   *budget.Budget
 	called   atomic.Int64 // when it was last, in nanoseconds since 1970
 
 	discovery Discovery

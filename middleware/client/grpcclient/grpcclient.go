@@ -1,12 +1,15 @@
 // Package grpcclient is for gRPC what package client is for HTTP. gRPC brings
 // balancing, retries with a budget, deadlines and health checks itself, but they
-// are all off, and are turned on by a service config; a Config makes it.
+// are all off, and are turned on by a service config; a Config makes it, and adds
+// what gRPC has not, a circuit breaker and hedging.
 //
-//	options, err := grpcclient.DefaultConfig("order.v1.OrderService/GetOrder").DialOptions()
+//	observe, err := grpcmw.DialOptions(grpcmw.WithTelemetry(telemetry))
 //	…
-//	conn, err := grpc.NewClient("dns:///order:9000", append(options, grpc.WithStatsHandler(observe), …)...)
+//	calls, err := grpcclient.DefaultConfig("order.v1.OrderService/GetOrder").DialOptions()
+//	…
+//	conn, err := grpc.NewClient("dns:///order:9000", append(observe, calls...)...)
 //
-// With the handler of grpcmw each attempt is a span under that of the caller.
+// With grpcmw each attempt is a span under that of the caller.
 package grpcclient
 
 import (
@@ -23,6 +26,8 @@ import (
 	"google.golang.org/grpc/balancer/roundrobin"
 	"google.golang.org/grpc/codes"
 	_ "google.golang.org/grpc/health" // asks servers whether they are well
+
+	"github.com/waybill-dev/waybill/middleware/internal/instrument"
 )
 
 // Balancer says which instance a call goes to. gRPC finds the instances itself,
@@ -64,21 +69,39 @@ type Config struct {
 	// that have no such service count as well.
 	Health        bool
 	HealthService string
+	// Breaker fails calls at once while the service does not answer any.
+	Breaker Breaker
+	// HedgeAfter makes a second attempt of a unary call of an idempotent method
+	// when the first has had no answer for that long, and takes what comes first,
+	// out of a budget of Burst calls at once and the share Budget of all. 0 does
+	// not. Calls that ask for headers, trailers or the peer are made once.
+	HedgeAfter time.Duration
+	// Telemetry is where the metrics of Breaker and HedgeAfter go;
+	// *middleware.Telemetry is one. Otherwise it is client_golang's default
+	// registry. Events go to the span of the call's context.
+	Telemetry Telemetry
 }
+
+// Telemetry is where metrics go.
+type Telemetry = instrument.Source
 
 // DefaultConfig calls all instances in turns, as long as they are well, within
 // 30 seconds. It repeats calls of the idempotent methods that were answered
-// UNAVAILABLE up to twice, as long as not more than one in five fails.
+// UNAVAILABLE up to twice, as long as not more than one in five fails, and has
+// DefaultBreaker around all.
 func DefaultConfig(idempotent ...string) Config {
 	return Config{
 		Balancer: RoundRobin, Timeout: 30 * time.Second, Health: true,
 		Idempotent: idempotent, Attempts: 3, Delay: 50 * time.Millisecond, MaxDelay: 10 * time.Second,
 		Statuses: []codes.Code{codes.Unavailable}, Burst: 20, Budget: 0.2,
+		Breaker: DefaultBreaker(),
 	}
 }
 
-// DialOptions are what grpc.NewClient takes. An error is what a Config that
-// makes no sense gives.
+// DialOptions are what grpc.NewClient takes; several connections may share them,
+// and have a circuit breaker each. They go behind those of grpcmw, whose spans then
+// tell of calls that the breaker has not let through, too. An error is what a
+// Config that makes no sense gives, or a name that is taken in the registry.
 func (c Config) DialOptions() ([]grpc.DialOption, error) {
 	text, err := c.ServiceConfig()
 	if err != nil {
@@ -88,6 +111,30 @@ func (c Config) DialOptions() ([]grpc.DialOption, error) {
 	options := []grpc.DialOption{grpc.WithDefaultServiceConfig(text), grpc.WithDisableServiceConfig()}
 	if c.Attempts > 0 {
 		options = append(options, grpc.WithMaxCallAttempts(c.Attempts))
+	}
+	guards, err := c.guards()
+	return append(options, guards...), err
+}
+
+// guards are the interceptors, the breaker outside.
+func (c Config) guards() (options []grpc.DialOption, err error) {
+	telemetry := c.Telemetry
+	if telemetry == nil {
+		telemetry = instrument.Globals{}
+	}
+	if c.Breaker != (Breaker{}) {
+		b, err := newBreakers(c.Breaker, telemetry)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, grpc.WithChainUnaryInterceptor(b.unary), grpc.WithChainStreamInterceptor(b.stream))
+	}
+	if c.HedgeAfter > 0 {
+		h, err := newHedger(c, telemetry)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, grpc.WithChainUnaryInterceptor(h.unary))
 	}
 	return options, nil
 }
@@ -129,6 +176,8 @@ func (c Config) validate() error {
 		return fmt.Errorf("grpcclient: no balancer is called %q", c.Balancer)
 	case c.Health && c.Balancer == PickFirst:
 		return errors.New("grpcclient: PickFirst asks no server whether it is well")
+	case c.HedgeAfter < 0 || c.HedgeAfter > 0 && (len(c.Idempotent) == 0 || c.Burst <= 0):
+		return errors.New("grpcclient: hedging needs a time, idempotent methods and a budget")
 	case c.Timeout < 0:
 		return errors.New("grpcclient: the timeout is negative")
 	case retries && (c.Delay <= 0 || c.MaxDelay < c.Delay || len(c.Statuses) == 0):
@@ -141,7 +190,7 @@ func (c Config) validate() error {
 			return fmt.Errorf("grpcclient: %q is no method, as in package.Service/Method", method)
 		}
 	}
-	return nil
+	return c.Breaker.Validate()
 }
 
 // The parts of a service config, by their JSON.

@@ -51,8 +51,8 @@ func (i *instance) answer(ctx context.Context) error {
 	return nil
 }
 
-func (i *instance) UnaryCall(ctx context.Context, _ *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
-	return &testpb.SimpleResponse{}, i.answer(ctx)
+func (i *instance) UnaryCall(ctx context.Context, r *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
+	return &testpb.SimpleResponse{Payload: r.GetPayload()}, i.answer(ctx)
 }
 
 func (i *instance) EmptyCall(ctx context.Context, _ *testpb.Empty) (*testpb.Empty, error) {
@@ -103,10 +103,10 @@ func dial(t *testing.T, config grpcclient.Config, instances []*instance, more ..
 	return testpb.NewTestServiceClient(conn)
 }
 
-// config retries UnaryCall, soon.
+// config retries UnaryCall, soon, and has no circuit breaker.
 func config() grpcclient.Config {
 	c := grpcclient.DefaultConfig(unary)
-	c.Delay, c.MaxDelay = time.Millisecond, 10*time.Millisecond
+	c.Delay, c.MaxDelay, c.Breaker = time.Millisecond, 10*time.Millisecond, grpcclient.Breaker{}
 	return c
 }
 
@@ -265,6 +265,8 @@ func TestConfigsThatMakeNoSense(t *testing.T) {
 		"no status":    func(c *grpcclient.Config) { c.Statuses = nil },
 		"burst":        func(c *grpcclient.Config) { c.Burst = 1001 },
 		"no budget":    func(c *grpcclient.Config) { c.Budget = 0 },
+		"breaker":      func(c *grpcclient.Config) { c.Breaker.Ratio = 2 },
+		"hedging":      func(c *grpcclient.Config) { c.HedgeAfter, c.Burst = time.Second, 0 },
 		"slash before": func(c *grpcclient.Config) { c.Idempotent = []string{"/a.B/C"} },
 	} {
 		c := config()

@@ -9,6 +9,7 @@ const (
 	ClientInstance = attribute.Key("waybill.client.instance")
 	ClientAttempts = attribute.Key("waybill.client.attempts")
 	ClientReason   = attribute.Key("waybill.client.reason")
+	ClientHedge    = attribute.Key("waybill.client.hedge")
 	ClientDelay    = attribute.Key("waybill.client.delay") // in seconds
 	BreakerFrom    = attribute.Key("waybill.client.breaker.from")
 	BreakerTo      = attribute.Key("waybill.client.breaker.to")
@@ -18,6 +19,7 @@ const (
 const (
 	EventRetry             = "retry"
 	EventNoRetry           = "no retry"
+	EventHedge             = "hedge"
 	EventBreakerTransition = "circuit breaker transition"
 	EventBreakerRejection  = "circuit breaker rejection"
 )
