@@ -1,6 +1,7 @@
 package unary
 
 import (
+	"runtime"
 	"runtime/debug"
 
 	"golang.org/x/net/http2"
@@ -23,7 +24,13 @@ func (s *stream) serve() {
 	default:
 		c.answer(s, c.success(response))
 	}
+	others := c.running > 0
 	c.mu.Unlock()
+	if others {
+		// Calls whose records the journal has made safe together are answered
+		// at once: those who are about to add theirs may do so first.
+		runtime.Gosched()
+	}
 	c.settle()
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"net"
-	"runtime"
 	"sync"
 	"time"
 
@@ -111,11 +110,6 @@ func (o *output) flush() {
 		return
 	}
 	o.writing = time.Now()
-	// Calls whose records the journal has made safe together are answered at
-	// once: those who are about to add theirs may do so first.
-	o.mu.Unlock()
-	runtime.Gosched()
-	o.mu.Lock()
 	for len(o.frames) > 0 && o.err == nil {
 		o.writeOnce()
 	}
