@@ -2,6 +2,7 @@ package receive
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -192,4 +193,42 @@ func TestStalledClientsDoNotBlockOthers(t *testing.T) {
 		s.running.Wait()
 		time.Sleep(time.Minute) // The server waits a moment for those it has answered to hang up.
 	})
+}
+
+// TestPaceOverHTTP2 has a client stall on one stream, and send by another of
+// the same connection.
+func TestPaceOverHTTP2(t *testing.T) {
+	cfg := testConfig()
+	cfg.SlowAfter = 300 * time.Millisecond
+	in := testIntake(t, cfg, memory.New(memory.Config{}))
+	s := serveAlone(t, in, newHTTPServer(&httpHandler{in}, in.logger))
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	client := &http.Transport{Protocols: protocols}
+	defer client.CloseIdleConnections()
+	post := func(body io.Reader, length int64) int {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+s.addr().String()+"/v1/traces", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.ContentLength = length
+		req.Header.Set("Content-Type", protobufType)
+		resp, err := client.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode
+	}
+	silence, _ := io.Pipe() // The client closes it when it has its answer.
+	if got := post(silence, 1<<20); got != http.StatusServiceUnavailable {
+		t.Errorf("who stalls is answered %d", got)
+	}
+	whole := encode(t, traceRequest(3))
+	if got := post(bytes.NewReader(whole), int64(len(whole))); got != http.StatusOK {
+		t.Errorf("who sends is answered %d", got)
+	}
+	if slow := testutil.ToFloat64(in.meters.requests.WithLabelValues("traces", "http", "slow")); slow != 1 {
+		t.Errorf("%v were counted as slow", slow)
+	}
 }
