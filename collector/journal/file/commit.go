@@ -32,6 +32,7 @@ func (j *Journal) commitLoop() {
 // commit writes a group, in as many parts as segments and the budget demand,
 // and answers each part as a whole.
 func (j *Journal) commit(g *group) {
+	j.leaveFailed()
 	frames, entries := g.frames, g.entries
 	for len(entries) > 0 {
 		n, err := j.admit(entries)
@@ -128,10 +129,7 @@ func (j *Journal) write(g *group, frames []byte, entries []entry) (journal.Offse
 		return 0, diskError("write records", err)
 	}
 	if j.cfg.Sync == SyncAlways {
-		began := time.Now()
-		err := s.file.Sync()
-		j.meters.sync.Observe(time.Since(began).Seconds())
-		if err != nil {
+		if err := j.timedSync(s.file); err != nil {
 			_ = s.file.Truncate(pos) // The records were not acknowledged: a reader of tomorrow may find them or not.
 			j.abandon(pos + int64(len(frames)))
 			return 0, diskError("sync records", err)
@@ -155,6 +153,7 @@ func (j *Journal) publish(s *segment, entries []entry, p piece) {
 	s.size += n
 	j.bytes += n
 	j.end = s.end()
+	j.note(s, len(entries))
 	for r := range j.readers {
 		poke(r.notify)
 	}

@@ -66,7 +66,7 @@ func createCursor(d disk, name string, next journal.Offset, mode SyncMode) (*cur
 	}
 	c := &cursor{name: name, next: next, file: file}
 	err = errors.Join(c.write(next), c.write(next))
-	if err == nil && mode == SyncAlways {
+	if err == nil && mode != SyncNever {
 		err = errors.Join(c.sync(), d.syncDir(cursorDir))
 	}
 	if err != nil {
@@ -150,7 +150,7 @@ func (c *cursor) sync() error {
 // close syncs and closes the file. Closing twice does nothing.
 func (c *cursor) close(mode SyncMode) error {
 	var err error
-	if mode == SyncAlways {
+	if mode != SyncNever {
 		err = c.sync()
 	}
 	c.mu.Lock()

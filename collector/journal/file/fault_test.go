@@ -98,7 +98,9 @@ func (f *faultyFile) Sync() error {
 
 func openFaulty(t *testing.T, cfg Config, d *faultyDisk) *Journal {
 	t.Helper()
-	cfg.Sync = SyncAlways
+	if cfg.Sync == SyncNever {
+		cfg.Sync = SyncAlways
+	}
 	j, err := open(cfg, slog.New(slog.DiscardHandler), d.open)
 	if err != nil {
 		t.Fatalf("open: %v", err)

@@ -16,7 +16,7 @@ func benchConfig(b *testing.B, mode SyncMode) Config {
 }
 
 func BenchmarkAppend(b *testing.B) {
-	for _, mode := range []SyncMode{SyncNever, SyncAlways} {
+	for _, mode := range []SyncMode{SyncNever, SyncInterval, SyncAlways} {
 		for _, parallel := range []int{1, 8} {
 			for _, size := range benchSizes() {
 				b.Run(fmt.Sprintf("sync=%s/appenders=%d/bytes=%d", mode, parallel, size), func(b *testing.B) {

@@ -21,8 +21,8 @@ import (
 //
 // With SyncAlways a record is on stable storage when Append returns, and no
 // reader sees it earlier: it survives a crash of the process and of the
-// machine. With SyncNever it is in the page cache: it survives a crash of the
-// process. A record whose Append did not return may be there or not; it is
+// machine. With SyncInterval and SyncNever it is in the page cache: it survives a
+// crash of the process; with SyncInterval it is on stable storage soon. A record whose Append did not return may be there or not; it is
 // there whole or not at all.
 //
 // A cursor is in the page cache when Commit returns and on stable storage a
@@ -51,10 +51,11 @@ type Journal struct {
 	idle    *fileCount
 	waiters waiters
 
-	wake chan struct{} // a token: pending has records
-	tick chan struct{} // a token: look at the ages of segments
-	quit chan struct{} // closed by Close
-	work sync.WaitGroup
+	wake    chan struct{} // a token: pending has records
+	tick    chan struct{} // a token: look at the ages of segments
+	written chan struct{} // a token: unsynced has records
+	quit    chan struct{} // closed by Close
+	work    sync.WaitGroup
 
 	// Owned by the committer.
 	active *segment       // nil: the next group begins a segment
@@ -71,6 +72,7 @@ type Journal struct {
 	bytes    int64          // what they occupy, with those being deleted
 	end      journal.Offset // what readers may read ends here
 	tail     tail
+	unsynced unsynced // with SyncInterval
 	cursors  map[string]*cursor
 	readers  map[*Reader]struct{}
 }
@@ -157,7 +159,7 @@ func (j *Journal) Close() error {
 	return errors.Join(err, j.closeFiles())
 }
 
-// syncWritten makes durable what SyncNever left in the page cache.
+// syncWritten makes durable what is left in the page cache.
 func (j *Journal) syncWritten() error {
 	if j.cfg.Sync == SyncAlways {
 		return nil
@@ -208,7 +210,7 @@ func (j *Journal) keep() {
 		case <-j.quit:
 			return
 		}
-		if j.cfg.Sync == SyncAlways {
+		if j.cfg.Sync != SyncNever {
 			j.syncCursors()
 		}
 		if j.cfg.MaxAge > 0 {

@@ -29,6 +29,7 @@ func TestValidate(t *testing.T) {
 		"tiny segments":     func(c *Config) { c.SegmentBytes = 100 },
 		"huge segments":     func(c *Config) { c.SegmentBytes, c.MaxBytes = 2<<30, 10<<30 },
 		"half budget":       func(c *Config) { c.SegmentBytes, c.MaxBytes = 6000, 10_000 },
+		"negative interval": func(c *Config) { c.SyncInterval = -1 },
 		"negative budget":   func(c *Config) { c.MaxBytes = -1 },
 		"negative segments": func(c *Config) { c.SegmentBytes = -1 },
 	} {
@@ -41,7 +42,7 @@ func TestValidate(t *testing.T) {
 			t.Errorf("%s: opened", name)
 		}
 	}
-	for _, cfg := range []Config{valid, {Dir: "journal", MaxBytes: 10_000}, {Dir: "journal", Sync: SyncNever, MaxAge: 1, MaxBytes: 1 << 40}} {
+	for _, cfg := range []Config{valid, {Dir: "journal", MaxBytes: 10_000}, {Dir: "journal", Sync: SyncNever, MaxAge: 1, MaxBytes: 1 << 40}, {Dir: "journal", Sync: SyncInterval, SyncInterval: 1}} {
 		if err := cfg.Validate(); err != nil {
 			t.Errorf("%+v: %v", cfg, err)
 		}

@@ -23,11 +23,12 @@ import (
 const (
 	childDir  = "WAYBILL_JOURNAL_CHILD_DIR"
 	childFrom = "WAYBILL_JOURNAL_CHILD_FROM"
+	childSync = "WAYBILL_JOURNAL_CHILD_SYNC"
 )
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
-		fmt.Fprintln(os.Stderr, appendUntilKilled(dir, os.Getenv(childFrom)))
+		fmt.Fprintln(os.Stderr, appendUntilKilled(killConfig(dir, SyncMode(os.Getenv(childSync))), os.Getenv(childFrom)))
 		return
 	}
 	m.Run()
@@ -35,15 +36,15 @@ func TestMain(m *testing.M) {
 
 // killConfig rolls segments often. The child syncs, so that a kill can hit
 // between write and sync.
-func killConfig(dir string) Config {
-	return Config{Dir: dir, MaxBytes: 64 << 20, SegmentBytes: 64 << 10, Sync: SyncAlways, Retain: true}
+func killConfig(dir string, mode SyncMode) Config {
+	return Config{Dir: dir, MaxBytes: 64 << 20, SegmentBytes: 64 << 10, Sync: mode, SyncInterval: 5 * time.Millisecond, Retain: true}
 }
 
 // appendUntilKilled is the child: four appenders that print the number and the
 // offset of each record once it is acknowledged, and a reader that prints the
 // cursor that it has committed. It does not end by itself.
-func appendUntilKilled(dir, from string) error {
-	j, err := Open(killConfig(dir), slog.New(slog.DiscardHandler))
+func appendUntilKilled(cfg Config, from string) error {
+	j, err := Open(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
@@ -101,26 +102,28 @@ func commitForever(j *Journal, say func(string, ...any)) error {
 // that every record it acknowledged is there, in order, at the offset it said,
 // and that its reader's cursor is where it was committed, or later.
 func TestKill(t *testing.T) {
-	dir := t.TempDir()
-	acked := map[int]journal.Offset{}
-	var committed journal.Offset
-	for round := range 6 {
-		committed = max(committed, killChild(t, dir, len(acked)*10+round*1_000_000, 50+150*round, acked))
-		checkAcked(t, dir, acked, committed)
-	}
-	if len(acked) < 1000 {
-		t.Errorf("the children acknowledged %d records only", len(acked))
+	for _, mode := range []SyncMode{SyncAlways, SyncInterval} {
+		cfg := killConfig(t.TempDir(), mode)
+		acked := map[int]journal.Offset{}
+		var committed journal.Offset
+		for round := range 6 {
+			committed = max(committed, killChild(t, cfg, len(acked)*10+round*1_000_000, 50+150*round, acked))
+			checkAcked(t, cfg, acked, committed)
+		}
+		if len(acked) < 1000 {
+			t.Errorf("%s: the children acknowledged %d records only", mode, len(acked))
+		}
 	}
 }
 
 // killChild starts a child, kills it after some acknowledgements, and notes what
 // it said. It returns the last cursor that the child committed.
-func killChild(t *testing.T, dir string, from, acks int, acked map[int]journal.Offset) journal.Offset {
+func killChild(t *testing.T, cfg Config, from, acks int, acked map[int]journal.Offset) journal.Offset {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^$")
-	child.Env = append(os.Environ(), childDir+"="+dir, childFrom+"="+strconv.Itoa(from))
+	child.Env = append(os.Environ(), childDir+"="+cfg.Dir, childFrom+"="+strconv.Itoa(from), childSync+"="+string(cfg.Sync))
 	var stderr bytes.Buffer
 	child.Stderr = &stderr
 	stdout, err := child.StdoutPipe()
@@ -168,9 +171,9 @@ func killChild(t *testing.T, dir string, from, acks int, acked map[int]journal.O
 }
 
 // checkAcked opens the journal and compares.
-func checkAcked(t *testing.T, dir string, acked map[int]journal.Offset, committed journal.Offset) {
+func checkAcked(t *testing.T, cfg Config, acked map[int]journal.Offset, committed journal.Offset) {
 	t.Helper()
-	j := mustOpen(t, killConfig(dir))
+	j := mustOpen(t, cfg)
 	defer mustClose(t, j)
 	found := map[int]bool{}
 	for _, n := range held(t, j, "") { // Checks payloads and order.

@@ -29,17 +29,19 @@ func open(cfg Config, logger *slog.Logger, opener openFunc) (*Journal, error) {
 		return nil, err
 	}
 	j := &Journal{
-		cfg:     cfg,
-		logger:  logger,
-		meters:  newMeters(),
-		idle:    &fileCount{},
-		wake:    make(chan struct{}, 1),
-		tick:    make(chan struct{}, 1),
-		quit:    make(chan struct{}),
-		pending: &group{},
-		spare:   &group{},
-		cursors: map[string]*cursor{},
-		readers: map[*Reader]struct{}{},
+		cfg:      cfg,
+		logger:   logger,
+		meters:   newMeters(),
+		idle:     &fileCount{},
+		wake:     make(chan struct{}, 1),
+		tick:     make(chan struct{}, 1),
+		written:  make(chan struct{}, 1),
+		quit:     make(chan struct{}),
+		pending:  &group{},
+		spare:    &group{},
+		cursors:  map[string]*cursor{},
+		unsynced: unsynced{},
+		readers:  map[*Reader]struct{}{},
 	}
 	if err := j.openDir(opener); err != nil {
 		return nil, fmt.Errorf("open journal %s: %w", cfg.Dir, err)
@@ -53,6 +55,10 @@ func open(cfg Config, logger *slog.Logger, opener openFunc) (*Journal, error) {
 	j.work.Add(2)
 	go j.commitLoop()
 	go j.keep()
+	if cfg.Sync == SyncInterval {
+		j.work.Add(1)
+		go j.syncLoop()
+	}
 	j.reclaim(0)
 	return j, nil
 }

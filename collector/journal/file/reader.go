@@ -235,7 +235,7 @@ func (r *Reader) Close() error {
 	r.once.Do(func() {
 		close(r.closed)
 		j := r.journal
-		if r.cursor != nil && j.cfg.Sync == SyncAlways {
+		if r.cursor != nil && j.cfg.Sync != SyncNever {
 			err = r.cursor.sync()
 		}
 		j.mu.Lock()

@@ -37,6 +37,7 @@ type segment struct {
 	oldest time.Time          // of the first record, where this process knows it
 	newest time.Time          // of the last record, or when the file was last written
 	damage map[int64]struct{} // where the damage begins that is counted already
+	failed bool               // it could not be synced
 
 	mu   sync.Mutex
 	mark uint64 // zero: not known yet
