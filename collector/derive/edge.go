@@ -20,6 +20,7 @@ type edge struct {
 	requests, failed uint64
 	server, client   histogram
 	fromUser         bool // the client is the user's node
+	rest             bool // it takes what goes beyond the limit
 
 	labels  []*dto.LabelPair
 	created *timestamppb.Timestamp
@@ -56,6 +57,15 @@ type edges struct {
 	expiry time.Duration // 0: never
 	swept  time.Time
 	meters *meters
+
+	last lone
+}
+
+// lone is the edge that the last request had of which one end is known.
+type lone struct {
+	client, server *string
+	kind           connection
+	edge           *edge // nil: none, or it may be another one now
 }
 
 func newEdges(cfg Config, m *meters) *edges {
@@ -72,6 +82,20 @@ func (x *edges) of(now time.Time, k edgeKey) *edge {
 	return e
 }
 
+// between is the edge of a caller and its peer. Their names are the same texts
+// as long as they are the same pointers.
+func (x *edges) between(now time.Time, h *half) *edge {
+	if l := &x.last; l.edge == nil || l.client != h.service || l.server != h.peer || l.kind != h.peerKind {
+		e := x.of(now, edgeKey{*h.service, *h.peer, h.peerKind})
+		if e.rest { // What goes there is counted each time.
+			return e
+		}
+		*l = lone{h.service, h.peer, h.peerKind, e}
+	}
+	x.last.edge.seen = now
+	return x.last.edge
+}
+
 func (x *edges) add(now time.Time, k edgeKey) *edge {
 	regular := x.limit - connections
 	if len(x.edges) >= regular && now.Sub(x.swept) >= sweepEvery {
@@ -84,7 +108,7 @@ func (x *edges) add(now time.Time, k edgeKey) *edge {
 			return e
 		}
 	}
-	e := &edge{created: timestamppb.New(now), labels: k.labels()}
+	e := &edge{created: timestamppb.New(now), labels: k.labels(), rest: k.client == overflow}
 	x.edges[k] = e
 	return e
 }
@@ -97,8 +121,9 @@ func (k edgeKey) labels() []*dto.LabelPair {
 // renameUser gives the edges of the user's node another client. Edges of the
 // overflow keep theirs.
 func (x *edges) renameUser(name string) {
+	x.last.edge = nil
 	for k, e := range x.edges {
-		if !e.fromUser || k.client == overflow {
+		if !e.fromUser || e.rest {
 			continue
 		}
 		delete(x.edges, k)
@@ -114,6 +139,7 @@ func (x *edges) expire(now time.Time) {
 	if x.expiry == 0 {
 		return
 	}
+	x.last.edge = nil
 	for k, e := range x.edges {
 		if now.Sub(e.seen) > x.expiry {
 			delete(x.edges, k)

@@ -13,11 +13,12 @@ type finder struct {
 	// lengths has the keys' indices by their lengths, for which most keys of
 	// spans are seen to be others. The last has those that are longer.
 	lengths [maxKey + 1][]int
+	some    uint64   // has a bit for each length of which there are keys
 	values  [][]byte // by key: an encoded AnyValue; nil where there is none
 	found   int
 }
 
-const maxKey = 32
+const maxKey = 63
 
 // noValue is that of a key that has none.
 var noValue = []byte{}
@@ -27,6 +28,7 @@ func newFinder(keys []string) *finder {
 	for i, key := range keys {
 		n := min(len(key), maxKey)
 		f.lengths[n] = append(f.lengths[n], i)
+		f.some |= 1 << n
 	}
 	return f
 }
@@ -56,17 +58,33 @@ func (f *finder) look(entries []byte, entryTag byte) {
 			return
 		}
 		entries = entries[size:]
-		if tag == entryTag {
+		if tag != entryTag {
+			continue
+		}
+		key := usual(entry)
+		if key == 0 {
 			f.take(entry)
+		} else if f.some>>(min(key, maxKey+2)-2)&1 != 0 {
+			f.note(entry[2:key], entry[key+2:])
 		}
 	}
 }
 
-func (f *finder) take(entry []byte) {
-	if key, value, usual := split(entry); usual {
-		f.note(key, value)
-		return
+// usual says where the key ends in an entry that is a key and a value, neither
+// of them long, as most entries are. It is zero for others.
+func usual(entry []byte) int {
+	if len(entry) < 4 || entry[0] != keyTag || entry[1] >= 0x80 {
+		return 0
 	}
+	to := 2 + int(entry[1])
+	if to+2 > len(entry) || entry[to] != valueTag || entry[to+1] >= 0x80 || to+2+int(entry[to+1]) != len(entry) {
+		return 0
+	}
+	return to
+}
+
+// take is for entries of any other form.
+func (f *finder) take(entry []byte) {
 	var key, value []byte
 	for len(entry) > 0 {
 		tag, _, data, size := field(entry)
@@ -82,19 +100,6 @@ func (f *finder) take(entry []byte) {
 		entry = entry[size:]
 	}
 	f.note(key, value)
-}
-
-// split parts an entry that is a key and a value, neither of them long, as most
-// entries are.
-func split(entry []byte) (key, value []byte, usual bool) {
-	if len(entry) < 4 || entry[0] != keyTag || entry[1] >= 0x80 {
-		return nil, nil, false
-	}
-	to := 2 + int(entry[1])
-	if to+2 > len(entry) || entry[to] != valueTag || entry[to+1] >= 0x80 || to+2+int(entry[to+1]) != len(entry) {
-		return nil, nil, false
-	}
-	return entry[2:to], entry[to+2:], true
 }
 
 func (f *finder) note(key, value []byte) {

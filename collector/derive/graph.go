@@ -24,13 +24,14 @@ type graph struct {
 	requests, failed, server, client *prometheus.Desc
 	meters                           *meters
 
-	mu    sync.Mutex
-	now   time.Time // when what is at hand is counted
-	pairs *pairs
-	edges *edges
-	peers peers
-	texts interned
-	half  half // of the span at hand
+	mu       sync.Mutex
+	now      time.Time // when what is at hand is counted
+	pairs    *pairs
+	edges    *edges
+	peers    peers
+	texts    interned
+	half     half // of the span at hand
+	lastPeer *string
 	// user is the node of whoever calls without sending spans; taken is the
 	// name that a service would take from it.
 	user, taken string
@@ -64,13 +65,13 @@ func newGraph(cfg Config, m *meters, texts interned) *graph {
 }
 
 // observe takes in one span, which stands for weight spans. The view is not kept.
-func (g *graph) observe(service *string, v *view, weight float64) {
+func (g *graph) observe(service *string, v *view, e *exemplar, weight float64) {
 	if v.kind < wire.KindServer || v.kind > wire.KindConsumer || !v.hasIDs() {
 		return
 	}
 	h := &g.half
 	*h = half{
-		service: service, weight: weight, failed: v.code == wire.StatusError, span: exemplarOf(v, g.now),
+		service: service, weight: weight, failed: v.code == wire.StatusError, span: *e,
 		message: v.kind == wire.KindProducer || v.kind == wire.KindConsumer,
 	}
 	switch v.kind {
@@ -87,22 +88,27 @@ func (g *graph) observe(service *string, v *view, weight float64) {
 // what is known is all there will be.
 func (g *graph) caller(h *half, v *view) {
 	h.caller, h.at = true, end{v.trace, v.span}
-	hash := g.pairs.waiting.hash(h.at)
-	first := g.pairs.find(hash, h.at)
-	if awaited := first != none && !g.pairs.slot(first).caller; !awaited || h.message {
-		far := g.peers.of(v)
-		if h.peerKind = far.kind; len(far.name) > 0 {
-			h.peer = g.texts.of(far.name)
-		}
-		if h.message {
-			h.peerKind = message
-		}
-		if far.kind == database && h.peer != nil {
-			g.lone(h)
-			return
-		}
+	far := g.peers.of(v)
+	if h.peerKind = far.kind; len(far.name) > 0 {
+		h.peer = g.nameOf(far.name)
 	}
-	g.pairs.join(h, hash, first)
+	if h.message {
+		h.peerKind = message
+	}
+	if far.kind == database && h.peer != nil {
+		g.lone(h)
+		return
+	}
+	g.pairs.add(h)
+}
+
+// nameOf is texts.of, quicker for the name that it had last: many calls of one
+// service are to the same database.
+func (g *graph) nameOf(name []byte) *string {
+	if g.lastPeer == nil || *g.lastPeer != string(name) {
+		g.lastPeer = g.texts.of(name)
+	}
+	return g.lastPeer
 }
 
 // called has a span wait for its parent. Without one, somebody has called who
@@ -183,6 +189,6 @@ func (g *graph) lone(h *half) {
 	case !h.caller, h.peer == nil:
 		g.meters.unpaired.Inc()
 	default:
-		g.edges.of(g.now, edgeKey{*h.service, *h.peer, h.peerKind}).count(g.edges.scale, h, nil)
+		g.edges.between(g.now, h).count(g.edges.scale, h, nil)
 	}
 }

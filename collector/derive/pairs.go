@@ -123,11 +123,7 @@ const keptSlots = 4096
 // add pairs a half with those that wait for it, or has it wait.
 func (p *pairs) add(h *half) {
 	hash := p.waiting.hash(h.at)
-	p.join(h, hash, p.find(hash, h.at))
-}
-
-// join is add with what was found at the end.
-func (p *pairs) join(h *half, hash uint32, first int32) {
+	first := p.find(hash, h.at)
 	switch {
 	case first == none:
 		p.push(h, hash)

@@ -33,14 +33,14 @@ func newRED(cfg Config, m *meters) *red {
 }
 
 // observe counts one span, unless it is excluded.
-func (r *red) observe(now time.Time, o *origin, v *view, weight float64) {
+func (r *red) observe(now time.Time, o *origin, v *view, e *exemplar, weight float64) {
 	for i := range r.exclude {
 		if r.exclude[i].holds(*o.service, v) {
 			r.meters.excluded.Inc()
 			return
 		}
 	}
-	r.table.observe(now, o, v, weight)
+	r.table.observe(now, o, v, e, weight)
 }
 
 // Describe implements prometheus.Collector.

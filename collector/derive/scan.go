@@ -145,9 +145,10 @@ func (s *scan) observe() {
 	if s.adjust && len(s.view.state) > 0 {
 		w = weight(s.view.state)
 	}
-	s.red.observe(s.now, s.origin, &s.view, w)
+	e := exemplarOf(&s.view, s.now)
+	s.red.observe(s.now, s.origin, &s.view, &e, w)
 	if s.graph != nil {
-		s.graph.observe(s.origin.service, &s.view, w)
+		s.graph.observe(s.origin.service, &s.view, &e, w)
 	}
 }
 

@@ -114,27 +114,30 @@ func newTable(cfg Config, m *meters) *table {
 }
 
 // observe counts one span, which stands for weight spans. The view is not kept.
-func (t *table) observe(now time.Time, o *origin, v *view, weight float64) {
+func (t *table) observe(now time.Time, o *origin, v *view, e *exemplar, weight float64) {
 	s := t.find(o, v)
 	if s == nil {
 		s = t.add(now, o, v)
 	}
 	s.seen = now
-	e := exemplarOf(v, now)
-	s.observe(t.scale, &e, s.take(weight), weight)
+	s.observe(t.scale, e, s.take(weight), weight)
 }
 
-// find is the series of a span, where it has a row. The label of the row is at
-// hand then for add.
+// find is the series of a span, where it has a row. The dimensions are packed
+// then for add.
 func (t *table) find(o *origin, v *view) *series {
-	t.label = append(append(t.label[:0], t.dimensions.pack(o, v)...), cut(v.name)...)
+	label := cut(v.name)
+	if packed := t.dimensions.pack(o, v); len(packed) > 0 {
+		t.label = append(append(t.label[:0], packed...), label...)
+		label = t.label
+	}
 	if o.known == nil || o.known.size == 0 { // What it had may have expired.
 		o.known = t.services[*o.service]
 	}
 	if o.known == nil {
 		return nil
 	}
-	row := o.known.rows[string(t.label)]
+	row := o.known.rows[string(label)]
 	if row == nil {
 		return nil
 	}
@@ -154,7 +157,7 @@ func exemplarOf(v *view, now time.Time) exemplar {
 // takes what goes beyond a limit.
 func (t *table) add(now time.Time, o *origin, v *view) *series {
 	name := string(cut(v.name))
-	packed := string(t.label[:len(t.label)-len(name)])
+	packed := string(t.dimensions.packed)
 	k := key{*o.service, strings.ToValidUTF8(name, invalid), kindOf(v.kind), codeOf(v.code), packed}
 	regular := t.limit - t.spare
 	full := func() bool {
