@@ -3,9 +3,9 @@ package viewer
 import (
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 
+	"github.com/waybill-dev/waybill/collector/listen"
 	"github.com/waybill-dev/waybill/viewer/graph"
 	"github.com/waybill-dev/waybill/viewer/index"
 )
@@ -14,6 +14,9 @@ import (
 type Config struct {
 	// Address is the host and port to listen on; port 0 takes a free one.
 	Address string `yaml:"address"`
+	// Security is as that of the collector's listeners. A browser has no way to
+	// send a token: Auth is for tools that ask Jaeger's query API.
+	listen.Security
 	// Hosts are further names by which browsers reach the viewer, for example
 	// "traces.example.org". A viewer on a loopback address answers only to
 	// localhost, to IP addresses and to these, so that a foreign page cannot
@@ -39,9 +42,10 @@ func DefaultConfig() Config {
 // Validate reports all that is wrong with the configuration.
 func (c Config) Validate() error {
 	var errs []error
-	if _, _, err := net.SplitHostPort(c.Address); err != nil {
+	if err := listen.CheckAddress(c.Address); err != nil {
 		errs = append(errs, fmt.Errorf("address: %w", err))
 	}
+	errs = append(errs, c.Security.Validate(""))
 	for _, h := range c.Hosts {
 		if h == "" || strings.ContainsAny(h, "/ *") {
 			errs = append(errs, fmt.Errorf("hosts: %q is no name of a host", h))

@@ -75,8 +75,7 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 }
 
 // metricsHandler serves the metrics from a registry of the viewer's own.
-func metricsHandler(engine *query.Engine, logger *slog.Logger) (http.Handler, error) {
-	registry := prometheus.NewRegistry()
+func metricsHandler(engine *query.Engine, registry *prometheus.Registry, logger *slog.Logger) (http.Handler, error) {
 	if err := registry.Register(newMetrics(engine)); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}

@@ -5,19 +5,21 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/waybill-dev/waybill/viewer/jaeger"
 	"github.com/waybill-dev/waybill/viewer/page"
 	"github.com/waybill-dev/waybill/viewer/query"
 )
 
 // newMux has all that the viewer serves.
-func newMux(engine *query.Engine, board *Board, logger *slog.Logger) (*http.ServeMux, error) {
+func newMux(engine *query.Engine, board *Board, own *prometheus.Registry, logger *slog.Logger) (*http.ServeMux, error) {
 	mux := http.NewServeMux()
 	if err := page.Register(mux, engine, board, logger); err != nil {
 		return nil, err
 	}
 	jaeger.Register(mux, engine, logger)
-	metrics, err := metricsHandler(engine, logger)
+	metrics, err := metricsHandler(engine, own, logger)
 	if err != nil {
 		return nil, err
 	}

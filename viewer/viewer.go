@@ -12,7 +12,10 @@ import (
 	"net/http"
 	"sync"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/waybill-dev/waybill/collector/journal"
+	"github.com/waybill-dev/waybill/collector/listen"
 	"github.com/waybill-dev/waybill/viewer/index"
 	"github.com/waybill-dev/waybill/viewer/page"
 	"github.com/waybill-dev/waybill/viewer/query"
@@ -23,6 +26,7 @@ import (
 type Viewer struct {
 	logger   *slog.Logger
 	listener net.Listener
+	door     *listen.Guard
 	server   *http.Server
 	reader   journal.Reader
 	stop     context.CancelFunc
@@ -56,7 +60,8 @@ func Start(ctx context.Context, cfg Config, j journal.Journal, logger *slog.Logg
 	}
 	x := index.New(cfg.limits())
 	engine := query.New(x, j)
-	mux, err := newMux(engine, added.board, logger)
+	own := prometheus.NewRegistry()
+	mux, err := newMux(engine, added.board, own, logger)
 	if err != nil {
 		return nil, fmt.Errorf("viewer: %w", err)
 	}
@@ -64,13 +69,13 @@ func Start(ctx context.Context, cfg Config, j journal.Journal, logger *slog.Logg
 	if err != nil {
 		return nil, fmt.Errorf("viewer: read the journal: %w", err)
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Address)
+	listener, door, err := open(ctx, cfg, own, logger)
 	if err != nil {
 		_ = reader.Close() // it holds nothing that could be lost
-		return nil, fmt.Errorf("viewer: %w", err)
+		return nil, err
 	}
-	v := &Viewer{logger: logger, listener: listener, reader: reader}
-	v.server = newServer(secure(newGuard(listener.Addr(), cfg.Hosts, mux)), logger)
+	v := &Viewer{logger: logger, listener: listener, door: door, reader: reader}
+	v.server = newServer(secure(newGuard(listener.Addr(), cfg.Hosts, &entrance{door, mux})), logger)
 	feeding, stop := context.WithCancel(ctx)
 	v.stop = stop
 	f := &feed{journal: j, reader: reader, index: x, logger: logger, report: engine.Report}
@@ -99,6 +104,7 @@ func (v *Viewer) Shutdown(ctx context.Context) error {
 	}
 	v.stop()
 	v.running.Wait()
+	v.door.Close()
 	if closed := v.reader.Close(); err == nil {
 		err = closed
 	}

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/waybill-dev/waybill/collector"
-	"github.com/waybill-dev/waybill/collector/listen"
 	shared "github.com/waybill-dev/waybill/internal/command"
 	"github.com/waybill-dev/waybill/viewer"
 )
@@ -76,7 +75,7 @@ func (w *whole) startCollector(ctx context.Context) (endpoint string, err error)
 	v, err := viewer.Start(context.WithoutCancel(ctx), view, col.Journal(), w.logger.With("component", "viewer"),
 		viewer.WithBoard(faultBoard(w.faults)))
 	if err != nil {
-		return "", listen.Explain("viewer.address", view.Address, err)
+		return "", err
 	}
 	w.started("viewer", v.Shutdown)
 	w.address("viewer", v.Addr(), "")

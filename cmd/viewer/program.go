@@ -81,9 +81,6 @@ func (p *program) load() (collector.Config, viewer.Config, error) {
 	if err := view.Validate(); err != nil {
 		return cfg, view, fmt.Errorf("viewer.%w", err)
 	}
-	if err := listen.CheckAddress(view.Address); err != nil {
-		return cfg, view, fmt.Errorf("viewer.address: %w", err)
-	}
 	return cfg, view, nil
 }
 
@@ -120,14 +117,14 @@ func (p *program) Run(ctx context.Context) (err error) {
 	defer stop(&err, c.Shutdown)
 	v, err := viewer.Start(context.WithoutCancel(ctx), view, c.Journal(), logger)
 	if err != nil {
-		return listen.Explain("viewer.address", view.Address, err)
+		return err
 	}
 	defer stop(&err, v.Shutdown)
-	p.announce("viewer", "http://", v.Addr(), "")
-	p.announce("otlp-http", "http://", c.OTLPHTTP(), "")
+	p.announce("viewer", scheme(view.Security), v.Addr(), "")
+	p.announce("otlp-http", scheme(cfg.Receive.OTLP.HTTP.Security), c.OTLPHTTP(), "")
 	p.announce("otlp-grpc", "", c.OTLPGRPC(), "")
 	p.announce("metrics", "http://", c.Scrape(), "/metrics")
-	p.announce("collector", "http://", c.Admin(), "")
+	p.announce("collector", scheme(cfg.Admin.Security), c.Admin(), "")
 	p.started(c, v)
 	for follow.Next(ctx) {
 		command.Reload(c, func() (collector.Config, error) { return p.loadAgain(view) }, func(collector.Config) {}, logger)
@@ -140,6 +137,13 @@ func stop(err *error, shutdown func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
 	*err = errors.Join(*err, shutdown(ctx))
+}
+
+func scheme(s listen.Security) string {
+	if s.TLS.Enabled() {
+		return "https://"
+	}
+	return "http://"
 }
 
 // announce prints one address, unless that listener is off.

@@ -82,7 +82,7 @@ func TestImportDirections(t *testing.T) {
 		{"collector/export", []string{"collector/export", "collector/journal", "collector/wire"}},
 		{"collector/admin", []string{"collector/admin", "collector/listen", "collector/silent", "collector/journal"}},
 		{"collector", []string{"collector"}},
-		{"viewer", []string{"viewer", "collector/journal", "collector/wire"}},
+		{"viewer", []string{"viewer", "collector/listen", "collector/journal", "collector/wire"}},
 		{"middleware", []string{"middleware"}},
 		{"tracegen", []string{"tracegen"}},
 		{"demo-services", []string{"demo-services", "middleware"}},
