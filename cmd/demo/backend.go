@@ -22,6 +22,9 @@ func (w *whole) load() (collector.Config, viewer.Config, error) {
 	if err != nil {
 		return cfg, view, usageError{err}
 	}
+	if wants := cfg.Receive.OTLP.HTTP.Summary(); wants != "" {
+		return cfg, view, usageError{fmt.Errorf("the services send without any protection, and receive.otlp.http wants %s", wants)}
+	}
 	standard := collector.DefaultConfig()
 	// The shop speaks OTLP, and shares the machine with whatever else listens
 	// there: other protocols are taken where the file says so.
