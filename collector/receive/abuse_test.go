@@ -287,6 +287,9 @@ func TestConnectionsAreLimited(t *testing.T) {
 		connect(t, l.Addr())
 	}
 	first, second := <-accepted, <-accepted
+	if err := first.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+		t.Errorf("one side cannot be closed alone: %v", err)
+	}
 	select {
 	case <-accepted:
 		t.Fatal("a third connection was accepted")

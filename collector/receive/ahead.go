@@ -46,6 +46,9 @@ func (a *ahead) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// CloseWrite ends our side alone.
+func (a *ahead) CloseWrite() error { return closeWrite(a.Conn) }
+
 func (a *ahead) giveBack() {
 	a.blocks.put(a.block)
 	a.block, a.rest = nil, nil

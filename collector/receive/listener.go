@@ -1,6 +1,7 @@
 package receive
 
 import (
+	"errors"
 	"net"
 	"sync"
 )
@@ -45,6 +46,17 @@ type counted struct {
 	net.Conn
 
 	release func()
+}
+
+// CloseWrite ends our side alone: what was said last is not lost although the
+// client has more to say.
+func (c *counted) CloseWrite() error { return closeWrite(c.Conn) }
+
+func closeWrite(conn net.Conn) error {
+	if half, ok := conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
 }
 
 func (c *counted) Close() error {

@@ -2,7 +2,6 @@ package unary
 
 import (
 	"runtime"
-	"runtime/debug"
 
 	"golang.org/x/net/http2"
 )
@@ -37,8 +36,7 @@ func (s *stream) serve() {
 // run calls the handler. It may have been written by somebody who errs.
 func (s *stream) run() (response []byte, refused *Status) {
 	defer func() {
-		if fault := recover(); fault != nil {
-			s.conn.server.logger.Error("BUG: a call ended in a panic", "panic", fault, "stack", string(debug.Stack()))
+		if s.conn.server.logPanic(recover()) {
 			refused = panicked()
 		}
 	}()

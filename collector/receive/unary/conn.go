@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -88,9 +87,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 // run reads the connection until it ends.
 func (c *conn) run() {
 	defer func() {
-		if fault := recover(); fault != nil {
-			c.server.logger.Error("BUG: a connection ended in a panic", "panic", fault, "stack", string(debug.Stack()))
-		}
+		c.server.logPanic(recover())
 		c.abandon()
 		c.in.giveBack()
 		_ = c.net.Close() // Nobody is left to tell.
@@ -208,18 +205,20 @@ func (c *conn) beforeRead() (much bool) {
 }
 
 // settle says what there is to say, and hangs up when nothing is left: we have
-// said that we go, and all calls have been answered. c.mu is not held.
+// said that we go, and all calls have been answered. It may block, so c.mu is
+// not held.
 func (c *conn) settle() {
 	c.out.flush()
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	for c.push() {
 		c.mu.Unlock()
 		c.out.flush()
 		c.mu.Lock()
 	}
-	if c.leaving && !c.hungUp && len(c.streams) == 0 && c.out.idle() {
-		c.hungUp = true
+	done := c.leaving && !c.hungUp && len(c.streams) == 0 && c.out.idle()
+	c.hungUp = c.hungUp || done
+	c.mu.Unlock()
+	if done {
 		c.hangUp()
 	}
 }

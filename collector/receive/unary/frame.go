@@ -57,6 +57,11 @@ func (c *conn) settings(frame *http2.SettingsFrame) error {
 		return nil
 	}
 	c.greeted = true
+	for range frame.NumSettings() { // Each may concern all streams.
+		if err := c.waste(); err != nil {
+			return err
+		}
+	}
 	if err := frame.ForeachSetting(c.obey); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -100,6 +101,11 @@ func TestFaultsThatEndTheConnection(t *testing.T) {
 		}, http2.ErrCodeFlowControl},
 		{"a flood of PING", func(p *peer) { p.flood(func() error { return p.framer.WritePing(false, [8]byte{}) }) }, http2.ErrCodeEnhanceYourCalm},
 		{"a flood of SETTINGS", func(p *peer) { p.flood(func() error { return p.framer.WriteSettings() }) }, http2.ErrCodeEnhanceYourCalm},
+		{"a flood of settings in few frames", func(p *peer) {
+			settings := slices.Repeat([]http2.Setting{{ID: http2.SettingInitialWindowSize, Val: 1}}, maxFrame/6)
+			p.must(0, p.framer.WriteSettings(settings...))
+			p.must(0, p.framer.WriteSettings(settings...))
+		}, http2.ErrCodeEnhanceYourCalm},
 		{"a flood of PRIORITY", func(p *peer) {
 			p.flood(func() error { return p.framer.WritePriority(1, http2.PriorityParam{StreamDep: 3}) })
 		}, http2.ErrCodeEnhanceYourCalm},

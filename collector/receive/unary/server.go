@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -137,6 +138,11 @@ func (s *Server) watch() {
 
 // look has another goroutine flush, which may block.
 func (s *Server) look(c *conn, now time.Time) {
+	defer func() {
+		if s.logPanic(recover()) {
+			c.cut()
+		}
+	}()
 	idle, flush := c.check(now)
 	if !idle && !flush {
 		return
@@ -152,6 +158,16 @@ func (s *Server) look(c *conn, now time.Time) {
 		}
 		c.settle()
 	})
+}
+
+// logPanic logs what recover has returned, if it was something: a handler has
+// been written by somebody who may err.
+func (s *Server) logPanic(fault any) bool {
+	if fault == nil {
+		return false
+	}
+	s.logger.Error("BUG: a call or its connection ended in a panic", "panic", fault, "stack", string(debug.Stack()))
+	return true
 }
 
 // Shutdown accepts no more connections and calls, and waits for those that
