@@ -109,7 +109,7 @@ func (p plan) startTraces(t *Telemetry, cfg config, o *outlet) {
 		options = append(options, sdktrace.WithSpanProcessor(newSpanProcessor(p.spanQueue, send, o.dropped)))
 	}
 	provider := sdktrace.NewTracerProvider(options...)
-	t.tracerProvider = provider
+	t.tracerProvider = rootProvider{provider}
 	t.senders = append(t.senders, traceSender{provider: provider, exporter: cfg.spanExporter})
 }
 

@@ -112,8 +112,8 @@ func (s *server) startSpan(ctx context.Context, x *exchange, r *http.Request) co
 	options := scratch.SpanOptions(serverKind)
 	if s.public != nil && s.public(r) {
 		caller := trace.SpanContextFromContext(ctx)
-		ctx = r.Context() // without the baggage that came, too
-		options = append(options, trace.WithNewRoot())
+		// Without the baggage that came, too.
+		ctx = trace.ContextWithSpanContext(r.Context(), trace.SpanContext{})
 		if caller.IsRemote() {
 			options = append(options, trace.WithLinks(trace.Link{SpanContext: caller}))
 		}
