@@ -12,7 +12,7 @@ import (
 const keptBody = 8 << 20
 
 // body is a request's bytes, which are written over only when nobody reads
-// them: a transport may go on reading after it has given an answer.
+// them: gRPC may go on reading after it has given an answer.
 type body struct {
 	data bytes.Buffer
 	open atomic.Int32
@@ -49,23 +49,4 @@ func (b *body) fill(records []journal.Record, zip compressor) error {
 		return err
 	}
 	return zip.Close()
-}
-
-func (b *body) reader() io.ReadCloser {
-	b.open.Add(1)
-	return &bodyReader{Reader: bytes.NewReader(b.data.Bytes()), body: b}
-}
-
-type bodyReader struct {
-	*bytes.Reader
-	body   *body
-	closed atomic.Bool
-}
-
-// Close implements io.Closer.
-func (r *bodyReader) Close() error {
-	if r.closed.CompareAndSwap(false, true) {
-		r.body.open.Add(-1)
-	}
-	return nil
 }

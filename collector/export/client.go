@@ -26,11 +26,14 @@ const (
 
 // client brings batches to one backend. It is used by one goroutine.
 type client interface {
-	// load makes the records, laid end to end, what is sent.
+	// load makes the records, laid end to end, what is sent. They must stay as
+	// they are until release has returned.
 	load(records []journal.Record) error
 	// send sends what was loaded, once. No error of the network, or of time,
 	// tells anything about the data.
 	send(ctx context.Context) answer
+	// release ends the use of what was loaded.
+	release()
 	close()
 }
 

@@ -95,6 +95,9 @@ func (c *grpcClient) load(records []journal.Record) error {
 	return c.body.fill(records, nil)
 }
 
+// release has nothing to do: the records were copied.
+func (c *grpcClient) release() {}
+
 func (c *grpcClient) send(ctx context.Context) answer {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()

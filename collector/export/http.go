@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	statuspb "google.golang.org/genproto/googleapis/rpc/status"
@@ -25,8 +26,11 @@ type httpClient struct {
 	header  http.Header
 	timeout time.Duration
 
-	zip  compressor // nil: not compressed
-	body *body
+	zip   compressor // nil: not compressed
+	body  *body      // compressed; nil: not yet
+	parts [][]byte   // of the request that is loaded
+	lent  []*lent    // to the transport; guarded by mu
+	mu    sync.Mutex
 }
 
 func newHTTPClient(d Destination, signal journal.Signal) (*httpClient, error) {
@@ -68,9 +72,40 @@ func newHTTPClient(d Destination, signal journal.Signal) (*httpClient, error) {
 
 func (c *httpClient) close() { c.http.CloseIdleConnections() }
 
+// load sends records from where they are, unless they are to be compressed.
 func (c *httpClient) load(records []journal.Record) error {
+	c.parts = c.parts[:0]
+	if c.zip == nil {
+		for i := range records {
+			c.parts = append(c.parts, records[i].Payload)
+		}
+		return nil
+	}
 	c.body = c.body.free()
-	return c.body.fill(records, c.zip)
+	err := c.body.fill(records, c.zip)
+	c.parts = append(c.parts, c.body.data.Bytes())
+	return err
+}
+
+// lend is a body for one attempt. The transport asks for more, from goroutines of
+// its own, when it tries again on another connection.
+func (c *httpClient) lend() *lent {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := lend(c.parts)
+	c.lent = append(c.lent, l)
+	return l
+}
+
+func (c *httpClient) release() {
+	c.mu.Lock()
+	lent := c.lent
+	c.lent = nil
+	c.mu.Unlock()
+	for _, l := range lent {
+		l.revoke()
+	}
+	clear(c.parts)
 }
 
 func (c *httpClient) send(ctx context.Context) answer {
@@ -81,8 +116,9 @@ func (c *httpClient) send(ctx context.Context) answer {
 		return answer{silent: true, reason: withoutUser(err)}
 	}
 	request.Header = c.header.Clone()
-	request.ContentLength = int64(c.body.data.Len())
-	request.Body, request.GetBody = c.body.reader(), func() (io.ReadCloser, error) { return c.body.reader(), nil }
+	body := c.lend()
+	request.ContentLength = body.left()
+	request.Body, request.GetBody = body, func() (io.ReadCloser, error) { return c.lend(), nil }
 	response, err := c.http.Do(request)
 	if err != nil {
 		return answer{silent: true, reason: withoutUser(err)}

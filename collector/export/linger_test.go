@@ -36,6 +36,8 @@ func (l *listener) send(context.Context) answer {
 	return answer{verdict: accepted}
 }
 
+func (l *listener) release() {}
+
 func (l *listener) close() {}
 
 // run is a forwarder between a journal and a backend that is no network, in a

@@ -46,6 +46,7 @@ func spread(wait time.Duration) time.Duration {
 // for that long where the backend fails over them. The error says that the
 // forwarder is being stopped.
 func (f *forwarder) persist(stop, send context.Context, records []journal.Record, unsureFor time.Duration) (answer, error) {
+	defer f.client.release()
 	if err := f.client.load(records); err != nil {
 		return answer{verdict: refused, reason: err.Error()}, nil
 	}

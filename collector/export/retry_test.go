@@ -30,6 +30,8 @@ func (a *absent) send(context.Context) answer {
 	return answer{verdict: accepted}
 }
 
+func (a *absent) release() {}
+
 func (a *absent) close() {}
 
 // persistThrough sends one record to a backend that is away for ten minutes,

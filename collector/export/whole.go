@@ -23,8 +23,8 @@ type whole struct{ net.Conn }
 // of a body that has not been read is copied as ever.
 func (w *whole) ReadFrom(r io.Reader) (int64, error) {
 	if limited, ok := r.(*io.LimitedReader); ok {
-		if body, ok := limited.R.(*bodyReader); ok && int64(body.Len()) <= limited.N {
-			n, err := body.WriteTo(w.Conn)
+		if body, ok := limited.R.(*lent); ok && body.left() <= limited.N {
+			n, err := body.writeTo(w.Conn)
 			limited.N -= n
 			return n, err
 		}
