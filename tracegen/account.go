@@ -83,6 +83,39 @@ func (a *account) settled(traces Range, amount Amount, took time.Duration, answe
 	}
 }
 
+// tally is where a signal is counted.
+func (a *account) tally(signal signal) *Tally {
+	if signal == logs {
+		return &a.totals.Logs
+	}
+	return &a.totals.Points
+}
+
+// noted counts log records or points before they are sent.
+func (a *account) noted(signal signal, n uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.tally(signal).Made += n
+}
+
+// noticed counts the final answer to them.
+func (a *account) noticed(signal signal, n uint64, answer answer, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	t := a.tally(signal)
+	if err != nil {
+		t.Failed += n
+		a.reason(err.Error())
+		return
+	}
+	rejected := min(answer.rejected, n)
+	t.Rejected += rejected
+	t.Acknowledged += n - rejected
+	if answer.message != "" {
+		a.reason(answer.message)
+	}
+}
+
 func (a *account) reason(text string) {
 	text = withoutPort(text)
 	if slices.Contains(a.totals.Errors, text) {

@@ -111,7 +111,9 @@ func (e *encoder) flush(dst []byte) []byte {
 	return dst
 }
 
-var scopeHead = appendBytes(nil, 1, appendBytes(nil, 1, []byte("github.com/waybill-dev/waybill/tracegen")))
+const scopeName = "github.com/waybill-dev/waybill/tracegen"
+
+var scopeHead = appendBytes(nil, 1, appendBytes(nil, 1, []byte(scopeName)))
 
 // mark writes down how much there is, for rewind.
 func (e *encoder) mark() {

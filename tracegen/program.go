@@ -145,10 +145,8 @@ func newResource(t *topology.Topology, s *topology.Service, instance int) resour
 			continue
 		}
 		// A resource has no trace: what is drawn is a function of the instance.
-		v := newVariable(a)
-		pair := v.append(nil, uint64(instance), uint64(instance))
-		encoded = append(encoded, 1<<3|2)
-		encoded = append(encoded, pair[1:]...)
+		v := newVariable(a, 1)
+		encoded = v.append(encoded, uint64(instance), uint64(instance))
 	}
 	return appendBytes(nil, 1, encoded)
 }
@@ -228,7 +226,7 @@ func (c *compiler) call(from *topology.Operation, to *topology.Call) call {
 // server makes the templates of an operation's own span.
 func (c *compiler) server(o *topology.Operation, root, linked bool) variants {
 	usual := look{
-		service: c.services[o.Service], name: o.Name, kind: o.Kind, attributes: o.Attributes, events: o.Events, root: root, linked: linked,
+		service: c.services[o.Service], name: o.Name, kind: o.Kind, attributes: o.Attributes, events: o.Events, logs: o.Logs, root: root, linked: linked,
 	}
 	return c.variants(templateKey{o, nil, root, linked}, usual, func(name string) *topology.Error { return o.Error(name) })
 }
@@ -265,6 +263,9 @@ func (c *compiler) variants(key templateKey, usual look, of func(name string) *t
 		}
 		failed := usual
 		failed.attributes = override(usual.attributes, e.Attributes)
+		if !usual.near {
+			failed.endLogs = e.Logs // The caller's span is not the operation.
+		}
 		if !e.Unset {
 			failed.failed, failed.message = true, e.Message
 			failed.attributes = override(failed.attributes, []topology.Attribute{topology.Text("error.type", errorType(e))})

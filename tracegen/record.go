@@ -40,6 +40,8 @@ type Record struct {
 	Acknowledged Amount          `json:"acknowledged"`
 	Rejected     Amount          `json:"rejected"`
 	Failed       Amount          `json:"failed"`
+	Logs         Tally           `json:"logs"`
+	Points       Tally           `json:"metric_points"`
 	Retries      uint64          `json:"retries"`
 	Refusals     []Refusal       `json:"refusals"`
 	Latency      quantileSeconds `json:"latency_seconds"`
@@ -76,7 +78,7 @@ func NewRecord(cfg Config, r Report) (Record, error) {
 		Format: recordFormat, Started: r.Started, Endpoint: redact(cfg.Endpoint), Protocol: cfg.Protocol,
 		Rate: cfg.Rate, Unit: cfg.Unit, Pace: cfg.Pace, Poisson: cfg.Poisson, InFlight: cfg.InFlight, Seed: cfg.Seed,
 		Elapsed: r.Elapsed.Seconds(), Made: r.Made, Acknowledged: r.Acknowledged, Rejected: r.Rejected, Failed: r.Failed,
-		Retries: r.Retries, Refusals: r.Refusals, Latency: inSeconds(Quantiles{r.P50, r.P90, r.P99, r.Max}), Late: inSeconds(r.Late),
+		Logs: r.Logs, Points: r.Points, Retries: r.Retries, Refusals: r.Refusals, Latency: inSeconds(Quantiles{r.P50, r.P90, r.P99, r.Max}), Late: inSeconds(r.Late),
 		Complete: r.Complete(), Lost: r.Lost, Partial: r.Partial, Targets: r.Targets, Routing: cfg.Routing,
 		Timeline: r.Timeline, Percentiles: r.Percentiles,
 	}

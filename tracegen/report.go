@@ -13,6 +13,8 @@ import (
 type Report struct {
 	Started                              time.Time
 	Made, Acknowledged, Rejected, Failed Amount
+	// Logs are log records, and Points are points of metrics.
+	Logs, Points Tally
 	// Retries counts the requests that were sent again.
 	Retries uint64
 	Elapsed time.Duration
@@ -56,6 +58,15 @@ type Quantiles struct {
 	P50, P90, P99, Max time.Duration
 }
 
+// Tally counts what is not spans. Made is the sum of the others, once a run has
+// ended.
+type Tally struct {
+	Made         uint64 `json:"made"`
+	Acknowledged uint64 `json:"acknowledged"`
+	Rejected     uint64 `json:"rejected"`
+	Failed       uint64 `json:"failed"`
+}
+
 // Amount counts something in three units. A request that was taken in part is
 // among the acknowledged; its rejected spans are among the rejected.
 type Amount struct {
@@ -74,7 +85,8 @@ func (a *Amount) add(b Amount) {
 
 // Complete says that all that was made was acknowledged whole.
 func (r Report) Complete() bool {
-	return r.Rejected == Amount{} && r.Failed == Amount{} && r.Made == r.Acknowledged
+	return r.Rejected == Amount{} && r.Failed == Amount{} && r.Made == r.Acknowledged &&
+		r.Logs.Made == r.Logs.Acknowledged && r.Points.Made == r.Points.Acknowledged
 }
 
 // Loss is the share of the spans made that was not acknowledged. While a run
@@ -82,6 +94,8 @@ func (r Report) Complete() bool {
 func (r Report) Loss() float64 {
 	return float64(r.Made.Spans-r.Acknowledged.Spans) / float64(max(r.Made.Spans, 1))
 }
+
+func (t Tally) loss() float64 { return float64(t.Made-t.Acknowledged) / float64(max(t.Made, 1)) }
 
 // Line is the report in one line, for progress.
 func (r Report) Line() string {
@@ -109,6 +123,14 @@ func (r Report) WriteTable(w io.Writer) error {
 		rounded(r.P50), rounded(r.P90), rounded(r.P99), rounded(r.Max))
 	fmt.Fprintf(&text, "sent late by: p50 %v, p90 %v, p99 %v, max %v\n",
 		rounded(r.Late.P50), rounded(r.Late.P90), rounded(r.Late.P99), rounded(r.Late.Max))
+	for _, line := range []struct {
+		name string
+		Tally
+	}{{"log records", r.Logs}, {"metric points", r.Points}} {
+		if line.Made > 0 {
+			fmt.Fprintf(&text, "%s: %d made, %d acknowledged, %d rejected, %d failed\n", line.name, line.Made, line.Acknowledged, line.Rejected, line.Failed)
+		}
+	}
 	for _, t := range r.Targets {
 		fmt.Fprintf(&text, "%s: took %d requests, refused %d\n", t.Endpoint, t.Accepted, t.Refused)
 	}

@@ -45,12 +45,15 @@ type template struct {
 	head, tail []byte
 	variables  []variable
 	events     []eventTemplate
+	endLogs    []*logTemplate // what is written when it ends
 }
 
-// eventTemplate is an encoded event whose hole, the time, lies at eventTime.
+// eventTemplate is an encoded event whose hole, the time, lies at its end; or a
+// log record that comes in its place, and is no part of the span.
 type eventTemplate struct {
 	after int // steps that are over by then
 	bytes []byte
+	log   *logTemplate
 }
 
 // Where the holes are, from the beginning of head, tail or event.
@@ -71,6 +74,8 @@ type look struct {
 	kind         topology.Kind
 	attributes   []topology.Attribute
 	events       []topology.Event
+	logs         []topology.Log
+	endLogs      []topology.Log
 	failed       bool
 	message      string
 	root, linked bool
@@ -90,12 +95,18 @@ func newTemplate(l look) *template {
 		if a.Value.Pattern == topology.PatternNone {
 			h = appendAttribute(h, fieldAttributes, a.Key, a.Value.Constant)
 		} else {
-			t.variables = append(t.variables, newVariable(a))
+			t.variables = append(t.variables, newVariable(a, fieldAttributes))
 		}
 	}
 	t.head = h
 	for _, e := range l.events {
 		t.events = append(t.events, newEventTemplate(e))
+	}
+	for _, l := range l.logs {
+		t.events = append(t.events, eventTemplate{after: l.After, log: newLogTemplate(l)})
+	}
+	for _, l := range l.endLogs {
+		t.endLogs = append(t.endLogs, newLogTemplate(l))
 	}
 	slices.SortStableFunc(t.events, func(a, b eventTemplate) int { return a.after - b.after })
 	if l.linked {
@@ -133,6 +144,9 @@ func (t *template) append(dst []byte, tr *trace, s *span, scratch *[]byte) []byt
 	}
 	events := tr.events[s.events : s.events+s.reached]
 	for i, at := range events {
+		if t.events[i].log != nil {
+			continue
+		}
 		variables = append(variables, t.events[i].bytes...)
 		binary.LittleEndian.PutUint64(variables[len(variables)-8:], tr.epoch+uint64(at))
 	}

@@ -20,20 +20,22 @@ type Threshold struct {
 // measures are what a threshold may be about: shares, numbers, and durations
 // in seconds.
 var measures = map[string]func(Report) float64{
-	"loss":       Report.Loss,
-	"failed":     func(r Report) float64 { return float64(r.Failed.Spans) },
-	"rejected":   func(r Report) float64 { return float64(r.Rejected.Spans) },
-	"retries":    func(r Report) float64 { return float64(r.Retries) },
-	"traces/s":   func(r Report) float64 { return r.rate(r.Acknowledged.Traces) },
-	"spans/s":    func(r Report) float64 { return r.rate(r.Acknowledged.Spans) },
-	"p50":        func(r Report) float64 { return r.P50.Seconds() },
-	"p90":        func(r Report) float64 { return r.P90.Seconds() },
-	"p99":        func(r Report) float64 { return r.P99.Seconds() },
-	"max":        func(r Report) float64 { return r.Max.Seconds() },
-	"late_p50":   func(r Report) float64 { return r.Late.P50.Seconds() },
-	"late_p99":   func(r Report) float64 { return r.Late.P99.Seconds() },
-	"late_max":   func(r Report) float64 { return r.Late.Max.Seconds() },
-	"incomplete": func(r Report) float64 { return map[bool]float64{true: 0, false: 1}[r.Complete()] },
+	"loss":        Report.Loss,
+	"logs_loss":   func(r Report) float64 { return r.Logs.loss() },
+	"points_loss": func(r Report) float64 { return r.Points.loss() },
+	"failed":      func(r Report) float64 { return float64(r.Failed.Spans) },
+	"rejected":    func(r Report) float64 { return float64(r.Rejected.Spans) },
+	"retries":     func(r Report) float64 { return float64(r.Retries) },
+	"traces/s":    func(r Report) float64 { return r.rate(r.Acknowledged.Traces) },
+	"spans/s":     func(r Report) float64 { return r.rate(r.Acknowledged.Spans) },
+	"p50":         func(r Report) float64 { return r.P50.Seconds() },
+	"p90":         func(r Report) float64 { return r.P90.Seconds() },
+	"p99":         func(r Report) float64 { return r.P99.Seconds() },
+	"max":         func(r Report) float64 { return r.Max.Seconds() },
+	"late_p50":    func(r Report) float64 { return r.Late.P50.Seconds() },
+	"late_p99":    func(r Report) float64 { return r.Late.P99.Seconds() },
+	"late_max":    func(r Report) float64 { return r.Late.Max.Seconds() },
+	"incomplete":  func(r Report) float64 { return map[bool]float64{true: 0, false: 1}[r.Complete()] },
 }
 
 // operators are tried in this order.

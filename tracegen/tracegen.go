@@ -73,6 +73,11 @@ type Config struct {
 	Epoch time.Time
 	// Topology is what the traces are of; nil is the built-in shop.
 	Topology *topology.Topology
+	// Logs sends what the topology's operations write, too, and Metrics what its
+	// services measure, every MetricInterval (0 is ten seconds) and at the end.
+	// Both go by OTLP.
+	Logs, Metrics  bool
+	MetricInterval time.Duration
 	// Recording has its traces sent again in place of a topology's: each Copies
 	// times (0 is once), with times shifted and ids renewed. With Speed above 0
 	// they come as they came, so much faster, and Rate, Pace and Unit do not
@@ -156,6 +161,12 @@ func (c Config) Validate() error {
 	if c.Recording != nil {
 		errs = append(errs, c.validateReplay()...)
 	}
+	if c.MetricInterval < 0 {
+		wrong("metric interval %v is negative", c.MetricInterval)
+	}
+	if (c.Logs || c.Metrics) && (c.Recording != nil || dialects[c.Protocol].tracesOnly) {
+		wrong("logs and metrics go by OTLP, and are a topology's: neither a recording nor %s has them", c.Protocol)
+	}
 	if c.Timeout <= 0 {
 		wrong("timeout %v is not positive", c.Timeout)
 	}
@@ -227,6 +238,9 @@ func Run(ctx context.Context, cfg Config, progress func(Report)) (Report, error)
 	if cfg.InFlight > 0 {
 		cfg.Workers = cfg.InFlight
 	}
+	if cfg.MetricInterval == 0 {
+		cfg.MetricInterval = 10 * time.Second
+	}
 	newMaker, err := cfg.makers()
 	if err != nil {
 		return Report{}, err
@@ -236,6 +250,10 @@ func Run(ctx context.Context, cfg Config, progress func(Report)) (Report, error)
 		return Report{}, err
 	}
 	account := newAccount(time.Now(), schedule.expected)
+	meter, err := cfg.meter(account.began)
+	if err != nil {
+		return Report{}, err
+	}
 	route, err := newRoute(cfg, account)
 	if err != nil {
 		return Report{}, err
@@ -251,17 +269,24 @@ func Run(ctx context.Context, cfg Config, progress func(Report)) (Report, error)
 	}
 	plan := newPlan(schedule, cfg.Batch, account.began)
 
+	c := courier{cfg, route, account}
 	var workers sync.WaitGroup
 	for range cfg.Workers {
 		workers.Go(func() {
-			w := worker{cfg: cfg, plan: plan, route: route, account: account, maker: newMaker()}
+			w := worker{courier: c, plan: plan, maker: newMaker()}
 			w.run(ctx)
 		})
 	}
-	stopped := make(chan struct{})
+	stopped, measured := make(chan struct{}), make(chan struct{})
 	var reporter sync.WaitGroup
 	reporter.Go(func() { tell(account, progress, stopped) })
+	var measuring sync.WaitGroup
+	if meter != nil {
+		measuring.Go(func() { c.measure(ctx, meter, measured) })
+	}
 	workers.Wait()
+	close(measured)
+	measuring.Wait()
 	close(stopped)
 	reporter.Wait()
 	over := time.Now()
@@ -281,6 +306,18 @@ func (c Config) makers() (func() maker, error) {
 	}
 	p := newProgram(t)
 	return func() maker { return newEncoder(p) }, nil
+}
+
+// meter is nil where nothing is measured.
+func (c Config) meter(now time.Time) (*meter, error) {
+	if !c.Metrics {
+		return nil, nil
+	}
+	t, err := c.topology()
+	if err != nil {
+		return nil, err
+	}
+	return newMeter(t, newProgram(t), c.Seed, now)
 }
 
 // tell goes on with the timeline, and reports, each second until it is stopped.

@@ -14,6 +14,8 @@ import (
 // is written alike is the same in all spans of a trace.
 type variable struct {
 	value topology.Value
+	// field is what the pair is of its message.
+	field protowire.Number
 	// key is the encoded key of the pair.
 	key []byte
 	// salt tells it from other values.
@@ -22,14 +24,14 @@ type variable struct {
 	choices [][]byte
 }
 
-func newVariable(a topology.Attribute) variable {
-	v := variable{value: a.Value, key: appendBytes(nil, 1, []byte(a.Key))}
+func newVariable(a topology.Attribute, field protowire.Number) variable {
+	v := variable{value: a.Value, field: field, key: appendBytes(nil, 1, []byte(a.Key))}
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(strconv.FormatUint(a.Value.Cardinality, 10))) // A hash takes everything.
 	for _, choice := range a.Value.OneOf {
-		pair := appendAttribute(nil, fieldAttributes, a.Key, choice)
+		pair := appendAttribute(nil, field, a.Key, choice)
 		v.choices = append(v.choices, pair)
-		_, _ = h.Write(pair)
+		_, _ = h.Write(pair[protowire.SizeTag(field):]) // alike in spans and in log records
 	}
 	_, _ = h.Write([]byte{byte(a.Value.Pattern)})
 	v.salt = h.Sum64()
@@ -89,7 +91,7 @@ func (v *variable) appendText(dst []byte, n uint64) []byte {
 // open writes what stands before a value of so many bytes.
 func (v *variable) open(dst []byte, size int) []byte {
 	pair := len(v.key) + protowire.SizeTag(2) + protowire.SizeBytes(size)
-	dst = protowire.AppendTag(dst, fieldAttributes, protowire.BytesType)
+	dst = protowire.AppendTag(dst, v.field, protowire.BytesType)
 	dst = protowire.AppendVarint(dst, uint64(pair))
 	dst = append(dst, v.key...)
 	dst = protowire.AppendTag(dst, 2, protowire.BytesType)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/waybill-dev/waybill/tracegen"
 	"github.com/waybill-dev/waybill/tracegen/topology"
@@ -45,6 +46,28 @@ func (h headers) Set(text string) error {
 	h[strings.TrimSpace(name)] = tracegen.Secret(variable.ReplaceAllStringFunc(strings.TrimSpace(value), func(found string) string {
 		return os.Getenv(variable.FindStringSubmatch(found)[1])
 	}))
+	return nil
+}
+
+// signals is a flag that says what is sent beside traces.
+type signals struct{ cfg *tracegen.Config }
+
+func (signals) String() string { return "traces" }
+
+// Set reads names with commas between them.
+func (s signals) Set(text string) error {
+	asked := map[string]bool{}
+	for name := range strings.SplitSeq(text, ",") {
+		asked[strings.TrimSpace(name)] = true
+	}
+	s.cfg.Logs, s.cfg.Metrics = asked["logs"], asked["metrics"]
+	known := asked["traces"]
+	delete(asked, "traces")
+	delete(asked, "logs")
+	delete(asked, "metrics")
+	if !known || len(asked) > 0 {
+		return errors.New("want traces, and with commas logs, metrics")
+	}
 	return nil
 }
 
@@ -140,6 +163,8 @@ func parseSending(args []string, errs io.Writer) (sending, error) {
 	flags.IntVar(&cfg.InFlight, "in-flight", 0, "no rate: so many requests are under way all the time")
 	flags.Uint64Var(&cfg.Traces, "traces", cfg.Traces, "end after so many traces; 0 is no limit")
 	flags.DurationVar(&cfg.Duration, "duration", cfg.Duration, "end after so long; 0 is no limit")
+	flags.Var(signals{cfg}, "signals", "what of the topology is sent: traces, and with commas logs, metrics")
+	flags.DurationVar(&cfg.MetricInterval, "metric-interval", 10*time.Second, "how often metrics are sent; they are also sent at the end")
 	if err := parseFlags(flags.FlagSet, args); err != nil {
 		return s, err
 	}

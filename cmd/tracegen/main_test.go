@@ -66,6 +66,8 @@ func TestExitStatus(t *testing.T) {
 		{"bad routing", []string{"--routing", "anywhere"}, 2, "round-robin"},
 		{"bad compression", []string{"--compression", "brotli"}, 2, "zstd"},
 		{"bad authorities", []string{"--ca", "/nowhere.pem", "--endpoint", "https://127.0.0.1:1", "--traces", "1"}, 2, "/nowhere.pem"},
+		{"bad signals", []string{"--signals", "logs"}, 2, "want traces"},
+		{"logs to Zipkin", []string{"--signals", "traces,logs", "--protocol", "zipkin"}, 2, "go by OTLP"},
 		{"two loops", []string{"--in-flight", "4", "--rate", "4"}, 2, "open or closed"},
 		{"bad URL to verify with", []string{"--verify", "jaeger"}, 2, "want a URL"},
 		{"metrics nowhere", []string{"--metrics", "nowhere"}, 2, "nowhere"},

@@ -8,6 +8,8 @@ import (
 	"fmt"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/translator/zipkin/zipkinv2"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 )
 
@@ -27,6 +29,32 @@ func JSON(request []byte) ([][]byte, error) {
 		return nil, err
 	}
 	body, err := (&ptrace.JSONMarshaler{}).MarshalTraces(traces)
+	if err != nil {
+		return nil, fmt.Errorf("encode JSON: %w", err)
+	}
+	return [][]byte{body}, nil
+}
+
+// LogsJSON is OTLP's JSON of an ExportLogsServiceRequest.
+func LogsJSON(request []byte) ([][]byte, error) {
+	logs, err := (&plog.ProtoUnmarshaler{}).UnmarshalLogs(request)
+	if err != nil {
+		return nil, fmt.Errorf("decode the request: %w", err)
+	}
+	body, err := (&plog.JSONMarshaler{}).MarshalLogs(logs)
+	if err != nil {
+		return nil, fmt.Errorf("encode JSON: %w", err)
+	}
+	return [][]byte{body}, nil
+}
+
+// MetricsJSON is OTLP's JSON of an ExportMetricsServiceRequest.
+func MetricsJSON(request []byte) ([][]byte, error) {
+	metrics, err := (&pmetric.ProtoUnmarshaler{}).UnmarshalMetrics(request)
+	if err != nil {
+		return nil, fmt.Errorf("decode the request: %w", err)
+	}
+	body, err := (&pmetric.JSONMarshaler{}).MarshalMetrics(metrics)
 	if err != nil {
 		return nil, fmt.Errorf("encode JSON: %w", err)
 	}

@@ -48,6 +48,16 @@ type row struct {
 	tracegen.Amount
 }
 
+// Others are what is not spans.
+func (r run) Others() []others {
+	return []others{{"log records", r.Logs}, {"metric points", r.Points}}
+}
+
+type others struct {
+	Name string
+	tracegen.Tally
+}
+
 // Load says in words what was asked for.
 func (r run) Load() string {
 	switch {

@@ -19,48 +19,61 @@ import (
 // maxRequest bounds a request, decompressed, in bytes.
 const maxRequest = 64 << 20
 
-// newGRPC serves opentelemetry.proto.collector.trace.v1.TraceService, and does
-// not decode what it need not.
+// signals are what is taken in: the path that OTLP has over HTTP, and the
+// service over gRPC.
+func (s *store) signals() map[[2]string]func([]byte) error {
+	return map[[2]string]func([]byte) error{
+		{"/v1/traces", "trace.v1.TraceService"}:      s.take,
+		{"/v1/logs", "logs.v1.LogsService"}:          s.takeLogs,
+		{"/v1/metrics", "metrics.v1.MetricsService"}: s.takeMetrics,
+	}
+}
+
+// newGRPC serves OTLP's three services, and does not decode what it need not.
 func newGRPC(s *store) *grpc.Server {
 	server := grpc.NewServer(grpc.ForceServerCodecV2(rawcodec.Codec{}), grpc.MaxRecvMsgSize(maxRequest))
-	server.RegisterService(&grpc.ServiceDesc{
-		ServiceName: "opentelemetry.proto.collector.trace.v1.TraceService",
-		HandlerType: (*any)(nil),
-		Methods: []grpc.MethodDesc{{
-			MethodName: "Export",
-			Handler: func(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-				var request []byte
-				if err := decode(&request); err != nil {
-					return nil, err
-				}
-				if err := s.take(request); err != nil {
-					return nil, status.Error(codes.InvalidArgument, err.Error())
-				}
-				return &[]byte{}, nil
-			},
-		}},
-	}, nil)
+	for names, take := range s.signals() {
+		server.RegisterService(&grpc.ServiceDesc{
+			ServiceName: "opentelemetry.proto.collector." + names[1],
+			HandlerType: (*any)(nil),
+			Methods: []grpc.MethodDesc{{
+				MethodName: "Export",
+				Handler: func(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+					var request []byte
+					if err := decode(&request); err != nil {
+						return nil, err
+					}
+					if err := take(request); err != nil {
+						return nil, status.Error(codes.InvalidArgument, err.Error())
+					}
+					return &[]byte{}, nil
+				},
+			}},
+		}, nil)
+	}
 	return server
 }
 
 // newHandler serves OTLP over HTTP and Jaeger's query for a trace.
 func newHandler(s *store) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v1/traces", func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Content-Type") != "application/x-protobuf" {
-			http.Error(w, "want application/x-protobuf", http.StatusUnsupportedMediaType)
-			return
-		}
-		request, err := read(r)
-		if err == nil {
-			err = s.take(request)
-		}
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		w.Header().Set("Content-Type", "application/x-protobuf")
-	})
+	for names, take := range s.signals() {
+		mux.HandleFunc("POST "+names[0], func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Content-Type") != "application/x-protobuf" {
+				http.Error(w, "want application/x-protobuf", http.StatusUnsupportedMediaType)
+				return
+			}
+			request, err := read(r)
+			if err == nil {
+				err = take(request)
+			}
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusBadRequest)
+				return
+			}
+			w.Header().Set("Content-Type", "application/x-protobuf")
+		})
+	}
 	mux.HandleFunc("GET /api/traces/{id}", func(w http.ResponseWriter, r *http.Request) { answer(s, w, r.PathValue("id")) })
 	mux.HandleFunc("GET /counts", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.counted()) })
 	return mux

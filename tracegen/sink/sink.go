@@ -1,5 +1,5 @@
-// Package sink is a receiver of OTLP traces that counts what it is sent, keeps
-// it in memory, and answers Jaeger's query for a trace by its id. It can lose a
+// Package sink is a receiver of OTLP that counts what it is sent, keeps traces
+// in memory, and answers Jaeger's query for a trace by its id. It can lose a
 // share of the spans, to see whether anybody notices.
 package sink
 

@@ -10,7 +10,11 @@ import (
 	"testing"
 	"time"
 
+	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
+	colmetrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
+	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 )
@@ -130,6 +134,40 @@ func TestConfigurationIsChecked(t *testing.T) {
 		if _, err := Start(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error = %v", want, err)
 		}
+	}
+}
+
+// Log records and points are counted, whatever kind of metric they are of.
+func TestOthersAreCounted(t *testing.T) {
+	s := start(t, Config{GRPC: "off", HTTP: "127.0.0.1:0"})
+	number := []*metricspb.NumberDataPoint{{}, {}}
+	metrics, err := proto.Marshal(&colmetrics.ExportMetricsServiceRequest{ResourceMetrics: []*metricspb.ResourceMetrics{{
+		ScopeMetrics: []*metricspb.ScopeMetrics{{Metrics: []*metricspb.Metric{
+			{Name: "a", Data: &metricspb.Metric_Gauge{Gauge: &metricspb.Gauge{DataPoints: number}}},
+			{Name: "b", Data: &metricspb.Metric_Sum{Sum: &metricspb.Sum{DataPoints: number}}},
+			{Name: "c", Data: &metricspb.Metric_Histogram{Histogram: &metricspb.Histogram{DataPoints: []*metricspb.HistogramDataPoint{{Count: 3}}}}},
+		}}},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	logs, err := proto.Marshal(&collogs.ExportLogsServiceRequest{ResourceLogs: []*logspb.ResourceLogs{{
+		ScopeLogs: []*logspb.ScopeLogs{{LogRecords: []*logspb.LogRecord{{SeverityText: "INFO"}, {}}}},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, protobuf := "http://"+s.HTTP().String(), map[string]string{"Content-Type": "application/x-protobuf"}
+	for _, test := range []struct {
+		path, body string
+		want       int
+	}{{"/v1/metrics", string(metrics), 200}, {"/v1/logs", string(logs), 200}, {"/v1/logs", "\x0a\xff", 400}, {"/v1/metrics", "\x0a\xff", 400}} {
+		if got, text := call(t, http.MethodPost, base+test.path, strings.NewReader(test.body), protobuf); got != test.want {
+			t.Errorf("%s: %d %s, want %d", test.path, got, text, test.want)
+		}
+	}
+	if got, want := s.Counts(), (Counts{Logs: 2, Points: 5}); got != want {
+		t.Errorf("counts = %+v, want %+v", got, want)
 	}
 }
 

@@ -19,6 +19,10 @@ type Counts struct {
 	Duplicates uint64 `json:"duplicates"`
 	// Traces are those of which a span was kept; a sink that forgets has none.
 	Traces uint64 `json:"traces"`
+	// Logs are log records, and Points are points of metrics. Both are counted
+	// only; Requests and Bytes are of traces.
+	Logs   uint64 `json:"logs"`
+	Points uint64 `json:"metric_points"`
 }
 
 // store keeps spans by their trace. It is safe for concurrent use.
@@ -53,7 +57,7 @@ func newStore(cfg Config) *store {
 	return &store{forget: cfg.Forget, drop: drop, traces: map[[16]byte][]span{}, names: map[string]string{}}
 }
 
-var errMalformed = errors.New("this is no ExportTraceServiceRequest")
+var errMalformed = errors.New("this is no export request of the signal")
 
 // take takes a request in. A malformed one is not kept, not even in part.
 func (s *store) take(request []byte) error {

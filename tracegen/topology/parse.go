@@ -96,6 +96,11 @@ func (d *document) service(name string, line int, node *yaml.Node) *Service {
 	d.mapping(node, what,
 		key{"instances", func(n *yaml.Node) { d.count(n, what+": instances", 1, MaxInstances, &s.Instances) }},
 		key{"resource", func(n *yaml.Node) { s.Resource = d.attributes(n, what+": resource") }},
+		key{"metrics", func(n *yaml.Node) {
+			d.each(n, what+": metrics", func(name string, _ int, value *yaml.Node) {
+				s.Metrics = append(s.Metrics, d.metric(name, value, what+": metric "+name))
+			})
+		}},
 		key{"operations", func(n *yaml.Node) {
 			d.each(n, what+": operations", func(name string, line int, value *yaml.Node) {
 				s.Operations = append(s.Operations, d.operation(s, name, line, value))
@@ -117,6 +122,7 @@ func (d *document) operation(s *Service, name string, line int, node *yaml.Node)
 		key{"events", func(n *yaml.Node) {
 			d.list(n, what+": events", func(n *yaml.Node) { o.Events = append(o.Events, d.event(n, what)) })
 		}},
+		key{"logs", func(n *yaml.Node) { o.Logs = d.logs(n, what) }},
 		key{"client", func(n *yaml.Node) {
 			if clientless = n.Tag == "!!bool" && n.Value == "false"; !clientless {
 				o.Client = d.client(n, what+": client")
@@ -139,6 +145,11 @@ func (d *document) operation(s *Service, name string, line int, node *yaml.Node)
 	for _, e := range o.Events {
 		if e.After > len(o.Steps) {
 			d.fail(o.line, "%s: event %s: after %d calls: there are %d", what, e.Name, e.After, len(o.Steps))
+		}
+	}
+	for _, l := range o.Logs {
+		if l.After > len(o.Steps) {
+			d.fail(o.line, "%s: log %q: after %d calls: there are %d", what, l.Body, l.After, len(o.Steps))
 		}
 	}
 	return o
@@ -202,6 +213,7 @@ func (d *document) errors(node *yaml.Node, what string) []*Error {
 			key{"attributes", func(n *yaml.Node) { e.Attributes = d.attributes(n, at+": attributes") }},
 			key{"handled", func(n *yaml.Node) { d.flag(n, at+": handled", &e.Handled) }},
 			key{"calls", func(n *yaml.Node) { e.Steps = d.steps(n, at+": calls") }},
+			key{"logs", func(n *yaml.Node) { e.Logs = d.logs(n, at) }},
 		)
 	})
 	return all

@@ -58,6 +58,18 @@ func TestBadTopologiesNameLineAndReason(t *testing.T) {
 		"bounds":           {replace("kind: internal", "attributes: {u: {int: [3, 1]}}"), "t.yaml:6: a/z: attributes: u: int: the least is more"},
 		"list as value":    {replace("kind: internal", "attributes: {u: [1]}"), "t.yaml:6: a/z: attributes: u: want a mapping"},
 		"event too late":   {replace("kind: internal", "events: [{name: e, after: 1}]"), "t.yaml:6: a/z: event e: after 1 calls: there are 0"},
+		"log too late":     {replace("kind: internal", "logs: [{body: b, after: 1}]"), `t.yaml:6: a/z: log "b": after 1 calls: there are 0`},
+		"log without body": {replace("kind: internal", "logs: [{severity: info}]"), "t.yaml:6: a/z: log: the body is missing"},
+		"severity":         {replace("kind: internal", "logs: [{body: b, severity: loud}]"), `t.yaml:6: a/z: log: severity "loud"`},
+		"metric type":      {replace("  b:\n", "  b:\n    metrics: {m: {type: summary}}\n"), `t.yaml:8: service b: metric m: type "summary": want counter`},
+		"no metric type":   {replace("  b:\n", "  b:\n    metrics: {m: {unit: s}}\n"), "t.yaml:8: service b: metric m: the type is missing"},
+		"a gauge's bounds": {replace("  b:\n", "  b:\n    metrics: {m: {type: gauge}}\n"), "t.yaml:8: service b: metric m: a gauge needs between"},
+		"bad bounds":       {replace("  b:\n", "  b:\n    metrics: {m: {type: gauge, between: [2, 1]}}\n"), "t.yaml:8: service b: metric m: between: the least"},
+		"endless series":   {replace("  b:\n", "  b:\n    metrics: {m: {type: counter, attributes: {u: {pattern: '{id}'}}}}\n"), "t.yaml:8: service b: metric m: u: want a constant"},
+		"a million series": {
+			replace("  b:\n", "  b:\n    metrics: {m: {type: counter, attributes: {u: {pattern: '{n}', cardinality: 1000}, v: {pattern: '{n}', cardinality: 1000}}}}\n"),
+			"t.yaml:8: service b: metric m: more than 10000 series",
+		},
 		"forced error":     {replace("a/x}", "a/x, errors: {b/y: lost}}"), `t.yaml:10: b/y has no error "lost"`},
 		"after, not async": {replace("[b/y]", "[{to: b/y, after: 1s}]"), "t.yaml:5: a/x: calls: after is for async calls"},
 	} {

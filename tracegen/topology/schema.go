@@ -138,6 +138,10 @@ func operationSchemas() map[string]schema {
 		"event": object(keys{
 			"name": text, "after": after.says("how many calls are over by then"), "attributes": ref("attributes"),
 		}, "name"),
+		"log": object(keys{
+			"body": text, "severity": enum(slices.Sorted(maps.Keys(severities))...).says("info, unless said"),
+			"after": after.says("how many calls are over by then"), "attributes": ref("attributes"),
+		}, "body"),
 		"error": object(keys{
 			"rate":       number(0, 1).says("how often it arises here"),
 			"after":      after.says("how many calls are made before it arises; all, unless said"),
@@ -147,6 +151,7 @@ func operationSchemas() map[string]schema {
 			"attributes": ref("attributes").says("in place of the span's usual ones"),
 			"handled":    boolean.says("the operation succeeds all the same"),
 			"calls":      steps.says("what is called in place of the calls that are left"),
+			"logs":       list(ref("log")).says("what is written when the operation ends with it"),
 		}),
 		"client": object(keys{
 			"name": text, "kind": ref("kind"), "latency": ref("distribution"), "attributes": ref("attributes"), "errors": errors,
@@ -157,6 +162,7 @@ func operationSchemas() map[string]schema {
 			"latency":    ref("distribution").says("what it takes beside its calls: a median, or a distribution"),
 			"attributes": ref("attributes"),
 			"events":     list(ref("event")),
+			"logs":       list(ref("log")),
 			"client":     oneOf(schema{"const": false}, ref("client")).says("the span that a caller in another service has around it"),
 			"errors":     errors,
 			"calls":      steps,
@@ -170,8 +176,18 @@ func wholeSchemas() map[string]schema {
 		"service": object(keys{
 			"instances":  integer(1, MaxInstances),
 			"resource":   ref("attributes"),
+			"metrics":    named("metric").says("what each instance measures, by name"),
 			"operations": named("operation"),
 		}),
+		"metric": object(keys{
+			"type":        enum(slices.Sorted(maps.Keys(metricTypes))...),
+			"unit":        text,
+			"description": text,
+			"rate":        number(0, 1e9).says("how often a second something is counted"),
+			"between":     pair(number(-1e15, 1e15)).says("of a gauge: the least and the most"),
+			"latency":     ref("distribution").says("of a histogram: what it measures, in seconds"),
+			"attributes":  ref("attributes").says("one_of, and patterns with {n}, make a series of each value"),
+		}, "type"),
 		"trace": object(keys{
 			"name":   text,
 			"weight": number(0, 1e9).says("how often it comes, beside the others"),

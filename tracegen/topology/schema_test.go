@@ -48,6 +48,8 @@ func TestSchemaHasTheKeysThatAreRead(t *testing.T) {
 		"operation":    operation("nobody: 1"),
 		"client":       operation("client: {nobody: 1}"),
 		"event":        operation("events: [{nobody: 1}]"),
+		"log":          operation("logs: [{nobody: 1}]"),
+		"metric":       "services: {a: {metrics: {m: {nobody: 1}}}}",
 		"error":        operation("errors: {e: {nobody: 1}}"),
 		"call":         operation("calls: [{nobody: 1}]"),
 		"value":        operation("attributes: {k: {nobody: 1}}"),
@@ -116,6 +118,7 @@ func TestSchemaTakesWhatIsRead(t *testing.T) {
 	for _, wrong := range []string{
 		"rate: -0.1", "rate: often", "knd: server", "latency: -3ms", "latency: {constant: 1s, maxx: 2s}",
 		"kind: external", "calls: [{to: z, count: 1000000}]", "attributes: {u: {pattern: 'u-{x}'}}", "attributes: {u: [1]}",
+		"logs: [{body: b, severity: loud}]", "logs: [{severity: info}]",
 	} {
 		inside := wrong
 		if strings.HasPrefix(wrong, "rate") {

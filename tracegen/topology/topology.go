@@ -24,7 +24,9 @@ type Service struct {
 	Instances  int
 	Resource   []Attribute
 	Operations []*Operation
-	line       int
+	// Metrics are what each instance measures.
+	Metrics []*Metric
+	line    int
 }
 
 // Operation is what a service does: one span, with what it causes.
@@ -37,6 +39,8 @@ type Operation struct {
 	Latency    Distribution
 	Attributes []Attribute
 	Events     []Event
+	// Logs are what it writes while it goes on.
+	Logs []Log
 	// Client is the span that a caller in another service has around it; nil
 	// is none.
 	Client *Client
@@ -64,6 +68,15 @@ type Event struct {
 	Attributes []Attribute
 }
 
+// Log is a log record of a span.
+type Log struct {
+	Body     string
+	Severity Severity
+	// After is how many steps are over by then.
+	After      int
+	Attributes []Attribute
+}
+
 // Error is something that goes wrong. It travels by its name from where it
 // arises to whoever called; each span on the way looks up what it makes of it.
 type Error struct {
@@ -83,7 +96,9 @@ type Error struct {
 	Handled bool
 	// Steps are taken in place of those that are left.
 	Steps []Step
-	line  int
+	// Logs are written when the operation ends with it.
+	Logs []Log
+	line int
 }
 
 // Step is one call, or several at once.

@@ -113,3 +113,25 @@ func (t jaegerTrace) spans() ([]span, error) {
 	}
 	return spans, nil
 }
+
+// counts is what a sink has counted of log records and points; known is false
+// of others, who cannot be asked.
+func (c *client) counts(ctx context.Context) (logs, points uint64, known bool, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base.JoinPath("counts").String(), nil)
+	if err != nil {
+		return 0, 0, false, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return 0, 0, false, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var counted struct {
+		Logs   *uint64 `json:"logs"`
+		Points *uint64 `json:"metric_points"`
+	}
+	if resp.StatusCode != http.StatusOK || json.NewDecoder(resp.Body).Decode(&counted) != nil || counted.Logs == nil || counted.Points == nil {
+		return 0, 0, false, nil // It is no sink.
+	}
+	return *counted.Logs, *counted.Points, true, nil
+}

@@ -22,13 +22,34 @@ type Result struct {
 	// MissingSpans, DuplicateSpans and AlteredSpans count spans of all those
 	// traces.
 	MissingSpans, DuplicateSpans, AlteredSpans uint64
+	// Logs and Points are log records and points of metrics. Only a sink can be
+	// asked for them, and all that it has ever counted is compared.
+	Logs, Points Others
 	// Examples are a few of what is wrong.
 	Examples []string
 	Elapsed  time.Duration
 }
 
-// Good says that every trace that was asked for is whole.
-func (r Result) Good() bool { return r.Whole == r.Asked }
+// Others are what is counted only: how many were acknowledged, and how many
+// there are. Unknown says that nobody could be asked.
+type Others struct {
+	Sent, There uint64
+	Unknown     bool
+}
+
+// Missing is how many are not there, as far as is known.
+func (o Others) Missing() uint64 {
+	if o.Unknown || o.There >= o.Sent {
+		return 0
+	}
+	return o.Sent - o.There
+}
+
+// Good says that every trace that was asked for is whole, and nothing else is
+// missing.
+func (r Result) Good() bool {
+	return r.Whole == r.Asked && r.Logs.Missing() == 0 && r.Points.Missing() == 0
+}
 
 // finding is what is wrong with one trace.
 type finding struct {
@@ -108,6 +129,18 @@ func (r Result) WriteTable(w io.Writer) error {
 	fmt.Fprintf(&text, "%d traces asked for in %v: %d whole, %d missing, %d incomplete, %d duplicate, %d altered\n",
 		r.Asked, r.Elapsed.Round(time.Millisecond), r.Whole, r.Missing, r.Incomplete, r.Duplicate, r.Altered)
 	fmt.Fprintf(&text, "spans: %d missing, %d duplicate, %d altered\n", r.MissingSpans, r.DuplicateSpans, r.AlteredSpans)
+	for _, o := range []struct {
+		name string
+		Others
+	}{{"log records", r.Logs}, {"metric points", r.Points}} {
+		switch {
+		case o.Sent == 0:
+		case o.Unknown:
+			fmt.Fprintf(&text, "%s: %d acknowledged; nobody could be asked for them\n", o.name, o.Sent)
+		default:
+			fmt.Fprintf(&text, "%s: %d acknowledged, %d there, %d missing\n", o.name, o.Sent, o.There, o.Missing())
+		}
+	}
 	if r.Unsure > 0 {
 		fmt.Fprintf(&text, "%d traces were not acknowledged whole, and were not asked for\n", r.Unsure)
 	}

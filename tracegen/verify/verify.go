@@ -71,7 +71,14 @@ func Run(ctx context.Context, cfg Config, record tracegen.Record) (Result, error
 	}
 	defer client.close()
 	v := &verifier{cfg: cfg, client: client, remaker: remaker, began: time.Now()}
-	return v.run(ctx, record.Made.Traces)
+	result, err := v.run(ctx, record.Made.Traces)
+	if err != nil || record.Logs.Made+record.Points.Made == 0 {
+		return result, err
+	}
+	logs, points, known, err := client.counts(ctx)
+	result.Logs = Others{record.Logs.Acknowledged, logs, !known}
+	result.Points = Others{record.Points.Acknowledged, points, !known}
+	return result, err
 }
 
 func (c Config) remaker(record tracegen.Record) (*tracegen.Remaker, error) {

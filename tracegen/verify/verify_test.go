@@ -103,6 +103,55 @@ func TestWhatIsDroppedIsMissed(t *testing.T) {
 	}
 }
 
+// A sink is asked for log records and points, too; others cannot be.
+func TestLogsAndMetricsAreCounted(t *testing.T) {
+	for _, protocol := range []tracegen.Protocol{tracegen.HTTP, tracegen.GRPC} {
+		s := startSink(t, 0)
+		record := send(t, 60, func(c *tracegen.Config) {
+			c.Protocol, c.Endpoint, c.Logs, c.Metrics = protocol, "http://"+s.HTTP().String(), true, true
+			if protocol == tracegen.GRPC {
+				c.Endpoint = s.GRPC().String()
+			}
+		})
+		result := ask(t, "http://"+s.HTTP().String(), time.Second, record)
+		counts := s.Counts()
+		if !result.Good() || result.Logs.Sent < 30 || result.Points.Sent < 10 || counts.Logs != result.Logs.There || counts.Points != record.Points.Made {
+			t.Errorf("%s: result = %+v, counts = %+v", protocol, result, counts)
+		}
+		record.Logs.Acknowledged++
+		if result := ask(t, "http://"+s.HTTP().String(), 0, record); result.Good() || result.Logs.Missing() != 1 {
+			t.Errorf("%s: one is missing: %+v", protocol, result)
+		}
+		other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.URL.Path, "/api/traces/") {
+				http.Redirect(w, r, "http://"+s.HTTP().String()+r.URL.Path, http.StatusTemporaryRedirect)
+				return
+			}
+			http.NotFound(w, r)
+		}))
+		if result := ask(t, other.URL, 0, record); !result.Good() || !result.Logs.Unknown {
+			t.Errorf("%s: nobody can be asked: %+v", protocol, result)
+		}
+		other.Close()
+	}
+}
+
+// Our collector takes all three signals in, in protobuf and in JSON.
+func TestThroughCollectorAllSignals(t *testing.T) {
+	viewerURL, endpoints := throughCollector(t)
+	for _, protocol := range []tracegen.Protocol{tracegen.HTTP, tracegen.HTTPJSON, tracegen.GRPC} {
+		record := send(t, 30, func(c *tracegen.Config) {
+			c.Protocol, c.Endpoint, c.Logs, c.Metrics, c.Seed = protocol, endpoints[protocol], true, true, 900+uint64(len(protocol))
+		})
+		if !record.Complete || record.Logs.Acknowledged == 0 || record.Points.Acknowledged == 0 {
+			t.Errorf("%s: logs = %+v, points = %+v, refusals = %+v", protocol, record.Logs, record.Points, record.Refusals)
+		}
+		if result := ask(t, viewerURL, 30*time.Second, record); !result.Good() {
+			t.Errorf("%s: result = %+v", protocol, result)
+		}
+	}
+}
+
 func TestWhatComesTwiceIsTold(t *testing.T) {
 	s := startSink(t, 0)
 	to := func(c *tracegen.Config) { c.Endpoint = "http://" + s.HTTP().String() }
