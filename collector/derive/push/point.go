@@ -44,7 +44,7 @@ func fill(m *metricspb.Metric, metrics []metric, kind Histograms, now uint64) {
 			sum.DataPoints = append(sum.DataPoints, numberOf(&metrics[i], now))
 		}
 		m.Data = &metricspb.Metric_Sum{Sum: sum}
-	case kind == Exponential && isNative(&metrics[0]):
+	case kind == Exponential && metrics[0].isNative():
 		h := &metricspb.ExponentialHistogram{AggregationTemporality: cumulative}
 		for i := range metrics {
 			h.DataPoints = append(h.DataPoints, exponentialOf(&metrics[i], now))
@@ -58,8 +58,6 @@ func fill(m *metricspb.Metric, metrics []metric, kind Histograms, now uint64) {
 		m.Data = &metricspb.Metric_Histogram{Histogram: h}
 	}
 }
-
-func isNative(m *metric) bool { return m.GetHistogram().Schema != nil }
 
 // noValue marks a point as the end of its series.
 const noValue = uint32(metricspb.DataPointFlags_DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK)

@@ -212,7 +212,7 @@ func (m *manual) pushFor(d time.Duration) {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	m.push(ctx, m.memory.take(families), time.Now())
+	m.push(ctx, m.memory.take(families, time.Now()), time.Now())
 }
 
 func (m *manual) pushNow() { m.t.Helper(); m.pushFor(time.Minute) }

@@ -95,7 +95,8 @@ func (p *Pusher) run(ctx context.Context) {
 		if err != nil { // The others are there all the same.
 			p.complain("some derived metrics cannot be pushed", err)
 		}
-		p.push(until, p.memory.take(families), time.Now())
+		now := time.Now()
+		p.push(until, p.memory.take(families, now), now)
 		cancel()
 	}
 }
@@ -143,8 +144,8 @@ func (p *Pusher) Shutdown(ctx context.Context) {
 		p.complain("some derived metrics cannot be pushed", err)
 	}
 	now := time.Now()
-	p.push(ctx, p.memory.take(families), now)
-	p.push(ctx, p.memory.end(), now.Add(time.Millisecond))
+	p.push(ctx, p.memory.take(families, now), now)
+	p.push(ctx, p.memory.end(now), now.Add(time.Millisecond))
 	p.sender.close()
 }
 
@@ -163,18 +164,4 @@ func withDefaults(labels, defaults map[string]string) map[string]string {
 	all := maps.Clone(defaults)
 	maps.Copy(all, labels)
 	return all
-}
-
-// batches cuts metrics into pieces of about so many things, at least one metric
-// each. sizes has how many things each metric is.
-func batches(sizes []int, most int) (ends []int) {
-	sum := 0
-	for i, size := range sizes {
-		if sum > 0 && sum+size > most {
-			ends = append(ends, i)
-			sum = 0
-		}
-		sum += size
-	}
-	return append(ends, len(sizes))
 }

@@ -46,32 +46,28 @@ func newRemote(cfg RemoteWrite, m *meters, logger *slog.Logger) (*remoteWriter, 
 
 func (r *remoteWriter) close() { r.client.CloseIdleConnections() }
 
-// send implements sender.
+// send implements sender. Series are made for one request at a time: they take
+// much more memory than what they are made of.
 func (r *remoteWriter) send(ctx context.Context, metrics []metric, at time.Time) (int, error) {
-	all, sizes := make([][]series, len(metrics)), make([]int, len(metrics))
-	for i := range metrics {
-		all[i] = r.expander.expand(&metrics[i])
-		sizes[i] = len(all[i])
-	}
-	from := 0
 	var errs []error
-	for _, to := range batches(sizes, maxSeries) {
-		var batch []series
-		for _, some := range all[from:to] {
-			batch = append(batch, some...)
+	sent := 0
+	for sent < len(metrics) {
+		to, batch := sent, []series(nil)
+		for to < len(metrics) && (to == sent || len(batch)+metrics[to].size() <= maxSeries) {
+			batch = append(batch, r.expander.expand(&metrics[to])...)
+			to++
 		}
 		err := r.write(ctx, batch, at)
 		if err != nil && ctx.Err() != nil {
-			r.meters.dropped.Add(float64(len(batch)))
-			for _, size := range sizes[to:] {
-				r.meters.dropped.Add(float64(size))
+			for i := range metrics[sent:] {
+				r.meters.dropped.Add(float64(metrics[sent+i].size()))
 			}
-			return from, errors.Join(append(errs, err)...)
+			return sent, errors.Join(append(errs, err)...)
 		}
 		errs = append(errs, err) // The backend will not take it; it may take the next.
-		from = to
+		sent = to
 	}
-	return from, errors.Join(errs...)
+	return sent, errors.Join(errs...)
 }
 
 // write sends one request. With an error some or all of it is not taken: never,

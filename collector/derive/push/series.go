@@ -54,16 +54,16 @@ func (x expander) expand(m *metric) []series {
 		exemplar := m.GetCounter().GetExemplar()
 		return []series{one("", m.GetCounter().GetValue()+m.GetGauge().GetValue(), m.known.news(0, 1, exemplar))}
 	}
-	var all []series
+	all := make([]series, 0, m.size())
 	places := len(h.GetBucket()) + 1
-	if len(h.GetBucket()) > 1 || h.Schema == nil {
+	if m.isClassic() {
 		all = append(all, one("_count", float64(h.GetSampleCount()), nil), one("_sum", h.GetSampleSum(), nil))
 		for i, b := range h.GetBucket() {
 			le := pair{"le", bound(b.GetUpperBound())}
 			all = append(all, one("_bucket", float64(b.GetCumulativeCount()), m.known.news(i, places, b.GetExemplar()), le))
 		}
 	}
-	if h.Schema != nil {
+	if m.isNative() {
 		native := one("", 0, m.known.news(places-1, places, byTime(h.GetExemplars())...))
 		if native.histogram = h; m.gone {
 			native.histogram = &dto.Histogram{SampleSum: new(stale())}
@@ -95,6 +95,31 @@ func (x expander) labelsOf(m *metric, name string, more []pair) []pair {
 	labels = slices.DeleteFunc(labels, func(l pair) bool { return l.value == "" })
 	slices.SortFunc(labels, func(a, b pair) int { return cmp.Compare(a.name, b.name) })
 	return labels
+}
+
+// isClassic says whether a histogram has buckets that tell anything, or nothing
+// else.
+func (m *metric) isClassic() bool { return len(m.GetHistogram().GetBucket()) > 1 || !m.isNative() }
+
+func (m *metric) isNative() bool {
+	h := m.GetHistogram()
+	return h != nil && h.Schema != nil
+}
+
+// size is how many series expand makes of the metric.
+func (m *metric) size() int {
+	h := m.GetHistogram()
+	if h == nil {
+		return 1
+	}
+	n := 0
+	if m.isClassic() {
+		n = 2 + len(h.GetBucket())
+	}
+	if m.isNative() {
+		n++
+	}
+	return n
 }
 
 // bound writes the upper bound of a bucket as Prometheus stores what it scrapes:
