@@ -49,6 +49,7 @@ func TestManualNamesEveryMetric(t *testing.T) {
 	cfg.Receive.OTLP.GRPC.TLS = listen.TLS{CertFile: listen.File(cert), KeyFile: listen.File(key)}
 	cfg.Receive.OTLP.GRPC.Auth.Bearer = listen.Tokens{"t0ken"}
 	cfg.Sample.Tail = errorsOnly()
+	cfg.Derive.RemoteWrite.Endpoint = traces.URL() + "/api/v1/write"
 	c := run(t, cfg)
 	mustPost(t, c, "traces", spanRequest(1, "op", tracepb.Status_STATUS_CODE_ERROR))
 	traces.Wait(t, "the span", func() bool { return len(traces.Spans(t)) == 1 })

@@ -150,7 +150,7 @@ func TestLoadNamesTheLine(t *testing.T) {
 		{"journal:\n  max_bytes: -1KiB", `"-1KiB": want a size`},
 		{"journal:\n  max_bytes: 9999999TiB", `"9999999TiB": size is too large`},
 		{"journal:\n  retain: on", `:2: journal.retain: "on": want true or false`},
-		{"journal:\n  sync: sometimes", `:2: journal.sync: "sometimes": want "always" or "never"`},
+		{"journal:\n  sync: sometimes", `:2: journal.sync: "sometimes": want "always"`},
 		{"journal:\n  dir: ''", ":2: journal.dir: the journal's directory is not set"},
 		{"journal:\n  dir: x\n  segment_bytes: 1GiB\n  max_bytes: 1GiB", ":3: journal.segment_bytes: 1073741824 bytes: want at most half"},
 		{"receive:\n  otlp:\n    http:\n      address: 4318", ":4: receive.otlp.http.address: address 4318: missing port"},
