@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"github.com/waybill-dev/waybill/demo-services/audit"
-	"github.com/waybill-dev/waybill/demo-services/platform"
 )
 
 // auditTool is what `demo audit` is asked for.
@@ -35,7 +33,7 @@ func (c command) runAudit(ctx context.Context, args []string) error {
 		a.dirs = append(a.dirs, dir, filepath.Join(dir, "shop"))
 		return nil
 	})
-	flags.StringVar(&a.nats, "nats", c.env("NATS_URL", ""), "the `URL` of the NATS server, to count the dead letters; the demo prints its own")
+	flags.StringVar(&a.nats, "nats", c.env("NATS_URL", ""), "the `URL` of the NATS server, to look at the events and dead letters, too; the demo prints its own")
 	flags.DurationVar(&a.wait, "wait", 30*time.Second, "how long to wait for what is under way")
 	if err := c.parse(flags, args); err != nil {
 		return err
@@ -76,36 +74,11 @@ func (a auditTool) once(ctx context.Context) (*audit.Report, error) {
 		return nil, err
 	}
 	if a.nats != "" {
-		if err := addLetters(ctx, books, a.nats); err != nil {
+		if err := books.ReadBus(ctx, a.nats); err != nil {
 			return nil, err
 		}
 	}
 	return books.Check(), nil
-}
-
-// addLetters counts the dead letters about each order that customers were to be
-// told of.
-func addLetters(ctx context.Context, books *audit.Books, url string) error {
-	letters, err := platform.OpenDeadLetters(url)
-	if err != nil {
-		return err
-	}
-	defer letters.Close()
-	all, err := letters.List(ctx, 0, 1<<20)
-	if err != nil {
-		return err
-	}
-	for _, l := range all {
-		var e struct {
-			Data struct {
-				OrderID string `json:"order_id"`
-			} `json:"data"`
-		}
-		if l.Consumer == "notification" && json.Unmarshal(l.Payload, &e) == nil && e.Data.OrderID != "" {
-			books.Letters[e.Data.OrderID]++
-		}
-	}
-	return nil
 }
 
 // print writes the report down, and what was found.

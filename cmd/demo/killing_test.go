@@ -187,6 +187,9 @@ func (k *killing) settled(t *testing.T) *audit.Report {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if err := books.ReadBus(t.Context(), k.bus); err != nil {
+			t.Fatal(err)
+		}
 		report = books.Check()
 		if report.Settled() && len(report.Findings) == 0 || time.Now().After(deadline) {
 			return report

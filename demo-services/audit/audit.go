@@ -29,9 +29,10 @@ type Books struct {
 	Messages map[string]int
 	// Outboxes are how many events each service has that are not on the bus.
 	Outboxes map[string]int
-	// Letters are how many events of each order a consumer has given up on. The
-	// bus knows; who reads the books adds them.
+	// Letters are how many events of each order a consumer has given up on, and
+	// Told what is on the bus of each order; nil if that is not known. See ReadBus.
 	Letters map[string]int
+	Told    map[string]Told
 }
 
 // Read reads the databases of all services, each of which is in one of the

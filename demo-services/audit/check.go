@@ -9,6 +9,7 @@ import (
 	"github.com/waybill-dev/waybill/demo-services/inventory"
 	"github.com/waybill-dev/waybill/demo-services/order"
 	"github.com/waybill-dev/waybill/demo-services/payment"
+	"github.com/waybill-dev/waybill/demo-services/platform"
 	"github.com/waybill-dev/waybill/demo-services/psp"
 )
 
@@ -87,6 +88,8 @@ func (c *check) order(id string, a *order.Account) {
 	case o.Version == 0:
 		c.found(id, "there is a saga or a view, and no event")
 		return
+	case c.Told != nil && !c.told(id, a):
+		return
 	case !o.Step.Ended() && !a.Driven:
 		c.found(id, "it is %s, and nobody drives its saga", o.Step)
 		return
@@ -108,6 +111,25 @@ func (c *check) order(id string, a *order.Account) {
 	if told, ends := c.Books.Messages[id]+c.Books.Letters[id], a.Confirmed+a.Cancelled; told != ends {
 		c.found(id, "it has ended %d times, and the customer was told %d times, %d letters are dead", ends, c.Books.Messages[id], c.Books.Letters[id])
 	}
+}
+
+// told checks that the bus has each event of the order once. An outbox that is
+// not empty explains what is missing.
+func (c *check) told(id string, a *order.Account) bool {
+	if c.Outboxes["order"] > 0 {
+		return true
+	}
+	want := Told{platform.EventOrderCreated: 1}
+	for event, n := range map[string]int{platform.EventOrderConfirmed: a.Confirmed, platform.EventOrderCancelled: a.Cancelled} {
+		if n > 0 {
+			want[event] = n
+		}
+	}
+	if got := c.Told[id]; !maps.Equal(want, got) {
+		c.found(id, "its events come to %v, the bus has %v", want, got)
+		return false
+	}
+	return true
 }
 
 // view compares the read model with the events.
@@ -168,6 +190,11 @@ func (c *check) strangers() {
 	for id, r := range c.Reservations {
 		if unknown(id) {
 			c.found(id, "inventory has a reservation, %s, of an order that does not exist", r.State)
+		}
+	}
+	for id := range c.Told {
+		if unknown(id) {
+			c.found(id, "the bus has events of an order that does not exist")
 		}
 	}
 	for id := range c.Books.Messages {

@@ -50,7 +50,11 @@ func books() *Books {
 		Items:    map[string]inventory.ItemAccount{"mug": {Capacity: 10, Delivered: 3, Available: 9}},
 		Messages: map[string]int{"good": 1, "returned": 1, "declined": 1},
 		Letters:  map[string]int{"returned": 1},
-		Outboxes: map[string]int{"order": 2, "payment": 0},
+		Outboxes: map[string]int{"order": 0, "payment": 2},
+		Told: map[string]Told{
+			"good": {"order.created": 1, "order.confirmed": 1}, "returned": {"order.created": 1, "order.confirmed": 1, "order.cancelled": 1},
+			"declined": {"order.created": 1, "order.cancelled": 1}, "under way": {"order.created": 1},
+		},
 	}
 }
 
@@ -108,6 +112,9 @@ func TestWhatDoesNotBalanceIsFound(t *testing.T) {
 		"invented charge":    {"nobody's", "payment has a charge", func(b *Books) { b.Charges["nobody's"] = payment.Charge{State: payment.Voided} }},
 		"invented stock":     {"nobody's", "inventory has a reservation", func(b *Books) { b.Reservations["nobody's"] = &inventory.ReservationAccount{State: "RELEASED"} }},
 		"invented event":     {"nobody's", "told of an order", func(b *Books) { b.Messages["nobody's"] = 1 }},
+		"event lost":         {"good", "the bus has map[order.created:1]", func(b *Books) { delete(b.Told["good"], "order.confirmed") }},
+		"event repeated":     {"under way", "the bus has map[order.created:2]", func(b *Books) { b.Told["under way"]["order.created"]++ }},
+		"event of nobody's":  {"nobody's", "the bus has events", func(b *Books) { b.Told["nobody's"] = Told{"order.created": 1} }},
 		"unknown to payment": {"under way", "psp has a charge", func(b *Books) { b.Provider["under way"] = psp.Charge{State: psp.Captured} }},
 		"oversold":           {"mug", "10 were there and 3 came, 8 are there and 4 are held", func(b *Books) { b.Items["mug"] = inventory.ItemAccount{Capacity: 10, Delivered: 3, Available: 8} }},
 	} {
@@ -132,6 +139,22 @@ func TestParkedSagasAreCounted(t *testing.T) {
 	b := books()
 	b.Orders["under way"].Parked = true
 	if r := b.Check(); r.Parked != 1 || r.UnderWay != 1 || len(r.Findings) != 0 {
+		t.Errorf("report is %+v", r)
+	}
+}
+
+// TestWhatMayBeMissingOnTheBus has the outbox hold events back, and the bus not
+// know any more.
+func TestWhatMayBeMissingOnTheBus(t *testing.T) {
+	b := books()
+	delete(b.Told["good"], "order.confirmed")
+	b.Outboxes["order"] = 1
+	if r := b.Check(); len(r.Findings) != 0 || r.Settled() {
+		t.Errorf("report is %+v", r)
+	}
+	b = books()
+	b.Told = nil
+	if r := b.Check(); len(r.Findings) != 0 {
 		t.Errorf("report is %+v", r)
 	}
 }
