@@ -84,8 +84,11 @@ func testConfirmedOrder(t *testing.T, d running) {
 		for _, tag := range p.Tags {
 			tags[tag.Key] = tag.Value
 		}
+		if id, _ := tags["service.instance.id"].(string); !regexp.MustCompile("^" + p.ServiceName + "-[12]$").MatchString(id) {
+			t.Errorf("%s: the instance is %q", p.ServiceName, id)
+		}
 		want := map[string]any{
-			"service.instance.id": p.ServiceName + "-1", "service.version": version(), "deployment.environment.name": "demo",
+			"service.version": version(), "deployment.environment.name": "demo",
 		}
 		for key, value := range want {
 			if tags[key] != value {

@@ -49,6 +49,18 @@ func (d running) suffering(t *testing.T, trace, service, operation, key string) 
 	return took
 }
 
+// count counts the spans of a service that have come.
+func (d running) count(t *testing.T, trace, service, operation string) (n int) {
+	t.Helper()
+	found := findTrace(t, d.viewer, trace)
+	for _, s := range found.Spans {
+		if found.Processes[s.ProcessID].ServiceName == service && s.Operation == operation {
+			n++
+		}
+	}
+	return n
+}
+
 // TestFaults switches on one fault after the other, orders, and looks at what
 // the customer is told and what the trace shows.
 func TestFaults(t *testing.T) {
@@ -65,7 +77,7 @@ func TestFaults(t *testing.T) {
 		{fault.ServiceCutOff, "inventory", "shop.inventory.v1.InventoryService/Reserve", http.StatusServiceUnavailable, "inventory-unavailable", 0},
 		{fault.SlowDatabase, "order", "INSERT events", http.StatusCreated, "", 50 * time.Millisecond},
 		{fault.SlowConsumer, "notification", "process orders.confirmed", http.StatusCreated, "", time.Second},
-		{fault.PSPFlaky, "psp", "POST /charges", http.StatusServiceUnavailable, "payment-unavailable", 0},
+		{fault.RetryStorm, "psp", "POST /charges", http.StatusCreated, "", 0},
 		{fault.PSPDown, "psp", "POST /charges", http.StatusServiceUnavailable, "payment-unavailable", 0},
 	} {
 		t.Run(c.key, func(t *testing.T) {
@@ -76,6 +88,9 @@ func TestFaults(t *testing.T) {
 			}
 			if took := d.suffering(t, id, c.service, c.operation, c.key); took < c.least {
 				t.Errorf("%s took %v, want at least %v", c.operation, took, c.least)
+			}
+			if c.key == fault.RetryStorm {
+				eventually(t, "both attempts", func() bool { return d.count(t, id, "psp", "POST /charges") == 2 })
 			}
 			if listed := d.switchFault(t); strings.Count(listed, " ON ") != 1 || !strings.Contains(listed, c.key) {
 				t.Errorf("listed:\n%s", listed)
@@ -107,6 +122,57 @@ func TestPoisonedMessage(t *testing.T) {
 		}
 		return false
 	})
+}
+
+// instanceOf waits for the trace until a span of the service is there, and
+// returns the instance that it is of.
+func (d running) instanceOf(t *testing.T, trace, service string) (instance string) {
+	t.Helper()
+	eventually(t, "a span of "+service, func() bool {
+		for _, p := range findTrace(t, d.viewer, trace).Processes {
+			for _, tag := range p.Tags {
+				if p.ServiceName == service && tag.Key == "service.instance.id" {
+					instance, _ = tag.Value.(string)
+				}
+			}
+		}
+		return instance != ""
+	})
+	return instance
+}
+
+// TestInstanceKilled kills one of two instances while orders go on: none is
+// lost. When it is started again, it gets its share.
+func TestInstanceKilled(t *testing.T) {
+	d := startDemo(t, "--rate", "0")
+	reach := func(want string) {
+		t.Helper()
+		eventually(t, "order that "+want+" has handled", func() bool {
+			got, id := d.place(t, exampleOrder)
+			if got.status != http.StatusCreated {
+				t.Fatalf("%d %s", got.status, got.body)
+			}
+			return d.instanceOf(t, id, "inventory") == want
+		})
+	}
+	reach("inventory-1")
+	reach("inventory-2")
+	d.switchFault(t, "on", fault.InstanceKilled)
+	var gone int // orders in a row that the other instance has handled
+	for n := 0; gone < 20; n++ {
+		got, id := d.place(t, exampleOrder)
+		if got.status != http.StatusCreated {
+			t.Fatalf("order %d is lost: %d %s", n, got.status, got.body)
+		}
+		if gone++; d.instanceOf(t, id, "inventory") != "inventory-1" {
+			gone = 0
+		}
+		if n > 1000 {
+			t.Fatal("the instance is still there")
+		}
+	}
+	d.switchFault(t, "off", fault.InstanceKilled)
+	reach("inventory-2")
 }
 
 func TestFaultCommand(t *testing.T) {

@@ -34,20 +34,24 @@ type service struct {
 	name     string
 	defaults platform.Config
 	start    func(context.Context, platform.Config, addresses, *middleware.Telemetry) (*platform.Host, error)
-	// found puts the host:port on which the service listens where others look.
-	found func(a *addresses, hostPort string)
+	// found puts where the service is where others look: host:port, or a target
+	// in the registry.
+	found func(a *addresses, where string)
+	// instances is how many the whole demo runs; 0 is a service that is outside
+	// the registry, one of it.
+	instances int
 }
 
 // services are all of them, each after those that it calls.
 func services() []service {
 	return []service{
-		{"psp", psp.DefaultConfig().Config, startPSP, func(a *addresses, at string) { a.psp = "http://" + at }},
-		{"notification", notification.DefaultConfig().Config, startNotification, func(*addresses, string) {}},
-		{"payment", payment.DefaultConfig().Config, startPayment, func(a *addresses, at string) { a.payment = at }},
-		{"inventory", inventory.DefaultConfig().Config, startInventory, func(a *addresses, at string) { a.inventory = at }},
-		{"order", order.DefaultConfig().Config, startOrder, func(a *addresses, at string) { a.order = at }},
-		{"user", user.DefaultConfig(), startUser, func(a *addresses, at string) { a.user = at }},
-		{"gateway", gateway.DefaultConfig().Config, startGateway, func(*addresses, string) {}},
+		{"psp", psp.DefaultConfig().Config, startPSP, func(a *addresses, at string) { a.psp = "http://" + at }, 0},
+		{"notification", notification.DefaultConfig().Config, startNotification, func(*addresses, string) {}, 1},
+		{"payment", payment.DefaultConfig().Config, startPayment, func(a *addresses, at string) { a.payment = at }, 2},
+		{"inventory", inventory.DefaultConfig().Config, startInventory, func(a *addresses, at string) { a.inventory = at }, 2},
+		{"order", order.DefaultConfig().Config, startOrder, func(a *addresses, at string) { a.order = at }, 1},
+		{"user", user.DefaultConfig(), startUser, func(a *addresses, at string) { a.user = at }, 1},
+		{"gateway", gateway.DefaultConfig().Config, startGateway, func(*addresses, string) {}, 1},
 	}
 }
 
@@ -127,6 +131,7 @@ func (c command) runService(ctx context.Context, s service, args []string) error
 			return errors.Join(err, shutDown(context.WithoutCancel(ctx), nil, tel, unsent))
 		}
 	}
+	cfg.Discovery = c.discovery(s.name)
 	host, err := s.start(ctx, cfg, at, tel)
 	if err != nil {
 		return errors.Join(err, shutDown(context.WithoutCancel(ctx), nil, tel, unsent))
@@ -191,11 +196,18 @@ func (c command) named(service string) func(string) (string, bool) {
 // patient it is.
 func (c command) addresses() (addresses, error) {
 	tuned, err := c.tuned()
+	// Who has a registry needs no addresses.
+	at := func(variable, service, fallback string) string {
+		if c.env("REGISTRY_URL", "") != "" {
+			fallback = target(service)
+		}
+		return c.env(variable, fallback)
+	}
 	return addresses{
-		user:      c.env("USER_ADDR", gateway.DefaultConfig().UserAddr),
-		order:     c.env("ORDER_ADDR", gateway.DefaultConfig().OrderAddr),
-		inventory: c.env("INVENTORY_ADDR", order.DefaultConfig().InventoryAddr),
-		payment:   c.env("PAYMENT_ADDR", order.DefaultConfig().PaymentAddr),
+		user:      at("USER_ADDR", "user", gateway.DefaultConfig().UserAddr),
+		order:     at("ORDER_ADDR", "order", gateway.DefaultConfig().OrderAddr),
+		inventory: at("INVENTORY_ADDR", "inventory", order.DefaultConfig().InventoryAddr),
+		payment:   at("PAYMENT_ADDR", "payment", order.DefaultConfig().PaymentAddr),
 		psp:       c.env("PSP_URL", payment.DefaultConfig().PSPURL),
 		nats:      c.env("NATS_URL", order.DefaultConfig().NATSURL),
 		tuning:    tuned,

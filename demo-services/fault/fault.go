@@ -9,16 +9,20 @@ import "slices"
 
 // Faults, by the keys of their flags.
 const (
-	CardsDeclined = "cards-declined"
-	PSPSlow       = "psp-slow"
-	PSPDown       = "psp-down"
-	StockGone     = "stock-gone"
-	SlowDatabase  = "slow-database"
-	PoisonMessage = "poison-message"
-	ServiceCutOff = "service-cut-off"
-	PSPFlaky      = "psp-flaky"
-	SlowConsumer  = "slow-consumer"
+	CardsDeclined  = "cards-declined"
+	PSPSlow        = "psp-slow"
+	PSPDown        = "psp-down"
+	StockGone      = "stock-gone"
+	SlowDatabase   = "slow-database"
+	PoisonMessage  = "poison-message"
+	ServiceCutOff  = "service-cut-off"
+	RetryStorm     = "retry-storm"
+	SlowConsumer   = "slow-consumer"
+	InstanceKilled = "instance-killed"
 )
+
+// KilledInstance is the one that InstanceKilled kills.
+const KilledInstance = "inventory-2"
 
 // Fault is one thing that may go wrong.
 type Fault struct {
@@ -37,9 +41,10 @@ func All() []Fault {
 		{CardsDeclined, "psp", "Cards declined", "The payment provider declines every card: orders are cancelled, their stock is released, the gateway answers 402."},
 		{PSPSlow, "psp", "Payment provider slow", "The provider takes two seconds longer: the charge is the longest span of every order."},
 		{PSPDown, "psp", "Payment provider down", "The provider answers 503: after five failures the circuit breaker opens, and orders fail at once, without a call."},
-		{PSPFlaky, "psp", "Payment provider flaky", "The provider answers every other charge with 503: every other order is cancelled, and its stock is released."},
+		{RetryStorm, "psp", "Retry storm", "The provider fails every other charge: each order calls payment again, and a trace has all the attempts."},
 		{StockGone, "inventory", "Stock gone", "Inventory has nothing left: orders are cancelled before anything is charged, the gateway answers 409."},
 		{ServiceCutOff, "inventory", "Inventory cut off", "Calls of inventory fail as if the network were cut: the gateway answers 503, and nothing is half done."},
+		{InstanceKilled, "inventory", "Instance killed", "One of the two instances of inventory dies without a word: calls go on to the other, and no order is lost. Switched off, it starts again."},
 		{SlowDatabase, "order", "Slow database", "Every statement of the order service takes 50 ms longer: a trace shows how many there are."},
 		{SlowConsumer, "notification", "Slow consumer", "Notification takes a second for each event: the way from the producer's span to the consumer's grows."},
 		{PoisonMessage, "order", "Poison messages", "Events of confirmed orders can't be read: they go to the dead letters, and the customers hear nothing."},

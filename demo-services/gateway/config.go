@@ -13,7 +13,7 @@ import (
 // Config is the service's configuration. It has no database.
 type Config struct {
 	platform.Config
-	// UserAddr and OrderAddr are the host:port of those services.
+	// UserAddr and OrderAddr are where those services are (see Host.Dial).
 	UserAddr  string
 	OrderAddr string
 	Limits    Limits
@@ -32,6 +32,9 @@ func DefaultConfig() Config {
 // Start runs the service until its host is shut down.
 func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platform.Host, error) {
 	return platform.Start(ctx, tel, func(h *platform.Host) error {
+		if err := h.Join(cfg.Discovery); err != nil {
+			return err
+		}
 		users, err := h.Dial(cfg.UserAddr)
 		if err != nil {
 			return err

@@ -42,6 +42,9 @@ func DefaultConfig() Config {
 // there.
 func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platform.Host, error) {
 	return platform.Start(ctx, tel, func(h *platform.Host) error {
+		if err := h.Join(cfg.Discovery); err != nil {
+			return err
+		}
 		db, err := h.OpenDB(ctx, cfg.DataDir, "inventory", Migrations)
 		if err != nil {
 			return err

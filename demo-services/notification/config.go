@@ -30,6 +30,9 @@ func DefaultConfig() Config {
 // bus: events wait there until the service comes.
 func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platform.Host, error) {
 	return platform.Start(ctx, tel, func(h *platform.Host) error {
+		if err := h.Join(cfg.Discovery); err != nil {
+			return err
+		}
 		db, err := h.OpenDB(ctx, cfg.DataDir, "notification", Migrations)
 		if err != nil {
 			return err

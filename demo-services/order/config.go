@@ -18,7 +18,7 @@ import (
 // Config is the service's configuration.
 type Config struct {
 	platform.Config
-	// InventoryAddr and PaymentAddr are the host:port of those services.
+	// InventoryAddr and PaymentAddr are where those services are (see Host.Dial).
 	InventoryAddr string
 	PaymentAddr   string
 	NATSURL       string
@@ -43,6 +43,9 @@ func DefaultConfig() Config {
 // bus: orders are taken without it, and their events go out when it is there.
 func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platform.Host, error) {
 	return platform.Start(ctx, tel, func(h *platform.Host) error {
+		if err := h.Join(cfg.Discovery); err != nil {
+			return err
+		}
 		db, err := h.OpenDB(ctx, cfg.DataDir, "order", Migrations)
 		if err != nil {
 			return err
@@ -81,11 +84,11 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 }
 
 func newSaga(h *platform.Host, store *Store, cfg Config) (*Saga, error) {
-	inventory, err := h.Dial(cfg.InventoryAddr)
+	inventory, err := h.Dial(cfg.InventoryAddr, "shop.inventory.v1.InventoryService")
 	if err != nil {
 		return nil, err
 	}
-	payment, err := h.Dial(cfg.PaymentAddr)
+	payment, err := h.Dial(cfg.PaymentAddr, "shop.payment.v1.PaymentService")
 	if err != nil {
 		return nil, err
 	}

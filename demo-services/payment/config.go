@@ -41,6 +41,9 @@ func DefaultConfig() Config {
 // bus: its events go out when it is there.
 func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platform.Host, error) {
 	return platform.Start(ctx, tel, func(h *platform.Host) error {
+		if err := h.Join(cfg.Discovery); err != nil {
+			return err
+		}
 		db, err := h.OpenDB(ctx, cfg.DataDir, "payment", Migrations)
 		if err != nil {
 			return err

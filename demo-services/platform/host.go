@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/waybill-dev/waybill/demo-services/fault"
+	"github.com/waybill-dev/waybill/demo-services/registry"
 	"github.com/waybill-dev/waybill/middleware"
 )
 
@@ -33,6 +34,12 @@ type Host struct {
 	http        []*http.Server
 	grpc        *grpc.Server
 	closers     []func() error
+
+	// How the service is found, and finds others; nothing unless it has joined.
+	discovery Discovery
+	registry  *registry.Registry
+	directory *registry.Directory
+	leave     func(cause error) // takes the service out of the registry
 
 	work context.Context // what background work runs under
 	stop context.CancelFunc
@@ -62,7 +69,8 @@ type Config struct {
 	// Admin is the address of /healthz and /metrics, or Off.
 	Admin string
 	// DataDir holds the service's database; it must exist.
-	DataDir string
+	DataDir   string
+	Discovery Discovery
 	// Faults says what goes wrong; nil is nothing.
 	Faults *fault.Flags
 }
@@ -107,6 +115,9 @@ func (h *Host) OnClose(closer func() error) { h.closers = append(h.closers, clos
 // Shutdown lets running requests end for as long as the context does, ends the
 // background work, and closes everything. It is called once.
 func (h *Host) Shutdown(ctx context.Context) error {
+	if h.leave != nil {
+		h.leave(nil) // Nobody is to come any more.
+	}
 	var errs []error
 	for _, s := range h.http {
 		if err := s.Shutdown(ctx); err != nil {

@@ -23,7 +23,7 @@ import (
 // grpc.health.v1.Health. Every call is observed, and goes through the
 // interceptors.
 func (h *Host) ServeGRPC(ctx context.Context, address string, register func(grpc.ServiceRegistrar), interceptors ...grpc.UnaryServerInterceptor) error {
-	observe, err := grpcmw.ServerOptions(grpcmw.WithTelemetry(h.telemetry))
+	observe, err := grpcmw.NewServerHandler(grpcmw.WithTelemetry(h.telemetry))
 	if err != nil {
 		return err
 	}
@@ -32,18 +32,16 @@ func (h *Host) ServeGRPC(ctx context.Context, address string, register func(grpc
 		return err
 	}
 	h.addr = listener.Addr()
-	// Errors become statuses around the observation, which so sees what they were,
-	// and panics.
-	options := []grpc.ServerOption{
-		grpc.ChainUnaryInterceptor(answerErrors(h.logger)),
-		grpc.MaxRecvMsgSize(1 << 20),
-		grpc.ConnectionTimeout(10 * time.Second),
-	}
-	options = append(options, observe...)
-	h.grpc = grpc.NewServer(append(options, grpc.ChainUnaryInterceptor(interceptors...))...)
+	h.grpc = grpc.NewServer(
+		grpc.StatsHandler(observe),
+		grpc.ChainUnaryInterceptor(append([]grpc.UnaryServerInterceptor{answerErrors(h.logger)}, interceptors...)...),
+		grpc.MaxRecvMsgSize(1<<20),
+		grpc.ConnectionTimeout(10*time.Second),
+	)
 	register(h.grpc)
 	serving := health.NewServer()
 	healthv1.RegisterHealthServer(h.grpc, serving)
+	h.enroll(h.addr)
 	h.wg.Go(func() {
 		// Whoever shuts the host down at once may come before Serve.
 		if err := h.grpc.Serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
@@ -69,14 +67,22 @@ func stopGRPC(ctx context.Context, server *grpc.Server) {
 }
 
 // Dial prepares a connection to another service, all of whose calls are
-// observed. It does not wait for the service. Shutdown closes it.
-func (h *Host) Dial(address string) (*grpc.ClientConn, error) {
-	observe, err := grpcmw.DialOptions(grpcmw.WithTelemetry(h.telemetry))
+// observed. It does not wait for the service. Shutdown closes it. The address
+// is host:port, or registry:///service: then calls go to all of its instances in
+// turns, and those of the idempotent methods (see grpcclient.Config) are made
+// again elsewhere when an instance is gone.
+func (h *Host) Dial(address string, idempotent ...string) (*grpc.ClientConn, error) {
+	found, err := h.targeted(address, idempotent)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := grpc.NewClient(address, append(observe,
+	observe, err := grpcmw.NewClientHandler(grpcmw.WithTelemetry(h.telemetry))
+	if err != nil {
+		return nil, err
+	}
+	conn, err := grpc.NewClient(address, append(found,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithStatsHandler(observe),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
 			MinConnectTimeout: time.Second,

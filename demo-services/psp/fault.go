@@ -13,7 +13,7 @@ func (s *Server) faulty(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		charges := r.Pattern == "POST /charges"
 		if s.faults.On(r.Context(), fault.PSPDown) ||
-			charges && s.faults.On(r.Context(), fault.PSPFlaky) && s.charges.Add(1)%2 == 1 {
+			charges && s.faults.On(r.Context(), fault.RetryStorm) && s.charges.Add(1)%2 == 1 {
 			fail(w, http.StatusServiceUnavailable, ErrorResponse{Code: "unavailable", Message: "the provider is not available"})
 			return
 		}

@@ -10,7 +10,8 @@ import (
 )
 
 // Keep keeps the instance's entry alive while it is well, until the context
-// ends, and takes it away then. It waits for the server as long as it must.
+// ends, and takes it away then, unless the context's cause is an error of its
+// own: then the entry is left to expire, as a crash would leave it. It waits for the server as long as it must.
 // The error is that of an instance that can't be registered at all.
 func (r *Registry) Keep(ctx context.Context, instance Instance, well func(context.Context) error) error {
 	key, err := instance.key()
@@ -50,7 +51,7 @@ func (r *Registry) Keep(ctx context.Context, instance Instance, well func(contex
 			break
 		}
 	}
-	if bucket != nil {
+	if bucket != nil && context.Cause(ctx) == context.Canceled { //nolint:errorlint // it is the cause of who gives none
 		r.leave(ctx, bucket, key)
 	}
 	return nil

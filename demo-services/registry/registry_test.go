@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -24,7 +25,6 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
-	"github.com/waybill-dev/waybill/demo-services/platform"
 	"github.com/waybill-dev/waybill/middleware/client"
 	"github.com/waybill-dev/waybill/middleware/client/grpcclient"
 )
@@ -38,12 +38,18 @@ var quick = Config{Heartbeat: 50 * time.Millisecond, Expiry: 2 * time.Second}
 // newRegistry is a registry in a broker of the test's own.
 func newRegistry(t *testing.T, config Config) *Registry {
 	t.Helper()
-	broker, err := platform.StartBroker(t.TempDir())
+	broker, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(broker.Close)
-	conn, err := nats.Connect(broker.URL())
+	broker.Start()
+	t.Cleanup(func() { broker.Shutdown(); broker.WaitForShutdown() })
+	if !broker.ReadyForConnections(patience) {
+		t.Fatal("the broker is not ready")
+	}
+	conn, err := nats.Connect(broker.ClientURL())
 	if err != nil {
 		t.Fatal(err)
 	}

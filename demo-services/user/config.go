@@ -19,6 +19,9 @@ func DefaultConfig() platform.Config {
 // seed's users.
 func Start(ctx context.Context, cfg platform.Config, tel *middleware.Telemetry) (*platform.Host, error) {
 	return platform.Start(ctx, tel, func(h *platform.Host) error {
+		if err := h.Join(cfg.Discovery); err != nil {
+			return err
+		}
 		db, err := h.OpenDB(ctx, cfg.DataDir, "user", Migrations)
 		if err != nil {
 			return err
