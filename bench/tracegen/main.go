@@ -1,9 +1,10 @@
-// Command tracegen (of bench) runs tracegen and telemetrygen by turns, each as
-// a process of its own, into the same sink, and prints what each has cost and
-// how much of it has arrived. Both send spans of the same size.
+// Command tracegen (of bench) measures our generator, each program as a process
+// of its own: beside telemetrygen into the same sink, how well it keeps a rate,
+// and whether what it sends through our collector is all in the real Jaeger.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -11,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -28,8 +30,11 @@ func main() {
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("bench/tracegen", flag.ContinueOnError)
-	rounds := flags.Int("rounds", 3, "how often each is run")
-	length := flags.Duration("duration", 5*time.Second, "for how long each time")
+	mode := flags.String("mode", "compare", "compare (with telemetrygen), rate, or deliver (through the collector into Jaeger)")
+	rounds := flags.Int("rounds", 3, "compare: how often each is run")
+	length := flags.Duration("duration", 0, "for how long each time (default 5s, with rate 1m)")
+	var d delivery
+	d.register(flags)
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -38,18 +43,28 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	b, err := build(ctx, dir)
-	if err != nil {
-		return err
+	switch *mode {
+	case "compare":
+		return compare(ctx, dir, *rounds, cmp.Or(*length, 5*time.Second), out)
+	case "rate":
+		return keepRates(ctx, dir, cmp.Or(*length, time.Minute), out)
+	case "deliver":
+		return d.run(ctx, dir, out)
+	default:
+		return fmt.Errorf("mode %q: want compare, rate or deliver", *mode)
 	}
-	subjects, err := b.subjects(dir, *length)
+}
+
+// compare runs tracegen and telemetrygen by turns.
+func compare(ctx context.Context, dir string, rounds int, length time.Duration, out io.Writer) error {
+	subjects, err := subjects(ctx, dir, length)
 	if err != nil {
 		return err
 	}
 	results := make([][]result, len(subjects))
-	for range *rounds {
+	for range rounds {
 		for i, s := range subjects {
-			measured, err := measure(ctx, b.tracegen, s)
+			measured, err := measure(ctx, filepath.Join(dir, "tracegen"), s)
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}

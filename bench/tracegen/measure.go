@@ -84,8 +84,9 @@ type sink struct {
 	grpc, http string
 }
 
-func startSink(ctx context.Context, tracegen string) (*sink, error) {
-	s := &sink{cmd: exec.CommandContext(ctx, tracegen, "sink", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0")}
+func startSink(ctx context.Context, tracegen string, more ...string) (*sink, error) {
+	args := append([]string{"sink", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"}, more...)
+	s := &sink{cmd: exec.CommandContext(ctx, tracegen, args...)} //nolint:gosec // the program was built a moment ago
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err

@@ -22,22 +22,24 @@ type subject struct {
 	made func(output string) uint64
 }
 
-// binaries are the programs that are run.
-type binaries struct{ tracegen, telemetrygen string }
+// program is what can be built: the folder of its module, and its package.
+type program struct{ module, pkg string }
 
-func build(ctx context.Context, dir string) (binaries, error) {
-	b := binaries{filepath.Join(dir, "tracegen"), filepath.Join(dir, "telemetrygen")}
-	for _, step := range []struct{ binary, dir, pkg string }{
-		{b.tracegen, "../..", "./cmd/tracegen"},
-		{b.telemetrygen, ".", "github.com/open-telemetry/opentelemetry-collector-contrib/cmd/telemetrygen"},
-	} {
-		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", step.binary, step.pkg) //nolint:gosec // the commands are those above
-		cmd.Dir, cmd.Env = step.dir, append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return b, fmt.Errorf("build %s: %w\n%s", step.pkg, err, out)
-		}
+var (
+	tracegen     = program{"../..", "./cmd/tracegen"}
+	collector    = program{"../..", "./cmd/collector"}
+	telemetrygen = program{".", "github.com/open-telemetry/opentelemetry-collector-contrib/cmd/telemetrygen"}
+)
+
+// build builds the program into dir, and returns where it is.
+func (p program) build(ctx context.Context, dir string) (string, error) {
+	binary := filepath.Join(dir, filepath.Base(p.pkg))
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, p.pkg) //nolint:gosec // the programs are those above
+	cmd.Dir, cmd.Env = p.module, append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build %s: %w\n%s", p.pkg, err, out)
 	}
-	return b, nil
+	return binary, nil
 }
 
 // attributes are what both put on each span, beside those that telemetrygen
@@ -69,17 +71,25 @@ traces: [{start: telemetrygen/lets-go}]
 `, &of, children, &of)
 }
 
-func (b binaries) subjects(dir string, length time.Duration) ([]subject, error) {
+func subjects(ctx context.Context, dir string, length time.Duration) ([]subject, error) {
+	ourBinary, err := tracegen.build(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	theirBinary, err := telemetrygen.build(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
 	file := filepath.Join(dir, "flat.yaml")
 	if err := os.WriteFile(file, []byte(flat()), 0o600); err != nil {
 		return nil, err
 	}
 	ours := func(name, topology string) subject {
-		return subject{name, b.tracegen, []string{
+		return subject{name, ourBinary, []string{
 			"--endpoint", "%s", "--protocol", "grpc", "--rate", "0", "--duration", length.String(), "--topology", topology, "--quiet",
 		}, madeByTracegen}
 	}
-	theirs := subject{name: "telemetrygen", binary: b.telemetrygen, args: []string{
+	theirs := subject{name: "telemetrygen", binary: theirBinary, args: []string{
 		"traces", "--otlp-insecure", "--otlp-endpoint", "%s", "--rate", "0", "--duration", length.String(), "--workers", "2",
 		"--child-spans", strconv.Itoa(children), "--batch-size", "1000", "--allow-export-failures",
 	}, made: madeByTelemetrygen}
