@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -162,5 +164,49 @@ func TestPanicsAreAnswered(t *testing.T) {
 	}
 	if _, err := invoke(t.Context(), conn, []byte("x")); err != nil {
 		t.Errorf("after the panic: %v", err)
+	}
+}
+
+// TestShutdownLosesNoAnswer has clients call while the server goes: what it has
+// answered arrives, and what it has not is refused for now.
+func TestShutdownLosesNoAnswer(t *testing.T) {
+	e := &echo{}
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := serveAt(t, l, DefaultConfig(), e)
+	var arrived atomic.Int64
+	var calling sync.WaitGroup
+	for n := range 3 {
+		conn := dial(t, l.Addr())
+		for range 8 {
+			calling.Go(func() {
+				content := make([]byte, 1+n*50_000)
+				for {
+					switch _, err := invoke(t.Context(), conn, content); status.Code(err) {
+					case codes.OK:
+						arrived.Add(1)
+					case codes.Unavailable:
+						return
+					default:
+						t.Errorf("a call ended with %v", err)
+						return
+					}
+				}
+			})
+		}
+	}
+	waitUntil(t, "calls are answered", func() bool { return arrived.Load() > 200 })
+	ctx, cancel := context.WithTimeout(t.Context(), testPatience)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Errorf("Shutdown = %v", err)
+	}
+	calling.Wait()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if int64(e.answered) != arrived.Load() {
+		t.Errorf("%d calls were answered, %d answers arrived", e.answered, arrived.Load())
 	}
 }
