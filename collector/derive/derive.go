@@ -165,7 +165,7 @@ func newServer(derived prometheus.Gatherer, logger *slog.Logger) *http.Server {
 
 // run ends with stop, or with the journal.
 func (d *Deriver) run(stop context.Context) {
-	var pace pace // Of this goroutine.
+	var pace pace
 	for {
 		records, err := d.next(stop)
 		switch {

@@ -2,11 +2,17 @@ package derive
 
 import (
 	"context"
+	"errors"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+
+	"github.com/waybill-dev/waybill/collector/journal"
 	"github.com/waybill-dev/waybill/collector/journal/memory"
 )
 
@@ -104,5 +110,41 @@ func TestScrapeIsUpToDate(t *testing.T) {
 	d.progress.wait(ctx, j.Stats().End)
 	if body, _ := scrape(t, d, text); !strings.Contains(body, `span_name="op",status_code="STATUS_CODE_ERROR"} 20.0`) {
 		t.Errorf("not all are counted:\n%s", body)
+	}
+}
+
+// TestScrapeHasTheWholeLoad counts the shop's load through a journal, with all
+// its rests, and holds one scrape against what was sent.
+func TestScrapeHasTheWholeLoad(t *testing.T) {
+	records, report := shopLoad(t, 200)
+	j := memory.New(memory.Config{})
+	d := startDeriver(t, j)
+	defer shutdown(t, d)
+	for i := range records {
+		if _, err := j.Append(t.Context(), journal.Traces, 1, records[i].Payload); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	d.progress.wait(ctx, j.Stats().End)
+	body, header := scrape(t, d, protobuf)
+	decoder := expfmt.NewDecoder(strings.NewReader(body), expfmt.ResponseFormat(header))
+	sum := map[string]float64{}
+	for {
+		var family dto.MetricFamily
+		if err := decoder.Decode(&family); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range family.GetMetric() {
+			sum[family.GetName()] += m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
+	}
+	for _, name := range []string{"traces_span_metrics_calls_total", "traces_span_metrics_duration_seconds"} {
+		if sum[name] != float64(report.Acknowledged.Spans) {
+			t.Errorf("%s: %v spans, %d were sent", name, sum[name], report.Acknowledged.Spans)
+		}
 	}
 }
