@@ -25,13 +25,13 @@ func (in *intake) calls(h *grpcHandler) serving {
 		if guard.Checks() {
 			h.guard = guard
 		}
-		return serveCalls(l, h, in.callBounds(), logger)
+		return serveCalls(l, h, in.callBounds(h.via), logger)
 	}
 }
 
 // callBounds are those of a call, as much as they can be the same as those of
 // a request over HTTP.
-func (in *intake) callBounds() unary.Config {
+func (in *intake) callBounds(via transport) unary.Config {
 	cfg := unary.DefaultConfig()
 	cfg.MaxStreams = maxStreams
 	cfg.BodyTimeout = bodyTimeout
@@ -39,6 +39,7 @@ func (in *intake) callBounds() unary.Config {
 	cfg.IdleTimeout = 5 * time.Minute
 	cfg.MinRate, cfg.SlowAfter = in.pace.rate, in.pace.slow
 	cfg.AcceptEncoding = "gzip,zstd"
+	cfg.Hit = in.meters.hit(via)
 	return cfg
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/waybill-dev/waybill/collector/journal"
+	"github.com/waybill-dev/waybill/collector/receive/unary"
 )
 
 // transport is how a request came, in the words of the metrics' label.
@@ -36,6 +37,7 @@ type meters struct {
 	items    *prometheus.CounterVec
 	bytes    *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+	limits   *prometheus.CounterVec
 }
 
 // newMeters registers the receivers' metrics.
@@ -59,6 +61,15 @@ func newMeters(reg prometheus.Registerer, b *budget) (*meters, error) {
 			Buckets:                     prometheus.ExponentialBuckets(0.0005, 2.5, 12),
 			NativeHistogramBucketFactor: 1.1,
 		}, []string{"signal", "transport"}),
+		limits: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "waybill_receive_limits_total",
+			Help: "Calls that were refused and connections that were ended because a client came to a limit of gRPC's server.",
+		}, []string{"transport", "limit"}),
+	}
+	for _, via := range []transport{overGRPC, overJaegerGRPC} {
+		for _, limit := range unary.Limits() {
+			m.limits.WithLabelValues(string(via), string(limit))
+		}
 	}
 	inflight := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "waybill_receive_inflight_bytes",
@@ -69,7 +80,7 @@ func newMeters(reg prometheus.Registerer, b *budget) (*meters, error) {
 		Help: "Bytes that may be held for requests that have no answer yet.",
 	}, func() float64 { return float64(b.max) })
 	var errs []error
-	for _, c := range []prometheus.Collector{m.requests, m.items, m.bytes, m.duration, inflight, limit} {
+	for _, c := range []prometheus.Collector{m.requests, m.items, m.bytes, m.duration, m.limits, inflight, limit} {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)
@@ -79,6 +90,11 @@ func newMeters(reg prometheus.Registerer, b *budget) (*meters, error) {
 func (m *meters) answered(signal journal.Signal, via transport, what outcome, began time.Time) {
 	m.requests.WithLabelValues(signal.String(), string(via), string(what)).Inc()
 	m.duration.WithLabelValues(signal.String(), string(via)).Observe(time.Since(began).Seconds())
+}
+
+// hit counts limits.
+func (m *meters) hit(via transport) func(unary.Limit) {
+	return func(limit unary.Limit) { m.limits.WithLabelValues(string(via), string(limit)).Inc() }
 }
 
 func (m *meters) counted(signal journal.Signal, what string, items int) {

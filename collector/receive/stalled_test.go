@@ -20,7 +20,7 @@ func TestStalledCallsHoldLittle(t *testing.T) {
 	cfg := testConfig()
 	cfg.SlowAfter = 500 * time.Millisecond
 	in := testIntake(t, cfg, memory.New(memory.Config{MaxBytes: 1 << 30}))
-	s := serveCallsAlone(t, in, in.callBounds())
+	s := serveCallsAlone(t, in, in.callBounds(overGRPC))
 	var stalling sync.WaitGroup
 	defer stalling.Wait()
 	for range cfg.MaxInflightBytes / cfg.MaxRequestBytes {

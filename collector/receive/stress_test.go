@@ -53,7 +53,7 @@ func TestClientsWithoutManners(t *testing.T) {
 	cfg := testConfig()
 	cfg.MaxRequestBytes, cfg.MaxInflightBytes = 256<<10, 1<<20
 	in := testIntake(t, cfg, &moodyJournal{Journal: kept})
-	s := serveCallsAlone(t, in, in.callBounds())
+	s := serveCallsAlone(t, in, in.callBounds(overGRPC))
 	var acknowledged sync.Map
 	var sending sync.WaitGroup
 	for n := range clients {

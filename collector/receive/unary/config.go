@@ -44,6 +44,9 @@ type Config struct {
 	// AcceptEncoding is what messages may be compressed with, as clients are
 	// told.
 	AcceptEncoding string
+	// Hit is told of each limit that a client has come to. It must not block,
+	// and is called by many goroutines at once.
+	Hit func(Limit)
 }
 
 // DefaultConfig suits a receiver that many clients share.
@@ -61,6 +64,7 @@ func DefaultConfig() Config {
 		PingAfter:       time.Minute,
 		PingTimeout:     20 * time.Second,
 		AcceptEncoding:  "identity",
+		Hit:             func(Limit) {},
 	}
 }
 

@@ -130,6 +130,11 @@ func (c *conn) fail(err error) {
 	case !known:
 		return // It has ended by itself.
 	}
+	limit := LimitProtocol
+	if http2.ErrCode(code) == http2.ErrCodeEnhanceYourCalm {
+		limit = LimitFlood
+	}
+	c.server.cfg.Hit(limit)
 	c.mu.Lock()
 	last := c.last
 	c.leaving, c.hungUp = true, true

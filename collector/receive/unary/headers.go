@@ -89,11 +89,13 @@ func (c *conn) open(block *http2.MetaHeadersFrame) error {
 func (c *conn) admit(s *stream) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.leaving || len(c.streams)+c.orphans >= c.server.cfg.MaxStreams {
+	if c.leaving {
 		return false
 	}
-	if c.server.calls.Add(1) > int64(c.server.cfg.MaxCalls) {
+	full := len(c.streams)+c.orphans >= c.server.cfg.MaxStreams
+	if c.server.calls.Add(1) > int64(c.server.cfg.MaxCalls) || full {
 		c.server.calls.Add(-1)
+		c.server.cfg.Hit(LimitCalls)
 		return false
 	}
 	s.phase, s.room = answering, c.initial
@@ -104,6 +106,7 @@ func (c *conn) admit(s *stream) bool {
 // ask has the handler decide on the call.
 func (c *conn) ask(s *stream, block *http2.MetaHeadersFrame) *Status {
 	if block.Truncated {
+		c.server.cfg.Hit(LimitHeaders)
 		return &Status{HTTP: http.StatusRequestHeaderFieldsTooLarge, Message: "the headers are too large"}
 	}
 	head := Header{

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"strconv"
 	"sync"
@@ -37,6 +38,27 @@ type echo struct {
 	held     int64 // bytes of calls that have not ended
 	most     int64
 	faults   []string
+	hits     map[Limit]int
+}
+
+// hit counts limits.
+func (e *echo) hit(l Limit) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.hits == nil {
+		e.hits = map[Limit]int{}
+	}
+	e.hits[l]++
+}
+
+// wantHits fails the test unless just these limits were hit, so often.
+func (e *echo) wantHits(t testing.TB, want map[Limit]int) {
+	t.Helper()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !maps.Equal(e.hits, want) {
+		t.Errorf("limits were hit %v times, want %v", e.hits, want)
+	}
 }
 
 // Open implements Handler.
@@ -173,6 +195,7 @@ func serveAt(t testing.TB, l net.Listener, cfg Config, e *echo) *Server {
 	if e.limit == 0 {
 		e.limit = 64 << 20
 	}
+	cfg.Hit = e.hit
 	s := New(cfg, e, slog.New(slog.DiscardHandler))
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()

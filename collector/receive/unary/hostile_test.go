@@ -127,14 +127,22 @@ func TestFaultsThatEndTheConnection(t *testing.T) {
 			})
 		}, http2.ErrCodeEnhanceYourCalm},
 	}
-	addr := serve(t, DefaultConfig(), &echo{})
+	e := &echo{}
+	addr := serve(t, DefaultConfig(), e)
+	calm := 0
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			p := newPeer(t, connect(t, addr))
 			p.open(1, false)
 			test.do(p)
 			p.wantGoAway(test.code)
+			if test.code == http2.ErrCodeEnhanceYourCalm {
+				calm++
+			}
 		})
+	}
+	if e.hits[LimitFlood] != calm || e.hits[LimitProtocol] != len(tests)-calm || calm == 0 {
+		t.Errorf("limits were hit %v times, want %d floods of %d faults", e.hits, calm, len(tests))
 	}
 }
 
@@ -367,7 +375,8 @@ func TestARefusedClientMayGoOn(t *testing.T) {
 func TestTooManyStreams(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.MaxStreams = 3
-	p := newPeer(t, connect(t, serve(t, cfg, &echo{})))
+	e := &echo{}
+	p := newPeer(t, connect(t, serve(t, cfg, e)))
 	for id := uint32(1); id <= 7; id += 2 {
 		p.open(id, false)
 	}
@@ -379,6 +388,7 @@ func TestTooManyStreams(t *testing.T) {
 		t.Errorf("answer %+v", r)
 	}
 	p.wantEcho(9, "there is room again")
+	e.wantHits(t, map[Limit]int{LimitCalls: 1})
 }
 
 // TestAbandonedCallsCount: a client that resets calls does not make more run at
@@ -438,7 +448,8 @@ func TestCallsOfAllConnectionsAreBounded(t *testing.T) {
 }
 
 func TestHeadersThatAreTooLarge(t *testing.T) {
-	p := newPeer(t, connect(t, serve(t, DefaultConfig(), &echo{})))
+	e := &echo{}
+	p := newPeer(t, connect(t, serve(t, DefaultConfig(), e)))
 	block := p.fields(callFields("x", strings.Repeat("\x7e", 40<<10), "y", strings.Repeat("\x7e", 40<<10))...)
 	p.must(0, p.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block[:maxFrame]}))
 	for block = block[maxFrame:]; len(block) > 0; block = block[min(len(block), maxFrame):] {
@@ -448,6 +459,7 @@ func TestHeadersThatAreTooLarge(t *testing.T) {
 		t.Errorf("answer %+v, want 431", r)
 	}
 	p.wantEcho(3, "x")
+	e.wantHits(t, map[Limit]int{LimitHeaders: 1})
 }
 
 // TestOtherProtocols are told, or cut off.

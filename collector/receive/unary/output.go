@@ -154,10 +154,16 @@ func (o *output) idle() bool {
 	return o.err != nil || o.writing.IsZero() && len(o.frames) == 0
 }
 
-// broken says whether the connection is of no use any more: it has failed, or
-// its client has not read for so long.
-func (o *output) broken(now time.Time, patience time.Duration) bool {
+// unread says whether the client does not read: for so long, or so much.
+func (o *output) unread(now time.Time, patience time.Duration) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.err != nil || !o.writing.IsZero() && now.Sub(o.writing) > patience
+	return errors.Is(o.err, errBacklog) || !o.writing.IsZero() && now.Sub(o.writing) > patience
+}
+
+// broken says whether nothing can be written any more.
+func (o *output) broken() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err != nil
 }

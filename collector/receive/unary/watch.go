@@ -16,6 +16,7 @@ type watched struct {
 	opened     uint32    // the last stream when idleSince was set
 	idleSince  time.Time // for as long there has been no call
 	checked    time.Time
+	wasCut     bool
 }
 
 func (w *watched) begin(now time.Time) {
@@ -39,9 +40,13 @@ func (c *conn) check(now time.Time) (idle, flush bool) {
 	cfg := c.server.cfg
 	quiet := now.Sub(c.quietSince)
 	switch {
-	case c.out.broken(now, cfg.WriteTimeout),
-		!c.greeted && now.Sub(c.accepted) > cfg.GreetingTimeout,
-		c.pinged && quiet > cfg.PingAfter+cfg.PingTimeout:
+	case c.out.unread(now, cfg.WriteTimeout):
+		c.cutFor(LimitUnread)
+	case !c.greeted && now.Sub(c.accepted) > cfg.GreetingTimeout:
+		c.cutFor(LimitGreeting)
+	case c.pinged && quiet > cfg.PingAfter+cfg.PingTimeout:
+		c.cutFor(LimitSilent)
+	case c.out.broken():
 		c.cut()
 	case !c.leaving && now.Sub(c.idleSince) > cfg.IdleTimeout:
 		idle = true
@@ -50,6 +55,15 @@ func (c *conn) check(now time.Time) (idle, flush bool) {
 		c.out.put(func(f *http2.Framer) error { return f.WritePing(false, [8]byte{}) })
 	}
 	return idle, c.hurry(now) || flush || c.out.pending() > 0
+}
+
+// cutFor cuts the connection off, and counts that once.
+func (c *conn) cutFor(limit Limit) {
+	if !c.wasCut {
+		c.wasCut = true
+		c.server.cfg.Hit(limit)
+	}
+	c.cut()
 }
 
 // hurry ends calls that are late: their messages, or the reading of their

@@ -196,7 +196,8 @@ func TestDeadlinePassesBeforeTheMessageIsWhole(t *testing.T) {
 func TestConnectionsThatDoNotGreet(t *testing.T) {
 	for name, sent := range map[string]string{"nothing": "", "half a preface": "PRI * H", "no settings": http2.ClientPreface, "half a request": "GET / HTTP/1.1\r\n"} {
 		t.Run(name, func(t *testing.T) {
-			inNoTime(t, DefaultConfig(), &echo{}, func(t *testing.T, at *pipes) {
+			e := &echo{}
+			inNoTime(t, DefaultConfig(), e, func(t *testing.T, at *pipes) {
 				conn := at.dial(t)
 				began := time.Now()
 				if _, err := io.WriteString(conn, sent); err != nil {
@@ -206,6 +207,7 @@ func TestConnectionsThatDoNotGreet(t *testing.T) {
 					t.Error(err)
 				}
 				wantAfter(t, began, 10*time.Second)
+				e.wantHits(t, map[Limit]int{LimitGreeting: 1})
 			})
 		})
 	}
@@ -239,7 +241,8 @@ func TestIdleConnections(t *testing.T) {
 }
 
 func TestConnectionsThatAreDead(t *testing.T) {
-	inNoTime(t, DefaultConfig(), &echo{}, func(t *testing.T, at *pipes) {
+	e := &echo{}
+	inNoTime(t, DefaultConfig(), e, func(t *testing.T, at *pipes) {
 		p := greeted(t, at)
 		began := time.Now()
 		p.open(3, false, "grpc-timeout", "1H") // Even with a call.
@@ -247,11 +250,13 @@ func TestConnectionsThatAreDead(t *testing.T) {
 			t.Error(err)
 		}
 		wantAfter(t, began, 80*time.Second)
+		e.wantHits(t, map[Limit]int{LimitSilent: 1})
 	})
 }
 
 func TestClientsThatDoNotRead(t *testing.T) {
-	inNoTime(t, DefaultConfig(), &echo{}, func(t *testing.T, at *pipes) {
+	e := &echo{}
+	inNoTime(t, DefaultConfig(), e, func(t *testing.T, at *pipes) {
 		conn := at.dial(t).(*attentive).Conn
 		var reading sync.WaitGroup
 		defer reading.Wait()
@@ -263,6 +268,7 @@ func TestClientsThatDoNotRead(t *testing.T) {
 			err = p.framer.WritePing(false, [8]byte{})
 		}
 		wantAfter(t, began, time.Minute)
+		e.wantHits(t, map[Limit]int{LimitUnread: 1})
 	})
 }
 
