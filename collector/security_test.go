@@ -5,8 +5,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
+	"github.com/waybill-dev/waybill/collector/export"
+	"github.com/waybill-dev/waybill/collector/export/exporttest"
 	"github.com/waybill-dev/waybill/collector/listen"
+	"github.com/waybill-dev/waybill/collector/listen/listentest"
 )
 
 func TestLoadSecurity(t *testing.T) {
@@ -57,5 +61,42 @@ func TestNoVariableOpensADoor(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), ": receive.otlp.http."+test.want) || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: %v, want %s", test.text, err, test.want)
 		}
+	}
+}
+
+// TestCollectorToCollector has one forward to another, which wants a certificate
+// and a token, and that to a backend.
+func TestCollectorToCollector(t *testing.T) {
+	authority := listentest.NewAuthority(t)
+	cert, key := authority.Issue(t, "second")
+	clientCert, clientKey := authority.Issue(t, "first")
+	for _, protocol := range []export.Protocol{export.HTTP, export.GRPC} {
+		t.Run(string(protocol), func(t *testing.T) {
+			backend := exporttest.New(t)
+			cfg := testConfig(t.TempDir())
+			security := listen.Security{
+				TLS:  listen.TLS{CertFile: listen.File(cert), KeyFile: listen.File(key), ClientCAFile: listen.File(authority.CAFile())},
+				Auth: listen.Auth{Bearer: listen.Tokens{"t0ken"}},
+			}
+			cfg.Receive.OTLP.GRPC.Security, cfg.Receive.OTLP.HTTP.Security = security, security
+			cfg.Export.Traces[0].Endpoint = backend.URL()
+			second := run(t, cfg)
+
+			cfg = testConfig(t.TempDir())
+			to := export.DefaultDestination()
+			to.Protocol, to.Endpoint = protocol, "https://"+second.OTLPHTTP().String()
+			if protocol == export.GRPC {
+				to.Endpoint = "https://" + second.OTLPGRPC().String()
+			}
+			to.TLS = export.TLS{CAFile: authority.CAFile(), CertFile: clientCert, KeyFile: clientKey}
+			to.Headers = map[string]export.Secret{"Authorization": "Bearer t0ken"}
+			cfg.Export.Traces = export.Destinations{to}
+			first := run(t, cfg)
+			mustPost(t, first, "traces", spanRequest(1, "through both", tracepb.Status_STATUS_CODE_OK))
+			backend.Wait(t, "the span", func() bool { return len(backend.Spans(t)) == 1 })
+			if name := backend.Spans(t)[0].GetName(); name != "through both" {
+				t.Errorf("it arrived as %q", name)
+			}
+		})
 	}
 }

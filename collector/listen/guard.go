@@ -57,8 +57,12 @@ func newGuard(key string, s Security, m *Meters, logger *slog.Logger, every time
 
 func (g *Guard) take(made *credentials) {
 	g.now.Store(made)
-	if made.tls != nil {
-		g.meters.expires.Set(float64(made.expires.Unix()))
+	if made.tls == nil {
+		return
+	}
+	g.meters.expires.Set(float64(made.expires.Unix()))
+	if time.Now().After(made.expires) {
+		g.logger.Warn("a listener's certificate has expired, clients will refuse it", "listener", g.key, "expired", made.expires)
 	}
 }
 

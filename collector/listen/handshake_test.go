@@ -195,6 +195,52 @@ func TestCertificateIsRotated(t *testing.T) {
 	}
 }
 
+// TestClientAuthorityIsRotated replaces it: whoever the new one vouches for is let
+// in, and those of the old one are not any more.
+func TestClientAuthorityIsRotated(t *testing.T) {
+	authority, next := listentest.NewAuthority(t), listentest.NewAuthority(t)
+	cert, key := authority.Issue(t, "collector")
+	ca := writeFile(t, "", readFileOf(t, authority.CAFile()))
+	r := newRig(t, Security{TLS: TLS{CertFile: File(cert), KeyFile: File(key), ClientCAFile: ca}})
+	addr := echo(t, r)
+	client := func(a *listentest.Authority) *tls.Config {
+		certFile, keyFile := a.Issue(t, "client")
+		cfg := a.Client(t, certFile, keyFile)
+		cfg.RootCAs, cfg.ClientSessionCache = authority.Pool(), tls.NewLRUClientSessionCache(4)
+		return cfg
+	}
+	before, after := client(authority), client(next)
+	if _, err := connect(t, addr, before); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, string(ca), readFileOf(t, next.CAFile()))
+	eventually(t, "the new authority counts", func() bool {
+		_, err := connect(t, addr, after)
+		return err == nil
+	})
+	if _, err := connect(t, addr, before); err == nil {
+		t.Error("a client of the old authority is let in")
+	}
+}
+
+func readFileOf(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func TestExpiredCertificateIsTold(t *testing.T) {
+	authority := listentest.NewAuthority(t)
+	cert, key := authority.IssueUntil(t, "collector", time.Now().Add(-time.Minute))
+	r := newRig(t, Security{TLS: TLS{CertFile: File(cert), KeyFile: File(key)}})
+	if text := r.log.String(); !strings.Contains(text, "certificate has expired") || !strings.Contains(text, "receive.test") {
+		t.Errorf("logged:\n%s", text)
+	}
+}
+
 // TestCloseEndsHandshakes has a client that never begins.
 func TestCloseEndsHandshakes(t *testing.T) {
 	authority := listentest.NewAuthority(t)
