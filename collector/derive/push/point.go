@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
@@ -25,7 +24,7 @@ func points(metrics []metric, kind Histograms, at time.Time) (all []*metricspb.M
 			n++
 		}
 		m := &metricspb.Metric{Name: family.GetName(), Description: family.GetHelp()}
-		if strings.HasSuffix(m.GetName(), "_seconds") {
+		if unitOf(family) == "seconds" {
 			m.Unit = "s"
 		}
 		fill(m, metrics[:n], kind, now)

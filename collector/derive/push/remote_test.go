@@ -23,11 +23,11 @@ import (
 
 // stored is what a backend makes of one series of a request.
 type stored struct {
-	Kind, Help string
-	Value      string
-	Exemplar   string
-	Native     string
-	created    int64
+	Kind, Help, Unit string
+	Value            string
+	Exemplar         string
+	Native           string
+	created          int64
 }
 
 func number(v float64) string {
@@ -85,6 +85,7 @@ func store2(t *testing.T, r received, into map[string]stored) {
 	for _, ts := range request.GetTimeseries() {
 		s := stored{
 			Kind: strings.TrimPrefix(ts.GetMetadata().GetType().String(), "METRIC_TYPE_"), Help: request.GetSymbols()[ts.GetMetadata().GetHelpRef()],
+			Unit:    request.GetSymbols()[ts.GetMetadata().GetUnitRef()],
 			created: ts.GetCreatedTimestamp(),
 		}
 		for _, sample := range ts.GetSamples() {
@@ -133,7 +134,7 @@ func store1(t *testing.T, r received, into map[string]stored) {
 		s := stored{}
 		for _, m := range request.GetMetadata() {
 			if strings.HasPrefix(name, m.GetMetricFamilyName()) {
-				s.Kind, s.Help = m.GetType().String(), m.GetHelp()
+				s.Kind, s.Help, s.Unit = m.GetType().String(), m.GetHelp(), m.GetUnit()
 			}
 		}
 		for _, sample := range ts.GetSamples() {
@@ -190,18 +191,18 @@ func newRemoteManual(t *testing.T, b *backend, change func(*RemoteWrite)) *manua
 }
 
 // wantOrders is what there is after two orders of 0.05 and 2 seconds.
-func wantOrders(kind func(string) string) map[string]stored {
+func wantOrders() map[string]stored {
 	const labels = "instance=here,job=waybill-collector"
 	exemplar := func(v string) string { return v + "{span_id=" + spanID + ",trace_id=" + traceID + "}" }
 	const help = "How long they took."
 	of := func(le, value, exemplar string) (string, stored) {
-		return "duration_seconds_bucket{" + labels + ",le=" + le + ",service=order}", stored{Kind: kind("HISTOGRAM"), Help: help, Value: value, Exemplar: exemplar}
+		return "duration_seconds_bucket{" + labels + ",le=" + le + ",service=order}", stored{Kind: "HISTOGRAM", Help: help, Unit: "seconds", Value: value, Exemplar: exemplar}
 	}
 	all := map[string]stored{
-		"calls_total{" + labels + ",service=order}":            {Kind: kind("COUNTER"), Help: "Spans that have ended.", Value: "2", Exemplar: exemplar("2")},
-		"duration_seconds_count{" + labels + ",service=order}": {Kind: kind("HISTOGRAM"), Help: help, Value: "2"},
-		"duration_seconds_sum{" + labels + ",service=order}":   {Kind: kind("HISTOGRAM"), Help: help, Value: "2.05"},
-		"duration_seconds{" + labels + ",service=order}":       {Kind: kind("HISTOGRAM"), Help: help, Native: "2/3/2/2", Exemplar: exemplar("2")},
+		"calls_total{" + labels + ",service=order}":            {Kind: "COUNTER", Help: "Spans that have ended.", Value: "2", Exemplar: exemplar("2")},
+		"duration_seconds_count{" + labels + ",service=order}": {Kind: "HISTOGRAM", Help: help, Unit: "seconds", Value: "2"},
+		"duration_seconds_sum{" + labels + ",service=order}":   {Kind: "HISTOGRAM", Help: help, Unit: "seconds", Value: "2.05"},
+		"duration_seconds{" + labels + ",service=order}":       {Kind: "HISTOGRAM", Help: help, Unit: "seconds", Native: "2/3/2/2", Exemplar: exemplar("2")},
 	}
 	for _, b := range [][3]string{{"0.1", "1", exemplar("0.05")}, {"1.0", "1", ""}, {"2.5", "2", exemplar("2")}, {"+Inf", "2", ""}} {
 		name, s := of(b[0], b[1], b[2])
@@ -209,8 +210,6 @@ func wantOrders(kind func(string) string) map[string]stored {
 	}
 	return all
 }
-
-func same(kind string) string { return kind }
 
 var ignoreCreated = gocmp.FilterPath(func(p gocmp.Path) bool { return p.Last().String() == ".created" }, gocmp.Ignore())
 
@@ -231,7 +230,7 @@ func TestRemoteWrite2(t *testing.T) {
 	}
 	got := map[string]stored{}
 	store2(t, requests[0], got)
-	if diff := gocmp.Diff(wantOrders(same), got, ignoreCreated); diff != "" {
+	if diff := gocmp.Diff(wantOrders(), got, ignoreCreated); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for name, s := range got {
@@ -309,7 +308,7 @@ func TestRemoteWriteFallsBack(t *testing.T) {
 			}
 			got := map[string]stored{}
 			store1(t, requests[1], got)
-			if diff := gocmp.Diff(wantOrders(same), got, ignoreCreated); diff != "" {
+			if diff := gocmp.Diff(wantOrders(), got, ignoreCreated); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			if sent, rejected, _, _ := m.outcomes(); sent != 8 || rejected != 0 {

@@ -17,7 +17,7 @@ func request1(batch []series, at time.Time) *prompb.WriteRequest {
 		if family := s.metric.family; !described[family.GetName()] {
 			described[family.GetName()] = true
 			request.Metadata = append(request.Metadata, &prompb.MetricMetadata{
-				Type: type1(family.GetType()), MetricFamilyName: family.GetName(), Help: family.GetHelp(),
+				Type: type1(family.GetType()), MetricFamilyName: family.GetName(), Help: family.GetHelp(), Unit: unitOf(family),
 			})
 		}
 		ts := &prompb.TimeSeries{Labels: labels1(s.labels)}

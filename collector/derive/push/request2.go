@@ -23,8 +23,11 @@ func request2(batch []series, at time.Time) *writev2.Request {
 	for i := range batch {
 		s := &batch[i]
 		ts := &writev2.TimeSeries{
-			LabelsRefs:       refs(s.labels),
-			Metadata:         &writev2.Metadata{Type: type2(s.metric.family.GetType()), HelpRef: symbols.Symbolize(s.metric.family.GetHelp())},
+			LabelsRefs: refs(s.labels),
+			Metadata: &writev2.Metadata{
+				Type: type2(s.metric.family.GetType()), HelpRef: symbols.Symbolize(s.metric.family.GetHelp()),
+				UnitRef: symbols.Symbolize(unitOf(s.metric.family)),
+			},
 			CreatedTimestamp: s.metric.created(),
 		}
 		if s.histogram != nil {

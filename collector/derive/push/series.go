@@ -132,6 +132,14 @@ func bound(le float64) string {
 	return text + ".0"
 }
 
+// unitOf is the unit that a family's name ends in, if any.
+func unitOf(family *dto.MetricFamily) string {
+	if strings.HasSuffix(family.GetName(), "_seconds") {
+		return "seconds"
+	}
+	return ""
+}
+
 // created is when a metric began to count, in milliseconds since 1970; zero
 // where it does not say so.
 func (m *metric) created() int64 {
