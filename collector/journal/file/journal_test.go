@@ -303,7 +303,7 @@ func TestAllocations(t *testing.T) {
 	cfg.MaxBytes, cfg.SegmentBytes = 64<<20, 32<<20
 	j := mustOpen(t, cfg)
 	payload := text(1, 1000)
-	off := mustAppend(t, j, 0, 1, 1000)[0]
+	off := mustAppend(t, j, 0, tailPieces+2, 1000)[0] // Groups are used again once the tail is full.
 	r, err := j.Reader("reader")
 	if err != nil {
 		t.Fatal(err)

@@ -24,7 +24,12 @@ type Reader struct {
 	seg  *segment       // whose bytes the scanner's window holds
 	scan scanner
 	held []piece // of the tail: where the records are that Next returned last
+	kept int     // batches in a row that the tail had
 }
+
+// windowKept is after how many batches in a row from the tail a reader gives up
+// the window that it reads files through.
+const windowKept = 100
 
 var _ journal.Reader = (*Reader)(nil)
 
@@ -137,8 +142,14 @@ func (r *Reader) newest(maxBytes int) []journal.Record {
 	r.held = r.journal.tail.hold(r.held, r.pos, maxBytes)
 	r.journal.mu.Unlock()
 	records := recordsOf(r.held, maxBytes)
-	if n := len(records); n > 0 {
-		r.pos = records[n-1].Next
+	n := len(records)
+	if n == 0 {
+		r.kept = 0
+		return nil
+	}
+	r.pos = records[n-1].Next
+	if r.kept++; r.kept == windowKept {
+		r.scan.forget()
 	}
 	return records
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"math/bits"
 	"syscall"
 
 	"github.com/waybill-dev/waybill/collector/journal"
@@ -45,6 +44,9 @@ func (s *scanner) reset(base journal.Offset, mark uint64, pos int64) {
 	s.head, s.tail = 0, 0
 }
 
+// forget gives up the window and its memory.
+func (s *scanner) forget() { s.buf, s.head, s.tail = nil, 0, 0 }
+
 // offset is the journal's offset of the scanner's position.
 func (s *scanner) offset() journal.Offset { return s.base + journal.Offset(s.pos-fileHeader) }
 
@@ -54,7 +56,7 @@ func (s *scanner) offset() journal.Offset { return s.base + journal.Offset(s.pos
 // when no record is left before limit.
 func (s *scanner) batch(maxBytes int) ([]journal.Record, error) {
 	ahead := min(int64(max(maxBytes, 0)), s.limit-s.pos)
-	if err := s.fill(ahead + ahead/4 + recordHeader); err != nil {
+	if err := s.fill(ahead + ahead/16 + recordHeader); err != nil { // More would be moved to the front next time.
 		return nil, err
 	}
 	var records []journal.Record
@@ -201,7 +203,7 @@ func (s *scanner) fill(want int64) error {
 // makeRoom moves the window to the front of a buffer that can hold want bytes.
 // A buffer that one huge record has left is given up.
 func (s *scanner) makeRoom(want int64) {
-	size := 1 << bits.Len64(uint64(max(want, minWindow)-1))
+	size := int(max(want+minWindow-1, minWindow) / minWindow * minWindow)
 	into := s.buf
 	if int64(len(s.buf)) < want || len(s.buf) > max(4*size, maxIdleWindow) {
 		into = make([]byte, size)

@@ -52,6 +52,35 @@ func TestTailIsReadFromMemory(t *testing.T) {
 	follow(t, r, 20, 40)
 }
 
+// TestWindowIsGivenUp by a reader that keeps up for long, and had again.
+func TestWindowIsGivenUp(t *testing.T) {
+	j := mustOpen(t, testConfig(t))
+	mustAppend(t, j, 0, 2*tailPieces, 100) // More than the tail has.
+	r, err := j.Reader("r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := 2 * tailPieces
+	follow(t, r, 0, last)
+	window := func() int { return len(r.(*Reader).scan.buf) }
+	if window() == 0 {
+		t.Fatal("read without a window")
+	}
+	for range windowKept + 1 {
+		mustAppend(t, j, last, last+1, 100)
+		follow(t, r, last, last+1)
+		last++
+	}
+	if got := window(); got != 0 {
+		t.Errorf("a window of %d bytes after %d batches from the tail", got, windowKept)
+	}
+	mustAppend(t, j, last, last+2*tailPieces, 100)
+	follow(t, r, last, last+2*tailPieces)
+	if window() == 0 {
+		t.Error("read without a window")
+	}
+}
+
 func TestTailKeepsWhatAReaderHas(t *testing.T) {
 	const size, n = 100 << 10, 200
 	cfg := testConfig(t)
