@@ -41,13 +41,22 @@ type call struct {
 	outHeader atomic.Pointer[stats.OutHeader] // An attempt may be ended while it begins.
 
 	sent, received atomic.Int64
-
-	// What carries the trace lies here, so that it costs no memory of its own.
-	caller   propagator.Remote
-	incoming incoming
-	outgoing outgoing
-	text     propagator.Traceparent
 }
+
+// servedCall and madeCall have beside the call what carries its trace, so that
+// this costs no memory of its own.
+type (
+	servedCall struct {
+		call
+		caller   propagator.Remote
+		incoming incoming
+	}
+	madeCall struct {
+		call
+		outgoing outgoing
+		text     propagator.Traceparent
+	}
+)
 
 // Value gives the call itself to the observer that made it: the handlers of
 // several servers and clients may all have one in the same context.

@@ -20,10 +20,11 @@ func (h *clientHandler) TagRPC(ctx context.Context, info *stats.RPCTagInfo) cont
 	if h.intercepts {
 		h.attempted(ctx)
 	}
-	c := &call{Context: ctx, observer: h.observer, method: strings.TrimPrefix(info.FullMethodName, "/")}
+	made := &madeCall{call: call{Context: ctx, observer: h.observer, method: strings.TrimPrefix(info.FullMethodName, "/")}}
+	c := &made.call
 	c.traced(h.methods.startOptions(c.method))
-	h.wire.Inject(c.Context, &c.outgoing, &c.text)
-	c.Context = c.outgoing.context(c.Context)
+	h.wire.Inject(c.Context, &made.outgoing, &made.text)
+	c.Context = made.outgoing.context(c.Context)
 	return c
 }
 

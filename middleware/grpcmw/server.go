@@ -26,9 +26,9 @@ type serverHandler struct{ *observer }
 // TagRPC implements stats.Handler: it takes the trace out of the metadata and
 // starts the span.
 func (h *serverHandler) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
-	c := &call{observer: h.observer, method: strings.TrimPrefix(info.FullMethodName, "/")}
-	c.incoming.ctx = ctx
-	c.Context = h.wire.Extract(ctx, &c.incoming, &c.caller)
+	served := &servedCall{call: call{observer: h.observer, method: strings.TrimPrefix(info.FullMethodName, "/")}, incoming: incoming{ctx}}
+	c := &served.call
+	c.Context = h.wire.Extract(ctx, &served.incoming, &served.caller)
 	options := h.methods.startOptions(c.method)
 	if h.public {
 		options = c.detach(options)

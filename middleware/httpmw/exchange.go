@@ -42,10 +42,8 @@ type exchange struct {
 	// scratch has the attributes that wait for the span to end; nil if none do.
 	scratch *instrument.Scratch
 
-	// client is done when the client has gone away.
-	client         context.Context
-	method, scheme string
-	route          atomic.Pointer[string]
+	method string
+	route  atomic.Pointer[string]
 
 	status   int   // of the response; 0 as long as none is written
 	written  int64 // bytes of the response's body
@@ -97,7 +95,7 @@ func (x *exchange) end(cause any) {
 	if x.status == 0 && !x.hijacked { // The server is about to answer for the handler.
 		x.time()
 	}
-	series := serverSeries{method: x.method, scheme: x.scheme, route: x.routeFound(), version: protocolVersion(x.request.ProtoMajor, x.request.ProtoMinor)}
+	series := serverSeries{method: x.method, scheme: schemeOf(x.request), route: x.routeFound(), version: protocolVersion(x.request.ProtoMajor, x.request.ProtoMinor)}
 	series.status, series.errorType = x.outcome(cause)
 	if x.span.IsRecording() {
 		x.describe(series, cause)
@@ -105,6 +103,9 @@ func (x *exchange) end(cause any) {
 	x.span.End()
 	x.server.metrics.observe(series, instrument.Took(x.span, x.began), x)
 }
+
+// gone is not nil when the client has gone away.
+func (x *exchange) gone() error { return x.ctx.Err() }
 
 // routeFound is what SetRoute or ReportRoute told, or the pattern of the last
 // mux that the request itself went through.
@@ -118,7 +119,7 @@ func (x *exchange) routeFound() string {
 // outcome is the status that the client got, 0 if it got none, and error.type.
 func (x *exchange) outcome(cause any) (status int, errorType string) {
 	aborted := cause == any(http.ErrAbortHandler)
-	gone := errors.Is(x.client.Err(), context.Canceled)
+	gone := errors.Is(x.gone(), context.Canceled)
 	switch {
 	case cause != nil && !aborted:
 		if x.status == 0 {

@@ -53,7 +53,7 @@ func (x *exchange) WriteHeader(status int) {
 func (x *exchange) note(status int) {
 	if x.status == 0 {
 		x.tidy()
-		x.status, x.unseen = status, x.client.Err() != nil
+		x.status, x.unseen = status, x.gone() != nil
 	}
 }
 
@@ -101,7 +101,7 @@ func (x *exchange) ReadFrom(source io.Reader) (int64, error) {
 		return io.Copy(struct{ io.Writer }{x}, source)
 	}
 	x.tidy()
-	unseen := x.client.Err() != nil
+	unseen := x.gone() != nil
 	n, err := beneath.ReadFrom(source)
 	if n > 0 && x.status == 0 {
 		x.status, x.unseen = http.StatusOK, unseen

@@ -75,7 +75,7 @@ func (s *server) serve(next http.Handler, w http.ResponseWriter, r *http.Request
 
 // begin starts the span and counts the request as active.
 func (s *server) begin(w http.ResponseWriter, r *http.Request) *exchange {
-	x := &exchange{w: w, server: s, span: noSpan, client: r.Context(), method: s.methods.name(r.Method), scheme: schemeOf(r)}
+	x := &exchange{w: w, server: s, span: noSpan, method: s.methods.name(r.Method)}
 	ctx := s.wire.Extract(r.Context(), headers(r.Header), &x.caller)
 	if s.traced(r) {
 		ctx = s.startSpan(ctx, x, r)
@@ -88,7 +88,7 @@ func (s *server) begin(w http.ResponseWriter, r *http.Request) *exchange {
 		x.body.ReadCloser = r.Body
 		x.request.Body = &x.body
 	}
-	x.active = s.metrics.active.Series(activeSeries{method: x.method, scheme: x.scheme})
+	x.active = s.metrics.active.Series(activeSeries{method: x.method, scheme: schemeOf(r)})
 	x.active.Inc()
 	return x
 }
@@ -140,7 +140,7 @@ func (s *server) startSpan(ctx context.Context, x *exchange, r *http.Request) co
 
 // describe adds what a sampler may ask for.
 func (s *server) describe(scratch *instrument.Scratch, x *exchange, r *http.Request, route string) {
-	scratch.Add(semconv.HTTPRequestMethod.String(x.method), semconv.URLScheme.String(x.scheme), semconv.URLPath.String(r.URL.Path))
+	scratch.Add(semconv.HTTPRequestMethod.String(x.method), semconv.URLScheme.String(schemeOf(r)), semconv.URLPath.String(r.URL.Path))
 	if r.URL.RawQuery != "" {
 		scratch.Add(semconv.URLQuery.String(s.redactor.query(r.URL.RawQuery)))
 	}
