@@ -32,6 +32,7 @@ type scan struct {
 
 	// At hand:
 	now    time.Time
+	nanos  int64 // of now, since 1970
 	origin *origin
 	view   view
 	spans  int
@@ -72,7 +73,7 @@ func (s *scan) count(now time.Time, records []journal.Record) {
 		defer s.graph.mu.Unlock()
 		s.graph.now = now
 	}
-	s.now, s.spans = now, 0
+	s.now, s.nanos, s.spans = now, now.UnixNano(), 0
 	for i := range records {
 		if s.graph != nil {
 			s.graph.pairs.advance(records[i].Time)
@@ -145,7 +146,7 @@ func (s *scan) observe() {
 	if s.adjust && len(s.view.state) > 0 {
 		w = weight(s.view.state)
 	}
-	e := exemplarOf(&s.view, s.now)
+	e := exemplarOf(&s.view, s.nanos)
 	s.red.observe(s.now, s.origin, &s.view, &e, w)
 	if s.graph != nil {
 		s.graph.observe(s.origin.service, &s.view, &e, w)

@@ -144,9 +144,10 @@ func (t *table) find(o *origin, v *view) *series {
 	return row[int(kindOf(v.kind))*codes+int(codeOf(v.code))]
 }
 
-// exemplarOf leads from a duration to its span.
-func exemplarOf(v *view, now time.Time) exemplar {
-	e := exemplar{trace: v.trace, span: v.span, nanos: min(int64(min(v.end, 1<<63-1)), now.UnixNano())}
+// exemplarOf leads from a duration to its span. It is not of the future, after
+// now, which is in nanoseconds since 1970.
+func exemplarOf(v *view, now int64) exemplar {
+	e := exemplar{trace: v.trace, span: v.span, nanos: min(int64(min(v.end, 1<<63-1)), now)}
 	if v.end > v.start { // Otherwise the clock was set back meanwhile.
 		e.value = float64(v.end-v.start) / 1e9
 	}

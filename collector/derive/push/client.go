@@ -53,7 +53,8 @@ func newClient(t target) (*http.Client, *transport, error) {
 type transport struct {
 	next    *http.Transport
 	headers map[string]export.Secret
-	status  int // of the last answer; zero where nobody answered
+	url     *url.URL // where all requests go; nil: where they say
+	status  int      // of the last answer; zero where nobody answered
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -63,6 +64,9 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 		request.Header.Set(name, string(value))
 	}
 	request.Header.Set("User-Agent", userAgent)
+	if t.url != nil {
+		request.URL = t.url
+	}
 	t.status = 0
 	response, err := t.next.RoundTrip(request)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/prometheus/client_golang/exp/api/remote"
@@ -29,6 +30,9 @@ func newRemote(cfg RemoteWrite, m *meters, logger *slog.Logger) (*remoteWriter, 
 	client, way, err := newClient(cfg.target())
 	if err != nil {
 		return nil, fmt.Errorf("remote_write: %w", err)
+	}
+	if way.url, err = url.Parse(cfg.Endpoint); err != nil { // The client would drop a slash at its end.
+		return nil, errors.New("remote_write: endpoint: no URL")
 	}
 	api, err := remote.NewAPI(cfg.Endpoint,
 		remote.WithAPIPath(""), // The endpoint has it.

@@ -392,7 +392,7 @@ func TestRemoteWriteCutsLargePushes(t *testing.T) {
 	}
 }
 
-func TestOwnLabelsWin(t *testing.T) {
+func TestOwnLabelsAndTheEndpointAreLeftAlone(t *testing.T) {
 	b := newBackend(t, prometheus2)
 	m := newRemoteManual(t, b, func(c *RemoteWrite) {
 		c.Labels = map[string]string{"service": "other", "zone": "b", "job": "", "Team": "x"}
