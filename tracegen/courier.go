@@ -40,10 +40,9 @@ func (c courier) bodies(signal signal, requests [][]byte) ([]body, error) {
 
 // send sends until all is answered finally or the time is over. A run that is
 // ended lets the request under way be answered, but repeats nothing.
-func (c courier) send(ctx context.Context, bodies []body) (answer, error) {
+func (c courier) send(ctx context.Context, d *delivery) (answer, error) {
 	sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.cfg.Timeout)
 	defer cancel()
-	d := c.route.newDelivery(bodies)
 	for wait := firstWait; ; wait = min(2*wait, longestWait) {
 		err := c.route.send(sending, d)
 		if err == nil {
@@ -74,7 +73,7 @@ func (c courier) deliver(ctx context.Context, signal signal, requests [][]byte, 
 	c.account.noted(signal, n)
 	var taken answer
 	if err == nil {
-		taken, err = c.send(ctx, bodies)
+		taken, err = c.send(ctx, c.route.newDelivery(bodies))
 	}
 	c.account.noticed(signal, n, taken, err)
 }

@@ -3,6 +3,7 @@ package tracegen
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -103,6 +104,9 @@ func (s *httpSender) send(ctx context.Context, b body) (answer, error) {
 	}
 	resp, err := s.client.Do(req)
 	if err != nil {
+		if failed, ok := errors.AsType[*url.Error](err); ok {
+			failed.URL = redact(failed.URL)
+		}
 		return answer{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()

@@ -141,6 +141,9 @@ func TestLogs(t *testing.T) {
 	if bodies["began"] != 200 || bodies["it broke"] != failed || failed == 0 || bodies["half way"] <= 200-failed || bodies["half way"] >= 200 {
 		t.Errorf("%d traces have failed; log records: %v", failed, bodies)
 	}
+	if survey := NewSurvey(cfg.Topology, 200, cfg.Seed); survey.Logs != float64(report.Logs.Made)/200 || survey.Series != 16 {
+		t.Errorf("the survey has %v log records a trace, and %d series", survey.Logs, survey.Series)
+	}
 	if n := uint64(bodies["began"] + bodies["half way"] + bodies["it broke"]); report.Logs != (Tally{Made: n, Acknowledged: n}) {
 		t.Errorf("report = %+v, want %d", report.Logs, n)
 	}

@@ -80,6 +80,9 @@ type delivery struct {
 	bodies []body
 	// ways are the targets that are to have it: one, or with Mirror each.
 	ways []way
+	// broken says that an attempt has failed. Its transport may go on reading
+	// the bodies for a while.
+	broken atomic.Bool
 }
 
 // way is how far a delivery has come.
@@ -153,6 +156,7 @@ func (r *route) advance(ctx context.Context, d *delivery, w *way, t *target) err
 	for ; w.next < len(d.bodies) && w.err == nil; w.next++ {
 		a, err := t.send(ctx, d.bodies[w.next])
 		if err != nil {
+			d.broken.Store(true)
 			t.refused.Add(1)
 			r.account.refused(r.reason(t, err))
 			if !final(err) {

@@ -159,6 +159,24 @@ func TestRefusalsSayWhy(t *testing.T) {
 	}
 }
 
+// An answer in JSON may have its number as a text.
+func TestAnswersInJSON(t *testing.T) {
+	for text, want := range map[string]answer{
+		"": {}, "{}": {}, `{"partialSuccess":{}}`: {},
+		`{"partialSuccess":{"rejectedSpans":"3","errorMessage":"old"}}`: {3, "old"},
+		`{"partialSuccess":{"rejectedSpans":4}}`:                        {4, ""},
+	} {
+		if got, err := parseJSONAnswer([]byte(text)); err != nil || got != want {
+			t.Errorf("%s: %+v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"<html>", `{"partialSuccess":{"rejectedSpans":"x"}}`, `{"partialSuccess":{"rejectedSpans":-1}}`} {
+		if _, err := parseJSONAnswer([]byte(text)); err == nil {
+			t.Errorf("%s is taken", text)
+		}
+	}
+}
+
 // A reason that differs by our own port only is one reason.
 func TestReasonsAreGrouped(t *testing.T) {
 	for text, want := range map[string]string{
@@ -242,6 +260,12 @@ func TestHeadersAreSecret(t *testing.T) {
 	}
 	if n := strangers.Load(); n != 0 {
 		t.Errorf("%d requests went where they were redirected", n)
+	}
+	cfg := config(HTTP, "http://me:s3cr3t@127.0.0.1:1/?key=s3cr3t")
+	cfg.Traces, cfg.Timeout = 1, 50*time.Millisecond
+	report, err := Run(t.Context(), cfg, nil)
+	if told := fmt.Sprint(report.Refusals, report.Errors); err != nil || len(report.Refusals) != 1 || strings.Contains(told, "s3cr3t") {
+		t.Errorf("nobody is there: %s, %v", told, err)
 	}
 	if got := redact("https://me:s3cr3t@host/p?key=s3cr3t"); got != "https://me:xxxxx@host/p?REDACTED" {
 		t.Errorf("redacted: %s", got)

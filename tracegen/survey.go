@@ -30,6 +30,10 @@ type Survey struct {
 	// Repeated is the share of what callers call that they call more than
 	// once.
 	Repeated float64
+	// Logs is how many log records a trace has, on average, and Series how many
+	// series of metrics there are altogether.
+	Logs   float64
+	Series int
 	// PerService is how many spans a service has in each trace, on average.
 	PerService map[string]float64
 }
@@ -60,7 +64,15 @@ func NewSurvey(t *topology.Topology, n int, seed uint64) Survey {
 	for i := range n {
 		s.look(seed, uint64(i))
 	}
-	return s.survey(n)
+	out := s.survey(n)
+	_, records := s.encoder.encodeLogs(seed, Range{0, uint64(n)}, time.Unix(1<<30, 0))
+	out.Logs = float64(records) / float64(n)
+	for _, service := range t.Services {
+		for _, metric := range service.Metrics {
+			out.Series += service.Instances * len(metric.Series)
+		}
+	}
+	return out
 }
 
 // surveyor looks at one trace after the other.
@@ -185,6 +197,9 @@ func (s Survey) WriteTable(w io.Writer) error {
 	_ = table.Flush() // A strings.Builder takes everything.
 	fmt.Fprintf(&text, "\n%.1f %% of the traces have an error; %.1f %% share their shape; %.1f %% of what is called is called again\n",
 		s.Failed*100, s.Shared*100, s.Repeated*100)
+	if s.Logs > 0 || s.Series > 0 {
+		fmt.Fprintf(&text, "%.4g log records a trace; %d series of metrics\n", s.Logs, s.Series)
+	}
 	_, err := io.WriteString(w, text.String())
 	return err
 }

@@ -58,11 +58,12 @@ func (w *worker) deliver(ctx context.Context, o order, b batch) {
 	amount := Amount{Requests: uint64(len(bodies)), Traces: uint64(b.traces), Spans: uint64(b.spans), Bytes: uint64(b.size())}
 	w.account.made(amount, time.Since(o.due))
 	var taken answer
+	d := w.route.newDelivery(bodies)
 	if err == nil {
-		taken, err = w.send(ctx, bodies)
+		taken, err = w.send(ctx, d)
 	}
 	w.account.settled(Range{o.first, uint64(b.traces)}, amount, time.Since(o.due), taken, err)
-	if err != nil {
-		w.maker.forget() // The transport may still hold the bytes.
+	if d.broken.Load() {
+		w.maker.forget()
 	}
 }
