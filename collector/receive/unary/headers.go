@@ -132,6 +132,9 @@ func (c *conn) ask(s *stream, block *http2.MetaHeadersFrame) *Status {
 // 8; the framer has done so with names, values and order.
 func (s *stream) check(block *http2.MetaHeadersFrame) error {
 	malformed := http2.StreamError{StreamID: s.id, Code: http2.ErrCodeProtocol}
+	if block.HasPriority() && block.Priority.StreamDep == s.id {
+		return malformed
+	}
 	if block.Truncated {
 		return nil // There may have been more.
 	}

@@ -201,6 +201,11 @@ func TestFaultsThatEndTheStream(t *testing.T) {
 			p.open(3, false)
 			p.must(0, p.framer.WriteWindowUpdate(3, math.MaxInt32))
 		}, http2.ErrCodeFlowControl},
+		{"headers that depend on themselves", func(p *peer) {
+			p.must(0, p.framer.WriteHeaders(http2.HeadersFrameParam{
+				StreamID: 3, BlockFragment: p.fields(callFields()...), EndHeaders: true, Priority: http2.PriorityParam{StreamDep: 3},
+			}))
+		}, http2.ErrCodeProtocol},
 		{"a stream that depends on itself", func(p *peer) {
 			p.must(0, p.framer.WritePriority(3, http2.PriorityParam{StreamDep: 3}))
 		}, http2.ErrCodeProtocol},
