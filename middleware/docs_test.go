@@ -3,6 +3,8 @@ package middleware_test
 import (
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -40,4 +42,26 @@ func unindented(t *testing.T, name string) string {
 		b.WriteString(strings.TrimLeft(line, "\t"))
 	}
 	return b.String()
+}
+
+// The tests that docs/middleware.md names are there.
+func TestDocumentedTestsAreThere(t *testing.T) {
+	guide, err := os.ReadFile("../docs/middleware.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folders := map[string]string{"middleware": ".", "instrument": "internal/instrument", "httpmw": "httpmw", "grpcmw": "grpcmw", "natsmw": "natsmw"}
+	named := regexp.MustCompile("`([a-z]+)\\.(Test\\w+)`").FindAllStringSubmatch(string(guide), -1)
+	if len(named) < 13 {
+		t.Fatalf("%d tests are named, want more", len(named))
+	}
+	for _, name := range named {
+		files, err := filepath.Glob(filepath.Join(folders[name[1]], "*_test.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no tests of %s: %v", name[1], err)
+		}
+		if !slices.ContainsFunc(files, func(file string) bool { return strings.Contains(unindented(t, file), "func "+name[2]+"(") }) {
+			t.Errorf("there is no %s in %s", name[2], name[1])
+		}
+	}
 }
