@@ -128,11 +128,12 @@ func (b *buffer) grow(p []byte, n int) error {
 }
 
 // fill appends all of r, up to limit bytes in the buffer; more is too large.
-func (b *buffer) fill(r io.Reader, limit int64) error {
+// Where it has no room it grows to step times of what it has.
+func (b *buffer) fill(r io.Reader, limit int64, step int) error {
 	for {
 		if len(b.bytes()) == b.room() {
 			// One byte beyond the limit tells too much from just enough.
-			if err := b.reserve(int(min(int64(max(2*b.room(), 1<<minBlockBits)), limit+1))); err != nil {
+			if err := b.reserve(int(min(int64(max(step*b.room(), 1<<minBlockBits)), limit+1))); err != nil {
 				return err
 			}
 		}

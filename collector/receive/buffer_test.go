@@ -12,7 +12,7 @@ func TestBufferFillsToTheLimit(t *testing.T) {
 		l := testLease(t)
 		b := buffer{blocks: &pool, lease: l}
 		content := bytes.Repeat([]byte("0123456789"), size/10+1)[:size]
-		if err := b.fill(bytes.NewReader(content), int64(size)); err != nil || !bytes.Equal(b.bytes(), content) {
+		if err := b.fill(bytes.NewReader(content), int64(size), 2); err != nil || !bytes.Equal(b.bytes(), content) {
 			t.Errorf("%d bytes: read %d, %v", size, len(b.bytes()), err)
 		}
 		if l.held != int64(b.room()) {
@@ -25,7 +25,7 @@ func TestBufferFillsToTheLimit(t *testing.T) {
 		if size == 0 {
 			continue
 		}
-		if err := b.fill(bytes.NewReader(content), int64(size-1)); err == nil || refusalOf(err).outcome != outcomeTooLarge {
+		if err := b.fill(bytes.NewReader(content), int64(size-1), 2); err == nil || refusalOf(err).outcome != outcomeTooLarge {
 			t.Errorf("%d bytes into %d: %v, want too large", size, size-1, err)
 		}
 		b.free()
@@ -39,13 +39,13 @@ func TestBuffersShareNothing(t *testing.T) {
 	var pool blocks
 	l := testLease(t)
 	first := buffer{blocks: &pool, lease: l}
-	if err := first.fill(strings.NewReader("first"), 100); err != nil {
+	if err := first.fill(strings.NewReader("first"), 100, 2); err != nil {
 		t.Fatal(err)
 	}
 	first.free()
 	second, third := buffer{blocks: &pool, lease: l}, buffer{blocks: &pool, lease: l}
 	for text, b := range map[string]*buffer{"second": &second, "third": &third} {
-		if err := b.fill(strings.NewReader(text), 100); err != nil {
+		if err := b.fill(strings.NewReader(text), 100, 2); err != nil {
 			t.Fatal(err)
 		}
 	}

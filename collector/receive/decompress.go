@@ -100,7 +100,7 @@ func (d *decoders) expand(ctx context.Context, c compression, dst *buffer, src [
 	if err := dec.begin(src); err != nil {
 		return decompressionError(err)
 	}
-	return decompressionError(dst.fill(dec, d.limit))
+	return decompressionError(dst.fill(dec, d.limit, 2))
 }
 
 // decompressionError tells the faults of the data from refusals.

@@ -120,13 +120,15 @@ func (in *intake) read(dst *buffer, req request, body io.Reader) error {
 	if req.length > in.limit {
 		return tooLarge("the request is larger than %d bytes", in.limit)
 	}
+	limit, step := in.limit, 2
 	if req.length > 0 {
 		// One more than the length, to see the end without growing.
-		if err := dst.reserve(int(req.length) + 1); err != nil {
+		if err := dst.admit(int(req.length) + 1); err != nil {
 			return err
 		}
+		limit, step = req.length, stepFactor
 	}
-	err := dst.fill(body, in.limit)
+	err := dst.fill(body, limit, step)
 	if _, refused := errors.AsType[*refusal](err); refused || err == nil {
 		return err
 	}
