@@ -31,9 +31,11 @@ type Record struct {
 	Topology string `json:"topology"`
 	Source   string `json:"topology_yaml"`
 	// Recorded is how many traces a recording had that was sent again, each so
-	// often; there is no topology then.
-	Recorded int `json:"recorded,omitempty"`
-	Copies   int `json:"copies,omitempty"`
+	// often; there is no topology then. Speed is how much faster than recorded
+	// they came; 0 is another pace.
+	Recorded int     `json:"recorded,omitempty"`
+	Copies   int     `json:"copies,omitempty"`
+	Speed    float64 `json:"speed,omitempty"`
 
 	Elapsed      float64         `json:"elapsed_seconds"`
 	Made         Amount          `json:"made"`
@@ -84,6 +86,7 @@ func NewRecord(cfg Config, r Report) (Record, error) {
 	}
 	if cfg.Recording != nil {
 		record.Topology, record.Recorded, record.Copies = "recording", len(cfg.Recording.Traces()), max(cfg.Copies, 1)
+		record.Speed = cfg.Speed
 		return record, nil
 	}
 	t, err := cfg.topology()

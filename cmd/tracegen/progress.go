@@ -29,7 +29,7 @@ func newProgress(to io.Writer, cfg tracegen.Config) *progress {
 	if file, ok := to.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		p.width = func() int {
 			width, _, err := term.GetSize(int(file.Fd()))
-			if err != nil {
+			if err != nil || width <= 0 { // some terminals do not know
 				return 80
 			}
 			return width

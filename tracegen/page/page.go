@@ -61,6 +61,8 @@ type others struct {
 // Load says in words what was asked for.
 func (r run) Load() string {
 	switch {
+	case r.Speed > 0:
+		return fmt.Sprintf("%s recorded traces, %d times each, %s times as fast as recorded", long(uint64(r.Recorded)), r.Copies, number(r.Speed))
 	case r.InFlight > 0:
 		return fmt.Sprintf("%d requests in flight (closed loop)", r.InFlight)
 	case r.Rate == 0:

@@ -59,6 +59,15 @@ func TestPageHasAll(t *testing.T) {
 	}
 }
 
+func TestPageOfAReplay(t *testing.T) {
+	r := record()
+	r.Recorded, r.Copies, r.Speed, r.Source, r.Topology = 1200, 3, 2.5, "", "recording"
+	html := write(t, r, nil)
+	if !strings.Contains(html, "1\u202f200 recorded traces, 3 times each, 2.5 times as fast as recorded") || strings.Contains(html, "YAML") {
+		t.Errorf("page:\n%s", html)
+	}
+}
+
 // The page loads nothing: it has no address but in texts.
 func TestPageLoadsNothing(t *testing.T) {
 	html := write(t, record(), nil)
