@@ -28,7 +28,13 @@ func (s *Server) GetOrder(ctx context.Context, r *orderv1.GetOrderRequest) (*ord
 	if err != nil {
 		return nil, err
 	}
-	return &orderv1.GetOrderResponse{Order: o.message()}, nil
+	m := o.message()
+	if o.Step == Cancelling {
+		if m.Parked, err = s.store.Parked(ctx, o.ID); err != nil {
+			return nil, err
+		}
+	}
+	return &orderv1.GetOrderResponse{Order: m}, nil
 }
 
 // ListOrders implements OrderService.

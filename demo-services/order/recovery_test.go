@@ -81,6 +81,14 @@ func TestCompensationThatKeepsFailingIsParked(t *testing.T) {
 		got[0].GetLastError() != "rpc error: code = Unavailable desc = inventory is down" {
 		t.Fatalf("parked sagas are %v", got)
 	}
+	wantParked := func(want bool) {
+		t.Helper()
+		answer, err := w.server.GetOrder(t.Context(), &orderv1.GetOrderRequest{OrderId: id})
+		if err != nil || answer.GetOrder().GetParked() != want {
+			t.Errorf("order is %v, %v", answer, err)
+		}
+	}
+	wantParked(true)
 	wantMetric := func(name string, want float64) {
 		t.Helper()
 		families, err := registry.Gather()
@@ -102,6 +110,7 @@ func TestCompensationThatKeepsFailingIsParked(t *testing.T) {
 	if _, err := w.server.ResumeSaga(t.Context(), &orderv1.ResumeSagaRequest{OrderId: id}); err != nil {
 		t.Fatal(err)
 	}
+	wantParked(false)
 	if err := w.Recover(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -64,6 +64,13 @@ func (s *Store) Park(ctx context.Context, id string, cause error) error {
 	return err
 }
 
+// Parked says whether the order has a saga that is parked.
+func (s *Store) Parked(ctx context.Context, id string) (bool, error) {
+	var n int
+	err := s.db.QueryRow(ctx, []any{&n}, "SELECT count(*) FROM sagas WHERE order_id = ? AND parked_at > 0", id)
+	return n > 0, err
+}
+
 // Release has a parked saga taken up again at once, as if nothing had failed.
 // One that is not parked stays as it is. It returns ErrUnknown when the order
 // has no saga under way.

@@ -174,7 +174,10 @@ type Order struct {
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	UpdatedAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
 	// How many events the order has; each change adds to it.
-	Version       int64 `protobuf:"varint,10,opt,name=version,proto3" json:"version,omitempty"`
+	Version int64 `protobuf:"varint,10,opt,name=version,proto3" json:"version,omitempty"`
+	// Nobody tries to give stock or money back any more, because that has failed
+	// too often; see ResumeSaga. Only in the answer of GetOrder.
+	Parked        bool `protobuf:"varint,11,opt,name=parked,proto3" json:"parked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -277,6 +280,13 @@ func (x *Order) GetVersion() int64 {
 		return x.Version
 	}
 	return 0
+}
+
+func (x *Order) GetParked() bool {
+	if x != nil {
+		return x.Parked
+	}
+	return false
 }
 
 type CreateOrderRequest struct {
@@ -1464,7 +1474,7 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
 	"\bquantity\x18\x03 \x01(\x03R\bquantity\x12\x1d\n" +
 	"\n" +
-	"unit_price\x18\x04 \x01(\x03R\tunitPrice\"\xe6\x02\n" +
+	"unit_price\x18\x04 \x01(\x03R\tunitPrice\"\xfe\x02\n" +
 	"\x05Order\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12-\n" +
@@ -1478,7 +1488,8 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\n" +
 	"updated_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x18\n" +
 	"\aversion\x18\n" +
-	" \x01(\x03R\aversion\"\xd2\x01\n" +
+	" \x01(\x03R\aversion\x12\x16\n" +
+	"\x06parked\x18\v \x01(\bR\x06parked\"\xd2\x01\n" +
 	"\x12CreateOrderRequest\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1a\n" +
