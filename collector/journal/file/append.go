@@ -16,6 +16,8 @@ const (
 	groupBytes = 1 << 20
 	// keptBytes is the largest buffer that is kept for the next group.
 	keptBytes = 4 << 20
+	// smallBytes is the largest buffer that is kept however little was in it.
+	smallBytes = 256 << 10
 )
 
 // group is the records that one write and one sync make safe. Appenders fill
@@ -26,10 +28,13 @@ type group struct {
 	uses    int // by the committer, the tail and readers; guarded by Journal.mu
 }
 
-// reset empties a group. A buffer that one huge record has left is given up.
+// reset empties a group. A buffer that one huge record has left is given up, and so
+// is one that a busier time has left: it would take the place of several groups in
+// the tail.
 func (g *group) reset() {
+	used := len(g.frames)
 	g.frames = g.frames[:0]
-	if cap(g.frames) > keptBytes {
+	if cap(g.frames) > keptBytes || cap(g.frames) > max(4*used, smallBytes) {
 		g.frames = nil
 	}
 }

@@ -7,8 +7,10 @@ import (
 )
 
 const (
-	// tailBytes bounds the memory of what the tail holds, in bytes of capacity.
-	tailBytes = 4 << 20
+	// tailBytes bounds the memory of what the tail holds, in bytes of capacity. A
+	// reader that comes by every 50 ms finds what 100,000 spans of 500 bytes a
+	// second have left.
+	tailBytes = 3 << 20
 	// tailPieces bounds how many pieces it holds. A reader that comes by every
 	// 50 ms finds what 5,000 groups a second have left.
 	tailPieces = 256
