@@ -94,6 +94,9 @@ func (h *Host) targeted(address string, idempotent []string) ([]grpc.DialOption,
 	}
 	config := grpcclient.DefaultConfig(idempotent...)
 	config.Timeout = 0 // callers have deadlines of their own
+	// A service that can't do without another answers UNAVAILABLE, too. The
+	// breaker is where the trouble is: payment's, before psp.
+	config.Breaker = grpcclient.Breaker{}
 	options, err := config.DialOptions()
 	return append(options, grpc.WithResolvers(h.directory.Resolver())), err
 }

@@ -23,7 +23,7 @@ import (
 // grpc.health.v1.Health. Every call is observed, and goes through the
 // interceptors.
 func (h *Host) ServeGRPC(ctx context.Context, address string, register func(grpc.ServiceRegistrar), interceptors ...grpc.UnaryServerInterceptor) error {
-	observe, err := grpcmw.NewServerHandler(grpcmw.WithTelemetry(h.telemetry))
+	observe, err := grpcmw.ServerOptions(grpcmw.WithTelemetry(h.telemetry))
 	if err != nil {
 		return err
 	}
@@ -32,12 +32,15 @@ func (h *Host) ServeGRPC(ctx context.Context, address string, register func(grpc
 		return err
 	}
 	h.addr = listener.Addr()
-	h.grpc = grpc.NewServer(
-		grpc.StatsHandler(observe),
-		grpc.ChainUnaryInterceptor(append([]grpc.UnaryServerInterceptor{answerErrors(h.logger)}, interceptors...)...),
-		grpc.MaxRecvMsgSize(1<<20),
-		grpc.ConnectionTimeout(10*time.Second),
-	)
+	// Errors become statuses around the observation, which so sees what they
+	// were, and panics.
+	options := []grpc.ServerOption{
+		grpc.ChainUnaryInterceptor(answerErrors(h.logger)),
+		grpc.MaxRecvMsgSize(1 << 20),
+		grpc.ConnectionTimeout(10 * time.Second),
+	}
+	options = append(options, observe...)
+	h.grpc = grpc.NewServer(append(options, grpc.ChainUnaryInterceptor(interceptors...))...)
 	register(h.grpc)
 	serving := health.NewServer()
 	healthv1.RegisterHealthServer(h.grpc, serving)
@@ -76,13 +79,12 @@ func (h *Host) Dial(address string, idempotent ...string) (*grpc.ClientConn, err
 	if err != nil {
 		return nil, err
 	}
-	observe, err := grpcmw.NewClientHandler(grpcmw.WithTelemetry(h.telemetry))
+	observe, err := grpcmw.DialOptions(grpcmw.WithTelemetry(h.telemetry))
 	if err != nil {
 		return nil, err
 	}
-	conn, err := grpc.NewClient(address, append(found,
+	conn, err := grpc.NewClient(address, append(append(found, observe...),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithStatsHandler(observe),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
 			MinConnectTimeout: time.Second,
