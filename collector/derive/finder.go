@@ -115,7 +115,18 @@ func (f *finder) note(key, value []byte) {
 
 // text is the value of a key, where it is a text.
 func (f *finder) text(key int) []byte {
-	kind, _, text := scalar(f.values[key])
+	value := f.values[key]
+	if len(value) < 2 {
+		return nil
+	}
+	if value[0] == textTag && value[1] < 0x80 && int(value[1]) == len(value)-2 { // As most are.
+		return value[2:]
+	}
+	return anyText(value)
+}
+
+func anyText(value []byte) []byte {
+	kind, _, text := scalar(value)
 	if kind != textTag {
 		return nil
 	}
