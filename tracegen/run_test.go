@@ -335,6 +335,7 @@ func TestUnits(t *testing.T) {
 	for unit, of := range map[Unit]func(Amount) uint64{Spans: func(a Amount) uint64 { return a.Spans }, Bytes: func(a Amount) uint64 { return a.Bytes }} {
 		cfg := config(GRPC, overGRPC(t, &receiver{}))
 		cfg.Unit, cfg.Traces, cfg.Duration = unit, 0, time.Second
+		cfg.Workers, cfg.Batch = 1, 5 // What is under way at the end weighs what it does.
 		cfg.Rate = map[Unit]float64{Spans: 5_000, Bytes: 2e6}[unit]
 		report, err := Run(t.Context(), cfg, nil)
 		if err != nil || !report.Complete() {

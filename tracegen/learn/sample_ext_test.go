@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -71,7 +72,7 @@ func look(traces []*recording.Trace) sample {
 			if n := len(below); n > 0 {
 				calls, callers, widest = calls+n, callers+1, max(widest, n)
 			}
-			return fmt.Sprintf("%s %q", operation, below)
+			return operation + " (" + strings.Join(below, ", ") + ")"
 		}
 		for _, root := range children[0] {
 			s.shapes[shape(root)]++
