@@ -23,8 +23,9 @@
 // gRPC does not tell a handler: panics, the errors behind statuses, and calls
 // that came to no attempt.
 //
-// A stream's span counts its messages. A client's stream that is neither read to its end nor cancelled never ends
-// for gRPC, and its span neither: see grpc.ClientConn.NewStream.
+// A stream's span counts its messages. A client's stream that is neither read to
+// its end nor cancelled never ends for gRPC, and its span neither: see
+// grpc.ClientConn.NewStream.
 package grpcmw
 
 import (
