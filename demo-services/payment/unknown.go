@@ -130,11 +130,11 @@ func (i *Inquiry) one(ctx context.Context, u unknownCharge) error {
 	ctx, span := i.tracer.Start(ctx, "find out charge", trace.WithNewRoot(), trace.WithLinks(platform.LinksTo(u.traceparent)...),
 		trace.WithAttributes(attribute.String("shop.order.id", u.OrderID), attribute.String("shop.charge.state", string(u.State))))
 	defer span.End()
-	if err := i.server.store.touch(ctx, u.OrderID, i.now()); err != nil {
+	ours, err := i.server.store.touch(ctx, u, i.now())
+	if err != nil || !ours {
 		return err
 	}
 	var c Charge
-	var err error
 	if u.State == Refunding {
 		c, err = i.server.giveBack(ctx, u.Charge)
 	} else {
@@ -158,6 +158,8 @@ type unknownCharge struct {
 	Charge
 	// traceparent is where it was opened, or empty.
 	traceparent string
+	// touched is when somebody was at it last.
+	touched int64
 }
 
 // unknown reads charges and refunds that nobody has been at since the time, the
@@ -166,18 +168,19 @@ func (s *Store) unknown(ctx context.Context, since time.Time) ([]unknownCharge, 
 	var all []unknownCharge
 	err := s.db.Query(ctx, func(scan platform.Scan) error {
 		var u unknownCharge
-		err := scan(&u.OrderID, &u.State, &u.ChargeID, &u.Amount, &u.Currency, &u.traceparent)
+		err := scan(&u.OrderID, &u.State, &u.ChargeID, &u.Amount, &u.Currency, &u.traceparent, &u.touched)
 		all = append(all, u)
 		return err
-	}, `SELECT order_id, state, charge_id, amount, currency, traceparent FROM charges
+	}, `SELECT order_id, state, charge_id, amount, currency, traceparent, updated_at FROM charges
 		WHERE state IN ('PENDING', 'REFUNDING') AND updated_at <= ? ORDER BY updated_at LIMIT ?`, since.UnixMilli(), inquiryBatch)
 	return all, err
 }
 
-// touch notes that somebody is at a charge.
-func (s *Store) touch(ctx context.Context, orderID string, now time.Time) error {
-	_, err := s.db.Exec(ctx, "UPDATE charges SET updated_at = ? WHERE order_id = ?", now.UnixMilli(), orderID)
-	return err
+// touch notes that somebody is at a charge, unless somebody else is already:
+// another instance of the service.
+func (s *Store) touch(ctx context.Context, u unknownCharge, now time.Time) (ours bool, err error) {
+	n, err := s.db.Exec(ctx, "UPDATE charges SET updated_at = ? WHERE order_id = ? AND updated_at = ?", now.UnixMilli(), u.OrderID, u.touched)
+	return n > 0, err
 }
 
 var unknownDesc = prometheus.NewDesc("shop_payment_unknown", "Charges and refunds whose outcome is not known, or not yet.", nil, nil)

@@ -1,10 +1,13 @@
 package platform
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/propagation"
@@ -14,14 +17,18 @@ const (
 	// relayInterval is how often the outbox is looked at when nobody says that
 	// there is something in it: after a crash, or while the bus is down.
 	relayInterval = time.Second
-	// relayBatch is how many events are read at once.
+	// relayBatch is how many events are claimed at once, and claimTime for how
+	// long: much longer than publishing them takes. What an instance has claimed
+	// that was killed is published by another one afterwards.
 	relayBatch = 64
+	claimTime  = 5 * time.Second
 )
 
 // Outbox keeps a service's events until the bus has them. An event is added in
 // the transaction of what it tells of, so that none is lost and none invented,
 // and published in the order in which it was added, at least once; the bus
-// drops what it has seen. Safe for concurrent use.
+// drops what it has seen. Instances that share the database share the work; the
+// order is then that of each instance. Safe for concurrent use.
 //
 // It is the table outbox of the service's own database:
 //
@@ -31,7 +38,9 @@ const (
 //	    subject    TEXT NOT NULL,
 //	    payload    BLOB NOT NULL,
 //	    headers    TEXT NOT NULL,
-//	    created_at INTEGER NOT NULL
+//	    created_at INTEGER NOT NULL,
+//	    -- Until when an instance of the service publishes it, so that no other does.
+//	    claimed_until INTEGER NOT NULL DEFAULT 0
 //	) STRICT;
 type Outbox struct {
 	db         *DB
@@ -133,16 +142,17 @@ func (o *Outbox) Run(ctx context.Context, bus publisher, logger *slog.Logger) {
 // drain publishes until the outbox is empty or something fails.
 func (o *Outbox) drain(ctx context.Context, bus publisher) error {
 	for {
-		waiting, err := o.waiting(ctx)
-		if err != nil || len(waiting) == 0 {
+		claimed, until, err := o.claim(ctx)
+		if err != nil || len(claimed) == 0 {
 			return err
 		}
-		for _, w := range waiting {
-			if err := bus.Publish(ctx, w.message); err != nil {
-				return err
+		for i, c := range claimed {
+			err := bus.Publish(ctx, c.message)
+			if err == nil {
+				_, err = o.db.Exec(ctx, "DELETE FROM outbox WHERE seq = ?", c.seq)
 			}
-			if _, err := o.db.Exec(ctx, "DELETE FROM outbox WHERE seq = ?", w.seq); err != nil {
-				return err
+			if err != nil {
+				return errors.Join(err, o.release(ctx, claimed[i:], until))
 			}
 		}
 	}
@@ -154,10 +164,12 @@ type outgoing struct {
 	message Message
 }
 
-// waiting reads the oldest events, in order.
-func (o *Outbox) waiting(ctx context.Context) ([]outgoing, error) {
-	var rows []outgoing
-	err := o.db.Query(ctx, func(scan Scan) error {
+// claim takes the oldest events that nobody publishes, in order, and says until
+// when nobody else does.
+func (o *Outbox) claim(ctx context.Context) (rows []outgoing, until int64, err error) {
+	now := o.now()
+	until = now.Add(claimTime).UnixMilli()
+	err = o.db.Query(ctx, func(scan Scan) error {
 		var row outgoing
 		var headers string
 		if err := scan(&row.seq, &row.message.ID, &row.message.Subject, &row.message.Payload, &headers); err != nil {
@@ -168,6 +180,19 @@ func (o *Outbox) waiting(ctx context.Context) ([]outgoing, error) {
 		}
 		rows = append(rows, row)
 		return nil
-	}, "SELECT seq, event_id, subject, payload, headers FROM outbox ORDER BY seq LIMIT ?", relayBatch)
-	return rows, err
+	}, `UPDATE outbox SET claimed_until = ?
+		WHERE seq IN (SELECT seq FROM outbox WHERE claimed_until <= ? ORDER BY seq LIMIT ?)
+		RETURNING seq, event_id, subject, payload, headers`, until, now.UnixMilli(), relayBatch)
+	slices.SortFunc(rows, func(a, b outgoing) int { return cmp.Compare(a.seq, b.seq) })
+	return rows, until, err
+}
+
+// release lets anybody publish what was claimed, which this instance could not.
+// Its context may have ended; what it can't release is free after the claim.
+func (o *Outbox) release(ctx context.Context, rows []outgoing, until int64) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_, err := o.db.Exec(ctx, "UPDATE outbox SET claimed_until = 0 WHERE claimed_until = ? AND seq BETWEEN ? AND ?",
+		until, rows[0].seq, rows[len(rows)-1].seq)
+	return err
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,8 @@ import (
 )
 
 const outboxTable = `CREATE TABLE outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL UNIQUE,
-	subject TEXT NOT NULL, payload BLOB NOT NULL, headers TEXT NOT NULL, created_at INTEGER NOT NULL) STRICT`
+	subject TEXT NOT NULL, payload BLOB NOT NULL, headers TEXT NOT NULL, created_at INTEGER NOT NULL,
+	claimed_until INTEGER NOT NULL DEFAULT 0) STRICT`
 
 // recordingBus notes what is published, unless fail says otherwise.
 type recordingBus struct {
@@ -132,7 +134,7 @@ func TestOutboxCarriesTheTrace(t *testing.T) {
 	if err := o.db.InTx(ctx, func(tx *Conn) error { return o.Add(ctx, tx, Event{ID: "evt_1", Type: EventOrderCreated}) }); err != nil {
 		t.Fatal(err)
 	}
-	waiting, err := o.waiting(t.Context())
+	waiting, _, err := o.claim(t.Context())
 	if err != nil || len(waiting) != 1 {
 		t.Fatalf("%d events, %v", len(waiting), err)
 	}
@@ -180,5 +182,55 @@ func TestLinksTo(t *testing.T) {
 	links := LinksTo(Traceparent(ctx), "", "00-nonsense", Traceparent(t.Context()))
 	if len(links) != 1 || links[0].SpanContext.SpanID() != span.SpanContext().SpanID() || links[0].SpanContext.TraceID() != span.SpanContext().TraceID() {
 		t.Errorf("links are %v, want one to %v", links, span.SpanContext())
+	}
+}
+
+// TestInstancesShareAnOutbox has two relays on one database: each event is
+// published once, and what one has claimed and can't publish the other does.
+func TestInstancesShareAnOutbox(t *testing.T) {
+	dir := t.TempDir()
+	one := NewOutbox(openTestDB(t, dir, tracetest.NewNoopExporter(), outboxTable), propagation.TraceContext{})
+	other := NewOutbox(openTestDB(t, dir, tracetest.NewNoopExporter(), outboxTable), propagation.TraceContext{})
+	const events = relayBatch + 10
+	for range events {
+		addEvent(t, one, EventOrderCreated, nil)
+	}
+	count := func(o *Outbox) int {
+		t.Helper()
+		bus := &recordingBus{messages: make(chan Message, events), fail: func(Message) error { return nil }}
+		if err := o.drain(t.Context(), bus); err != nil {
+			t.Fatal(err)
+		}
+		return len(bus.messages)
+	}
+	claimed, _, err := one.claim(t.Context())
+	if err != nil || len(claimed) != relayBatch || !slices.IsSortedFunc(claimed, func(a, b outgoing) int { return int(a.seq - b.seq) }) {
+		t.Fatalf("%d events are claimed, %v", len(claimed), err)
+	}
+	if n := count(other); n != events-relayBatch {
+		t.Errorf("the other publishes %d, want the %d that are not claimed", n, events-relayBatch)
+	}
+	// The one is killed; what it has claimed is free after a while.
+	other.now = func() time.Time { return time.Now().Add(claimTime) }
+	if n := count(other); n != relayBatch {
+		t.Errorf("the other publishes %d afterwards, want %d", n, relayBatch)
+	}
+
+	for range 3 {
+		addEvent(t, one, EventOrderCreated, nil)
+	}
+	down := &recordingBus{messages: make(chan Message, 1)}
+	down.fail = func(Message) error {
+		if len(down.messages) == 1 {
+			return errors.New("the bus is down")
+		}
+		return nil
+	}
+	if err := one.drain(t.Context(), down); err == nil {
+		t.Error("the bus is not down")
+	}
+	other.now = time.Now
+	if n := count(other); n != 2 {
+		t.Errorf("the other publishes %d of what was let go, want 2", n)
 	}
 }
