@@ -176,7 +176,7 @@ func TestOverTLS(t *testing.T) {
 }
 
 func TestInput(t *testing.T) {
-	sent := make([]byte, 300_000)
+	sent := make([]byte, 150_000)
 	for i := range sent {
 		sent[i] = byte(rand.Uint32())
 	}

@@ -372,3 +372,33 @@ func TestShutdownCutsOff(t *testing.T) {
 		}
 	})
 }
+
+// TestPingsAreAnsweredWhileCallsRun: they may wait for a call's answer, but not
+// long.
+func TestPingsAreAnsweredWhileCallsRun(t *testing.T) {
+	var release chan struct{} // of the bubble
+	e := &echo{answer: func(_ context.Context, m []byte) ([]byte, *Status) {
+		if string(m) == "wait" {
+			<-release
+		}
+		return m, nil
+	}}
+	inNoTime(t, DefaultConfig(), e, func(t *testing.T, at *pipes) {
+		release = make(chan struct{})
+		p := greeted(t, at)
+		p.open(3, false)
+		p.send(3, true, message("wait"))
+		began := time.Now()
+		p.must(0, p.framer.WritePing(false, [8]byte{7}))
+		if ping, ok := p.next().(*http2.PingFrame); !ok || !ping.IsAck() || ping.Data != [8]byte{7} {
+			t.Errorf("%v, want the ping's answer", ping)
+		}
+		if took := time.Since(began); took > time.Second/4 {
+			t.Errorf("it took %v", took)
+		}
+		close(release)
+		if r := p.result(3); r.code != "0" {
+			t.Errorf("the call: %+v", r)
+		}
+	})
+}
