@@ -20,7 +20,11 @@ func (c command) runShopper(ctx context.Context, args []string) error {
 		}
 		cfg.Rate = rate
 	}
+	if err := c.envBool("SIGN_IN", &cfg.SignIn); err != nil {
+		return usageError{err}
+	}
 	flags := flag.NewFlagSet("demo shopper", flag.ContinueOnError)
+	flags.BoolVar(&cfg.SignIn, "sign-in", cfg.SignIn, "customers sign in before they order")
 	flags.StringVar(&cfg.GatewayURL, "gateway", c.env("GATEWAY_URL", cfg.GatewayURL), "the base `URL` of the gateway")
 	flags.Float64Var(&cfg.Rate, "rate", cfg.Rate, "orders a second")
 	flags.Uint64Var(&cfg.Seed, "seed", cfg.Seed, "the same seed has the same customers come in")
@@ -40,7 +44,7 @@ func (c command) runShopper(ctx context.Context, args []string) error {
 
 func (w *whole) customers() shopper.Config {
 	cfg := shopper.DefaultConfig()
-	cfg.Rate = w.rate
+	cfg.Rate, cfg.SignIn = w.rate, w.tuning.signIn
 	if w.gateURL != "" {
 		cfg.GatewayURL = w.gateURL
 	}

@@ -11,8 +11,9 @@ import (
 	"github.com/waybill-dev/waybill/demo-services/payment"
 )
 
-// tuning is how patient the services are with one another.
+// tuning is how patient the services are with one another, and whom they serve.
 type tuning struct {
+	signIn         bool
 	saga           order.SagaConfig
 	reservationTTL time.Duration
 	pspTimeout     time.Duration
@@ -28,6 +29,7 @@ func (c command) tuned() (tuning, error) {
 		breaker:        payment.DefaultBreakerConfig(),
 	}
 	return t, errors.Join(
+		c.envBool("SIGN_IN", &t.signIn),
 		c.envDuration("SAGA_LEASE", &t.saga.Lease),
 		c.envCount("SAGA_PARK_AFTER", func(n uint32) { t.saga.ParkAfter = int(n) }),
 		c.envDuration("RESERVATION_TTL", &t.reservationTTL),
@@ -49,6 +51,18 @@ func (c command) envDuration(name string, into *time.Duration) error {
 		return fmt.Errorf("%s=%q: want a time such as 15s", name, text)
 	}
 	*into = d
+	return nil
+}
+
+// envBool reads a variable, if it is set, that is true or false.
+func (c command) envBool(name string, into *bool) (err error) {
+	text := c.env(name, "")
+	if text == "" {
+		return nil
+	}
+	if *into, err = strconv.ParseBool(text); err != nil {
+		return fmt.Errorf("%s=%q: want true or false", name, text)
+	}
 	return nil
 }
 

@@ -92,14 +92,15 @@ func (w *whole) parseFlags(args []string) error {
 	flags.StringVar(&w.config, "config", "", "the collector's configuration `file`, which may have a viewer's part")
 	flags.StringVar(&w.gateway, "gateway", "127.0.0.1:8080", "where the gateway listens")
 	flags.DurationVar(&w.length, "for", 0, "how long to run; 0 is until Ctrl-C")
-	if err := w.parse(flags, args); err != nil {
-		return err
-	}
 	tuned, err := w.tuned()
 	if err != nil {
 		return usageError{err}
 	}
 	w.tuning = tuned
+	flags.BoolVar(&w.tuning.signIn, "sign-in", w.tuning.signIn, "orders are for those only who have signed in, and the customers do")
+	if err := w.parse(flags, args); err != nil {
+		return err
+	}
 	if w.rate < 0 {
 		return usageError{fmt.Errorf("--rate %v: want orders a second, or 0 to have nobody come", w.rate)}
 	}

@@ -21,6 +21,8 @@ type Config struct {
 	Parallel int
 	// Timeout bounds one request.
 	Timeout time.Duration
+	// SignIn is whether customers sign in before they order.
+	SignIn bool
 	// Seed chooses the customers: the same seed has the same ones come in.
 	Seed uint64
 }

@@ -16,12 +16,19 @@ type visit struct {
 	kind string
 	// order is the body of POST /api/v1/orders.
 	order []byte
-	// looks says whether the customer looks at the order once it is confirmed.
-	looks bool
+	// user is who orders.
+	user string
+	// looks says whether the customer looks at the order once it is confirmed,
+	// cancels whether they think better of it then.
+	looks, cancels bool
 }
 
-// looking is the share of customers who look at their order.
-const looking = 0.15
+// looking is the share of customers who look at their order, cancelling of
+// those who cancel it.
+const (
+	looking    = 0.15
+	cancelling = 0.02
+)
 
 // trouble is one way in which an order goes wrong.
 type trouble struct {
@@ -95,6 +102,7 @@ func (c *customers) next() visit {
 			break
 		}
 	}
+	v.user, v.cancels = order.UserID, c.rand.Float64() < cancelling
 	v.order, _ = json.Marshal(order) // Strings and integers have no way to fail.
 	if v.kind == "" && dice < malformed {
 		v.kind, v.order = "malformed", v.order[:len(v.order)/2]

@@ -33,6 +33,8 @@ type shopper struct {
 	config Config
 	client *http.Client
 	logger *slog.Logger
+	// sessions are those of the customers who have signed in.
+	sessions sessions
 
 	confirmed, refused, failed, missed atomic.Int64
 	// away is whether the shop did not answer at all the last time.
@@ -87,9 +89,11 @@ func (s *shopper) report() Report {
 	return Report{Confirmed: s.confirmed.Load(), Refused: s.refused.Load(), Failed: s.failed.Load(), Missed: s.missed.Load()}
 }
 
-// serve has one customer place an order, and look at it.
+// serve has one customer place an order, look at it, and think better of it.
 func (s *shopper) serve(ctx context.Context, v visit) {
-	status, location, err := s.send(ctx, http.MethodPost, "/api/v1/orders", v.order)
+	token := s.signIn(ctx, v.user)
+	placed, err := s.send(ctx, call{http.MethodPost, "/api/v1/orders", token, v.order})
+	status := placed.status
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return // The demo ends; nobody is to blame.
@@ -103,9 +107,18 @@ func (s *shopper) serve(ctx context.Context, v visit) {
 		s.failed.Add(1)
 	}
 	s.note(err)
-	if status == http.StatusCreated && v.looks {
-		_, _, err := s.send(ctx, http.MethodGet, location, nil)
-		if ctx.Err() == nil {
+	if status != http.StatusCreated {
+		return
+	}
+	var after []call
+	if v.looks {
+		after = append(after, call{http.MethodGet, placed.location, token, nil})
+	}
+	if v.cancels {
+		after = append(after, call{http.MethodPost, placed.location + "/cancel", token, nil})
+	}
+	for _, c := range after {
+		if _, err := s.send(ctx, c); ctx.Err() == nil {
 			s.note(err)
 		}
 	}
@@ -122,29 +135,46 @@ func (s *shopper) note(err error) {
 	}
 }
 
-// send makes one request and returns the answer's status and Location.
-func (s *shopper) send(ctx context.Context, method, path string, body []byte) (status int, location string, err error) {
+// call is one request of a customer, who has a token or none.
+type call struct {
+	method, path, token string
+	body                []byte
+}
+
+// reply is what came of a call: the status, where the order is, and the body.
+type reply struct {
+	status   int
+	location string
+	body     []byte
+}
+
+// send makes one request and reads the answer.
+func (s *shopper) send(ctx context.Context, c call) (r reply, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
-	if !strings.HasPrefix(path, "/") {
-		return 0, "", errors.New("the shop did not say where the order is")
+	if !strings.HasPrefix(c.path, "/") {
+		return r, errors.New("the shop did not say where the order is")
 	}
-	request, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(s.config.GatewayURL, "/")+path, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, c.method, strings.TrimSuffix(s.config.GatewayURL, "/")+c.path, bytes.NewReader(c.body))
 	if err != nil {
-		return 0, "", err
+		return r, err
 	}
-	if body != nil {
+	if c.body != nil {
 		request.Header.Set("Content-Type", "application/json")
+	}
+	if c.token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	request.Header.Set("User-Agent", "waybill-shopper")
 	response, err := s.client.Do(request)
 	if err != nil {
-		return 0, "", err
+		return r, err
 	}
 	defer func() { _ = response.Body.Close() }()
 	// Reading to the end lets the connection be used again.
-	if _, err := io.Copy(io.Discard, io.LimitReader(response.Body, 1<<20)); err != nil {
-		return 0, "", fmt.Errorf("read answer: %w", err)
+	if r.body, err = io.ReadAll(io.LimitReader(response.Body, 1<<20)); err != nil {
+		return r, fmt.Errorf("read answer: %w", err)
 	}
-	return response.StatusCode, response.Header.Get("Location"), nil
+	r.status, r.location = response.StatusCode, response.Header.Get("Location")
+	return r, nil
 }

@@ -1,19 +1,25 @@
 package shopper
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
 	"math"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/waybill-dev/waybill/demo-services/gateway"
+	"github.com/waybill-dev/waybill/demo-services/user"
 )
 
 // gatewayDouble answers in the place of the network, so that a test's clock
@@ -85,17 +91,21 @@ func TestCustomersWhoFindTheShopFullAreMissed(t *testing.T) {
 	})
 }
 
-func TestSomeCustomersLookAtTheirOrder(t *testing.T) {
+func TestSomeCustomersLookAtTheirOrderOrCancelIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := DefaultConfig()
 		cfg.Rate = 100
-		var placed, looked, traced atomic.Int64
+		var placed, looked, cancelled, traced atomic.Int64
 		s := newShopper(cfg, func(r *http.Request) (*http.Response, error) {
 			if r.Header.Get("Traceparent") != "" {
 				traced.Add(1)
 			}
 			if r.Method == http.MethodGet && r.URL.String() == "http://127.0.0.1:8080/api/v1/orders/ord_1" {
 				looked.Add(1)
+				return answer(http.StatusOK, nil), nil
+			}
+			if r.Method == http.MethodPost && r.URL.Path == "/api/v1/orders/ord_1/cancel" {
+				cancelled.Add(1)
 				return answer(http.StatusOK, nil), nil
 			}
 			placed.Add(1)
@@ -108,8 +118,63 @@ func TestSomeCustomersLookAtTheirOrder(t *testing.T) {
 		if share := float64(looked.Load()) / 2000; math.Abs(share-looking) > 0.03 {
 			t.Errorf("%.3f looked, want %.3f", share, looking)
 		}
+		if share := float64(cancelled.Load()) / 2000; math.Abs(share-cancelling) > 0.015 {
+			t.Errorf("%.3f cancelled, want %.3f", share, cancelling)
+		}
 		if traced.Load() != 0 {
 			t.Error("the shopper takes part in a trace")
+		}
+	})
+}
+
+// TestCustomersSignIn once in a token's life each; those who can't are guests.
+func TestCustomersSignIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := DefaultConfig()
+		cfg.Rate, cfg.SignIn = 50, true
+		var mu sync.Mutex
+		signedIn, guests := map[string]int{}, 0
+		s := newShopper(cfg, func(r *http.Request) (*http.Response, error) {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				return nil, err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if r.URL.Path == "/api/v1/sessions" {
+				var who gateway.SessionRequest
+				if err := json.Unmarshal(body, &who); err != nil || who.Password != user.DemoPassword {
+					t.Errorf("credentials %s: %v", body, err)
+				}
+				signedIn[who.Email]++
+				given, err := json.Marshal(gateway.SessionResponse{Token: who.Email, ExpiresAt: time.Now().Add(3 * time.Minute)})
+				if err != nil {
+					return nil, err
+				}
+				created := answer(http.StatusCreated, nil)
+				created.Body = io.NopCloser(bytes.NewReader(given))
+				return created, nil
+			}
+			var order gateway.OrderRequest
+			switch token := r.Header.Get("Authorization"); {
+			case token == "":
+				guests++
+			case json.Unmarshal(body, &order) == nil && token != "Bearer "+strings.TrimPrefix(order.UserID, "usr_")+"@example.com":
+				t.Errorf("%s orders as %q", order.UserID, token)
+			}
+			return answer(http.StatusConflict, nil), nil
+		})
+		shopFor(t, s, 3*time.Minute)
+		if len(signedIn) != len(user.Seed()) {
+			t.Errorf("%d customers have signed in, want %d", len(signedIn), len(user.Seed()))
+		}
+		for email, times := range signedIn {
+			if times > 2 { // for three minutes each, of which two are used
+				t.Errorf("%s has signed in %d times", email, times)
+			}
+		}
+		if share := float64(guests) / 9000; share > 0.02 || guests == 0 {
+			t.Errorf("%.4f are guests", share)
 		}
 	})
 }
