@@ -121,9 +121,9 @@ func (d Destination) validate(at string) error {
 	reason := d.wrongEndpoint()
 	check(reason == "", "endpoint", "%s", reason)
 	for name, value := range d.Headers {
-		check(d.sendable(name, string(value)), "headers", "%q cannot be sent", name)
+		check(d.Protocol.CanSend(name, value), "headers", "%q cannot be sent", name)
 	}
-	key, reason := d.TLS.wrong()
+	key, reason := d.TLS.Wrong()
 	check(reason == "", "tls."+key, "%s", reason)
 	check(d.TLS == TLS{} || d.secure() || !d.Enabled(), "endpoint", "tls is set, so it is to begin with https://")
 	check(d.Timeout > 0, "timeout", "%v is not positive", d.Timeout)
@@ -164,22 +164,4 @@ func (d Destination) wrongEndpoint() string {
 func validName(name string) bool {
 	other := func(c rune) bool { return (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' && c != '-' }
 	return name != "" && len(name) <= maxName && strings.IndexFunc(name, other) < 0
-}
-
-// sendable says whether the transport would put the header on the wire.
-func (d Destination) sendable(name, value string) bool {
-	token := func(c rune) bool {
-		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", c)
-	}
-	control := func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
-	if d.Protocol == GRPC {
-		token = func(c rune) bool {
-			return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("-_.", c)
-		}
-		control = func(c rune) bool { return c < ' ' || c > '~' }
-		if strings.HasPrefix(strings.ToLower(name), "grpc-") {
-			return false // They belong to gRPC.
-		}
-	}
-	return name != "" && strings.IndexFunc(name, func(c rune) bool { return !token(c) }) < 0 && strings.IndexFunc(value, control) < 0
 }

@@ -38,7 +38,7 @@ type grpcClient struct {
 func newGRPCClient(d Destination, signal journal.Signal) (*grpcClient, error) {
 	transport := insecure.NewCredentials()
 	if d.secure() {
-		trust, err := d.TLS.config()
+		trust, err := d.TLS.Client()
 		if err != nil {
 			return nil, err
 		}

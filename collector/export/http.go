@@ -34,7 +34,7 @@ type httpClient struct {
 }
 
 func newHTTPClient(d Destination, signal journal.Signal) (*httpClient, error) {
-	trust, err := d.TLS.config()
+	trust, err := d.TLS.Client()
 	if err != nil {
 		return nil, err
 	}

@@ -26,8 +26,8 @@ type TLS struct {
 	InsecureSkipVerify bool `yaml:"insecure_skip_verify"`
 }
 
-// wrong says which key is wrong, and why.
-func (t TLS) wrong() (key, reason string) {
+// Wrong says which key is wrong, and why; both are empty where nothing is.
+func (t TLS) Wrong() (key, reason string) {
 	switch {
 	case t.CertFile != "" && t.KeyFile == "":
 		return "cert_file", "it wants a key_file"
@@ -37,8 +37,9 @@ func (t TLS) wrong() (key, reason string) {
 	return "", ""
 }
 
-// config reads the files, and tells at once when one is of no use.
-func (t TLS) config() (*tls.Config, error) {
+// Client is how a client of the backend connects. It reads the files, and tells
+// at once when one is of no use, by its key.
+func (t TLS) Client() (*tls.Config, error) {
 	c := &tls.Config{
 		MinVersion:         tls.VersionTLS12,
 		ServerName:         t.ServerName,

@@ -1,15 +1,11 @@
 package push
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -26,7 +22,7 @@ const (
 
 // newClient makes a client whose requests have the target's headers.
 func newClient(t target) (*http.Client, *transport, error) {
-	trust, err := trust(t.tls)
+	trust, err := t.tls.Client()
 	if err != nil {
 		return nil, nil, fmt.Errorf("tls: %w", err)
 	}
@@ -78,38 +74,6 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 		io.Closer
 	}{io.LimitReader(response.Body, maxAnswer), response.Body}
 	return response, nil
-}
-
-// trust reads the files, and tells at once when one is of no use.
-func trust(t export.TLS) (*tls.Config, error) {
-	c := &tls.Config{
-		MinVersion:         tls.VersionTLS12,
-		ServerName:         t.ServerName,
-		InsecureSkipVerify: t.InsecureSkipVerify, //nolint:gosec // The operator asked for it in so many words.
-	}
-	if t.CAFile != "" {
-		pem, err := os.ReadFile(filepath.Clean(t.CAFile))
-		if err != nil {
-			return nil, fmt.Errorf("ca_file: %w", err)
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, errors.New("ca_file: no certificate in it")
-		}
-	}
-	if t.CertFile == "" {
-		return c, nil
-	}
-	certificate := func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("cert_file and key_file: %w", err)
-		}
-		return &pair, nil
-	}
-	c.GetClientCertificate = certificate // Read again for each connection.
-	_, err := certificate(nil)
-	return c, err
 }
 
 // reason is an error's text as logs may have it: without the endpoint, in which

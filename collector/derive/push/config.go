@@ -153,15 +153,12 @@ func (t target) validate() error {
 		wrong("timeout", "%v is not positive", t.timeout)
 	}
 	for name, value := range t.headers {
-		if !sendable(name, string(value)) {
+		if !export.HTTP.CanSend(name, value) {
 			wrong("headers", "%q cannot be sent", name)
 		}
 	}
-	switch {
-	case t.tls.CertFile != "" && t.tls.KeyFile == "":
-		wrong("tls.cert_file", "it wants a key_file")
-	case t.tls.KeyFile != "" && t.tls.CertFile == "":
-		wrong("tls.key_file", "it wants a cert_file")
+	if key, reason := t.tls.Wrong(); reason != "" {
+		wrong("tls."+key, "%s", reason)
 	}
 	if reason := t.wrongEndpoint(); reason != "" {
 		wrong("endpoint", "%s", reason)
@@ -187,13 +184,4 @@ func (t target) wrongEndpoint() string {
 		return "tls is set, so it is to begin with https://"
 	}
 	return ""
-}
-
-// sendable says whether net/http would put the header on the wire.
-func sendable(name, value string) bool {
-	token := func(c rune) bool {
-		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", c)
-	}
-	control := func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
-	return name != "" && strings.IndexFunc(name, func(c rune) bool { return !token(c) }) < 0 && strings.IndexFunc(value, control) < 0
 }
