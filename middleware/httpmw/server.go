@@ -16,7 +16,7 @@ import (
 // server observes the requests to handlers. It is safe for concurrent use.
 type server struct {
 	config
-	methods  methods
+	methods  activities
 	redactor redactor
 	tracer   trace.Tracer
 	wire     propagator.Wire
@@ -52,7 +52,7 @@ func NewMiddleware(opts ...Option) (func(http.Handler) http.Handler, error) {
 		return nil, err
 	}
 	s := &server{
-		config: cfg, methods: newMethods(cfg.methods), redactor: newRedactor(cfg.redacted),
+		config: cfg, methods: newActivities(newMethods(cfg.methods), metrics.active), redactor: newRedactor(cfg.redacted),
 		tracer: newTracer(cfg.source), wire: propagator.NewWire(cfg.source.Propagator()), metrics: metrics,
 		names: instrument.NewTexts(operation.name),
 	}
@@ -75,7 +75,8 @@ func (s *server) serve(next http.Handler, w http.ResponseWriter, r *http.Request
 
 // begin starts the span and counts the request as active.
 func (s *server) begin(w http.ResponseWriter, r *http.Request) *exchange {
-	x := &exchange{w: w, server: s, span: noSpan, method: s.methods.name(r.Method)}
+	method := s.methods.of(r.Method)
+	x := &exchange{w: w, server: s, span: noSpan, method: method.method, active: method.series(r)}
 	ctx := s.wire.Extract(r.Context(), headers(r.Header), &x.caller)
 	if s.traced(r) {
 		ctx = s.startSpan(ctx, x, r)
@@ -88,7 +89,6 @@ func (s *server) begin(w http.ResponseWriter, r *http.Request) *exchange {
 		x.body.ReadCloser = r.Body
 		x.request.Body = &x.body
 	}
-	x.active = s.metrics.active.Series(activeSeries{method: x.method, scheme: schemeOf(r)})
 	x.active.Inc()
 	return x
 }
