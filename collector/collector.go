@@ -19,7 +19,6 @@ import (
 	"github.com/waybill-dev/waybill/collector/export"
 	"github.com/waybill-dev/waybill/collector/journal"
 	"github.com/waybill-dev/waybill/collector/journal/file"
-	"github.com/waybill-dev/waybill/collector/listen"
 	"github.com/waybill-dev/waybill/collector/receive"
 	"github.com/waybill-dev/waybill/collector/redact"
 	"github.com/waybill-dev/waybill/collector/sample"
@@ -81,7 +80,7 @@ func (c *Collector) start(ctx context.Context, cfg Config, logger *slog.Logger) 
 	}
 	if cfg.Derive.Enabled() {
 		if c.deriver, err = derive.Start(ctx, cfg.Derive, c.journal, own, logger); err != nil {
-			return listen.Explain("derive.address", cfg.Derive.Address, fmt.Errorf("derive: %w", err))
+			return err
 		}
 	}
 	if c.redact, err = redact.Before(c.journal, cfg.Redact, own); err != nil {

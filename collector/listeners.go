@@ -21,7 +21,7 @@ func (c *Collector) dataListeners() []admin.Listener {
 	for _, l := range c.receivers.Listeners() {
 		all = append(all, admin.Listener{Key: l.Key, Name: l.Name, Addr: l.Addr, Security: l.Security})
 	}
-	return append(all, admin.Listener{Key: "derive", Name: "derived metrics", Addr: c.Scrape()})
+	return append(all, admin.Listener{Key: "derive", Name: "derived metrics", Addr: c.Scrape(), Security: c.configured.get().Derive.Summary()})
 }
 
 // warnOfOpenListeners tells which listeners anybody who reaches this machine may

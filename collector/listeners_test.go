@@ -21,7 +21,8 @@ func TestListeners(t *testing.T) {
 	cert, key := authority.Issue(t, "collector")
 	cfg := testConfig(t.TempDir())
 	cfg.Receive.OTLP.GRPC.TLS = listen.TLS{CertFile: listen.File(cert), KeyFile: listen.File(key)}
-	cfg.Admin.Auth.Bearer = listen.Tokens{"t0ken"}
+	cfg.Derive.TLS = cfg.Receive.OTLP.GRPC.TLS
+	cfg.Derive.Auth.Bearer, cfg.Admin.Auth.Bearer = listen.Tokens{"t0ken"}, listen.Tokens{"t0ken"}
 	c := run(t, cfg)
 	on := map[string]string{}
 	for _, l := range c.Listeners() {
@@ -29,7 +30,7 @@ func TestListeners(t *testing.T) {
 			on[l.Key] = l.Security
 		}
 	}
-	want := map[string]string{"receive.otlp.grpc": "TLS", "receive.otlp.http": "", "derive": "", "admin": "token"}
+	want := map[string]string{"receive.otlp.grpc": "TLS", "receive.otlp.http": "", "derive": "TLS, token", "admin": "token"}
 	if len(on) != len(want) {
 		t.Errorf("listeners are %v, want %v", on, want)
 	}

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net"
 	"time"
 	"unicode/utf8"
 
 	"github.com/waybill-dev/waybill/collector/derive/push"
+	"github.com/waybill-dev/waybill/collector/listen"
 )
 
 const (
@@ -27,6 +27,9 @@ type Config struct {
 	// with "off" there is none. Where nothing is pushed either, nothing is
 	// derived.
 	Address string `yaml:"address"`
+
+	listen.Security
+
 	// MaxSeries bounds the sets of labels. Spans beyond it count in overflow
 	// series, which are part of the bound.
 	MaxSeries int `yaml:"max_series"`
@@ -120,8 +123,11 @@ func (c Config) scraped() bool { return c.Address != "off" }
 func (c Config) Validate() error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if _, _, err := net.SplitHostPort(c.Address); err != nil && c.scraped() {
-		wrong("address: %w", err)
+	if c.scraped() {
+		if err := listen.CheckAddress(c.Address); err != nil {
+			wrong("address: %w", err)
+		}
+		errs = append(errs, c.Security.Validate(""))
 	}
 	if c.MaxSeries < minSeries {
 		wrong("max_series: %d: want at least %d", c.MaxSeries, minSeries)

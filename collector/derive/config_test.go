@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/waybill-dev/waybill/collector/listen"
 )
 
 func TestConfigValidate(t *testing.T) {
@@ -13,6 +15,9 @@ func TestConfigValidate(t *testing.T) {
 	}
 	for want, change := range map[string]func(*Config){
 		"address: ":                              func(c *Config) { c.Address = "nowhere" },
+		`address: "127.0.0.1:99999": the port`:   func(c *Config) { c.Address = "127.0.0.1:99999" },
+		"tls.key_file: it wants a cert_file":     func(c *Config) { c.TLS.KeyFile = "key.pem" },
+		"auth.bearer: the token is empty":        func(c *Config) { c.Auth.Bearer = listen.Tokens{""} },
 		"max_series: 99":                         func(c *Config) { c.MaxSeries = 99 },
 		"max_series_per_service: 0":              func(c *Config) { c.MaxSeriesPerService = 0 },
 		"expire_after: -1s":                      func(c *Config) { c.ExpireAfter = -time.Second },

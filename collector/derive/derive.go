@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/waybill-dev/waybill/collector/derive/push"
 	"github.com/waybill-dev/waybill/collector/journal"
@@ -27,8 +24,6 @@ const (
 	idleAfter = time.Second
 	// retryAfter is the wait after the journal could not be read.
 	retryAfter = time.Second
-	// graceTime is what Shutdown gives to scrapes in progress.
-	graceTime = time.Second
 	// complainEvery is how often a lasting trouble is logged.
 	complainEvery = time.Minute
 )
@@ -47,8 +42,7 @@ type Deriver struct {
 	reader   journal.Reader
 	progress *progress
 	logger   *slog.Logger
-	listener net.Listener // nil: off
-	server   *http.Server // nil: off
+	scrapes  *scrapes // nil: off
 	pushers  []*push.Pusher
 	stop     context.CancelFunc
 	running  sync.WaitGroup
@@ -72,12 +66,13 @@ func Start(ctx context.Context, cfg Config, j journal.Journal, reg prometheus.Re
 	}
 	var err error
 	if cfg.scraped() {
-		if d.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.Address); err != nil {
-			return nil, fmt.Errorf("listen for scrapes: %w", err)
+		if d.scrapes, err = listenForScrapes(ctx, cfg, reg, logger); err != nil {
+			return nil, err
 		}
 	}
 	if d.reader, err = j.Reader(ReaderName); err != nil {
-		return nil, errors.Join(err, d.closeListener())
+		d.scrapes.shutdown(canceled())
+		return nil, fmt.Errorf("derive: %w", err)
 	}
 	d.progress.reach(j.Stats().Cursors[ReaderName])
 	stop, cancel := context.WithCancel(context.Background())
@@ -85,16 +80,10 @@ func Start(ctx context.Context, cfg Config, j journal.Journal, reg prometheus.Re
 	gatherer := current{derived, j, d.progress, stop}
 	if err := d.startPushers(cfg, gatherer, reg); err != nil {
 		cancel()
-		return nil, errors.Join(err, d.closeListener(), d.reader.Close())
+		d.scrapes.shutdown(canceled())
+		return nil, errors.Join(err, d.reader.Close())
 	}
-	if d.listener != nil {
-		d.server = newServer(gatherer, logger)
-		d.running.Go(func() {
-			if err := d.server.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
-				logger.Error("derived metrics are no longer served", "error", err)
-			}
-		})
-	}
+	d.scrapes.serve(gatherer)
 	d.running.Go(func() { d.run(stop) })
 	return d, nil
 }
@@ -135,32 +124,6 @@ func canceled() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return ctx
-}
-
-func (d *Deriver) closeListener() error {
-	if d.listener == nil {
-		return nil
-	}
-	return d.listener.Close()
-}
-
-func newServer(derived prometheus.Gatherer, logger *slog.Logger) *http.Server {
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(derived, promhttp.HandlerOpts{
-		EnableOpenMetrics:   true,
-		ErrorHandling:       promhttp.ContinueOnError, // One bad series fails alone.
-		ErrorLog:            slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
-		MaxRequestsInFlight: 4,
-	}))
-	return &http.Server{
-		Handler:           mux,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      time.Minute,
-		IdleTimeout:       5 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug), // What peers do wrong.
-	}
 }
 
 // run ends with stop, or with the journal.
@@ -211,31 +174,13 @@ func (d *Deriver) complain(message string, err error) {
 	}
 }
 
-// Addr is where metrics are scraped; nil where they are not.
-func (d *Deriver) Addr() net.Addr {
-	if d.listener == nil {
-		return nil
-	}
-	return d.listener.Addr()
-}
-
 // Shutdown ends counting and closes the reader. Scrapes in progress may take a
 // second more, and the last push three, or until ctx ends; then they are cut
 // off.
 func (d *Deriver) Shutdown(ctx context.Context) error {
 	d.stop()
-	if d.server != nil {
-		d.stopServer(ctx)
-	}
+	d.scrapes.shutdown(ctx)
 	d.running.Wait()
 	d.stopPushers(ctx)
 	return d.reader.Close()
-}
-
-func (d *Deriver) stopServer(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, graceTime)
-	defer cancel()
-	if d.server.Shutdown(ctx) != nil {
-		_ = d.server.Close() // Connections on which nothing was asked yet, mostly.
-	}
 }

@@ -25,7 +25,7 @@ var update = flag.Bool("update", false, "write the expositions in testdata anew"
 
 const protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
 
-// expose is what a scrape of s gets, through the server that Start makes.
+// expose is what a scrape of s gets, through the handler that Start serves.
 func expose(t *testing.T, s *scan, accept string) (string, http.Header) {
 	t.Helper()
 	reg := prometheus.NewRegistry()
@@ -35,7 +35,7 @@ func expose(t *testing.T, s *scan, accept string) (string, http.Header) {
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil)
 	request.Header.Set("Accept", accept)
 	answer := httptest.NewRecorder()
-	newServer(reg, slog.New(slog.DiscardHandler)).Handler.ServeHTTP(answer, request)
+	exposition(reg, slog.New(slog.DiscardHandler)).ServeHTTP(answer, request)
 	if answer.Code != http.StatusOK {
 		t.Fatalf("a scrape is answered %d: %s", answer.Code, answer.Body)
 	}

@@ -15,31 +15,38 @@ type Meters struct {
 	expiry     *prometheus.GaugeVec
 }
 
-// NewMeters registers the metrics waybill_listener_… with reg.
-func NewMeters(reg prometheus.Registerer) (*Meters, error) {
-	m := &Meters{
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "waybill_listener_denied_requests_total",
-			Help: "Requests that a listener did not let in, by why.",
-		}, []string{"listener", "reason"}),
-		handshakes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "waybill_listener_handshake_failures_total",
-			Help: "Connections that ended before their TLS handshake did, by why.",
-		}, []string{"listener", "reason"}),
-		renewals: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "waybill_listener_file_changes_total",
-			Help: "Changes of a listener's certificates and tokens, by what became of them.",
-		}, []string{"listener", "outcome"}),
-		expiry: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "waybill_listener_certificate_expiry_timestamp_seconds",
-			Help: "When the certificate expires that a listener serves with, in seconds since 1970.",
-		}, []string{"listener"}),
-	}
+// NewMeters registers the metrics waybill_listener_… with reg. Where they are
+// registered with it already, what it returns counts in those.
+func NewMeters(reg prometheus.Registerer) (m *Meters, err error) {
+	m = &Meters{}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.requests, m.handshakes, m.renewals, m.expiry} {
-		errs = append(errs, reg.Register(c))
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		c, err := register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels))
+		errs = append(errs, err)
+		return c
 	}
-	return m, errors.Join(errs...)
+	m.requests = counter("waybill_listener_denied_requests_total",
+		"Requests that a listener did not let in, by why.", "listener", "reason")
+	m.handshakes = counter("waybill_listener_handshake_failures_total",
+		"Connections that ended before their TLS handshake did, by why.", "listener", "reason")
+	m.renewals = counter("waybill_listener_file_changes_total",
+		"Changes of a listener's certificates and tokens, by what became of them.", "listener", "outcome")
+	m.expiry, err = register(reg, prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "waybill_listener_certificate_expiry_timestamp_seconds",
+		Help: "When the certificate expires that a listener serves with, in seconds since 1970.",
+	}, []string{"listener"}))
+	return m, errors.Join(append(errs, err)...)
+}
+
+// register returns c, or what is registered in its place.
+func register[C prometheus.Collector](reg prometheus.Registerer, c C) (C, error) {
+	err := reg.Register(c)
+	if already, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
+		if there, ok := already.ExistingCollector.(C); ok {
+			return there, nil
+		}
+	}
+	return c, err
 }
 
 // meters are those of one listener.

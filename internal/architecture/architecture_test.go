@@ -79,7 +79,7 @@ func TestImportDirections(t *testing.T) {
 		{"collector/redact", []string{"collector/redact", "collector/journal", "collector/wire"}},
 		// What is derived is sent by the clients that telemetry is forwarded by.
 		{"collector/derive/push", []string{"collector/derive", "collector/export", "collector/silent"}},
-		{"collector/derive", []string{"collector/derive", "collector/silent", "collector/journal", "collector/wire"}},
+		{"collector/derive", []string{"collector/derive", "collector/listen", "collector/silent", "collector/journal", "collector/wire"}},
 		{"collector/sample", []string{"collector/sample", "collector/journal", "collector/wire"}},
 		{"collector/export", []string{"collector/export", "collector/journal", "collector/wire"}},
 		{"collector/admin", []string{"collector/admin", "collector/listen", "collector/silent", "collector/journal"}},
