@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"math"
 	"slices"
@@ -15,14 +16,16 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// flood does something more often than the server's patience lasts, or until it
-// has hung up.
-func (p *peer) flood(do func() error) {
-	for range maxPatience + 8*patience {
-		if do() != nil {
-			return
-		}
+// flood sends something more often than the server's patience lasts, at once.
+func (p *peer) flood(do func(f *http2.Framer) error) {
+	p.t.Helper()
+	var frames bytes.Buffer
+	framer := http2.NewFramer(&frames, nil)
+	framer.AllowIllegalWrites = true
+	for range maxPatience + 4*patience {
+		p.must(0, do(framer))
 	}
+	_, _ = p.conn.Write(frames.Bytes()) // It may be cut off meanwhile.
 }
 
 // rawFrame is a frame whose length may be a lie.
@@ -72,7 +75,9 @@ func TestFaultsThatEndTheConnection(t *testing.T) {
 		}, http2.ErrCodeEnhanceYourCalm},
 		{"headers that grow without end", func(p *peer) {
 			p.must(0, p.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 3, BlockFragment: p.fields(callFields()...)}))
-			p.flood(func() error { return p.framer.WriteContinuation(3, false, p.fields("x", strings.Repeat("y", 8<<10))) })
+			p.flood(func(f *http2.Framer) error {
+				return f.WriteContinuation(3, false, p.fields("x", strings.Repeat("y", 8<<10)))
+			})
 		}, http2.ErrCodeProtocol},
 		{"RST_STREAM of an idle stream", func(p *peer) { p.must(0, p.framer.WriteRSTStream(9, http2.ErrCodeCancel)) }, http2.ErrCodeProtocol},
 		{"RST_STREAM on stream 0", frame(http2.FrameRSTStream, 0, 0, make([]byte, 4)), http2.ErrCodeProtocol},
@@ -99,31 +104,34 @@ func TestFaultsThatEndTheConnection(t *testing.T) {
 			p.must(0, p.framer.WriteWindowUpdate(1, 1<<30))
 			p.must(0, p.framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: math.MaxInt32}))
 		}, http2.ErrCodeFlowControl},
-		{"a flood of PING", func(p *peer) { p.flood(func() error { return p.framer.WritePing(false, [8]byte{}) }) }, http2.ErrCodeEnhanceYourCalm},
-		{"a flood of SETTINGS", func(p *peer) { p.flood(func() error { return p.framer.WriteSettings() }) }, http2.ErrCodeEnhanceYourCalm},
+		{"a flood of PING", func(p *peer) { p.flood(func(f *http2.Framer) error { return f.WritePing(false, [8]byte{}) }) }, http2.ErrCodeEnhanceYourCalm},
+		{"a flood of SETTINGS", func(p *peer) { p.flood(func(f *http2.Framer) error { return f.WriteSettings() }) }, http2.ErrCodeEnhanceYourCalm},
 		{"a flood of settings in few frames", func(p *peer) {
 			settings := slices.Repeat([]http2.Setting{{ID: http2.SettingInitialWindowSize, Val: 1}}, maxFrame/6)
 			p.must(0, p.framer.WriteSettings(settings...))
 			p.must(0, p.framer.WriteSettings(settings...))
 		}, http2.ErrCodeEnhanceYourCalm},
 		{"a flood of PRIORITY", func(p *peer) {
-			p.flood(func() error { return p.framer.WritePriority(1, http2.PriorityParam{StreamDep: 3}) })
+			p.flood(func(f *http2.Framer) error { return f.WritePriority(1, http2.PriorityParam{StreamDep: 3}) })
 		}, http2.ErrCodeEnhanceYourCalm},
-		{"a flood of empty DATA", func(p *peer) { p.flood(func() error { return p.framer.WriteData(1, false, nil) }) }, http2.ErrCodeEnhanceYourCalm},
-		{"a flood of unknown frames", func(p *peer) { p.flood(func() error { return p.framer.WriteRawFrame(0xee, 0, 1, []byte("x")) }) }, http2.ErrCodeEnhanceYourCalm},
+		{"a flood of empty DATA", func(p *peer) { p.flood(func(f *http2.Framer) error { return f.WriteData(1, false, nil) }) }, http2.ErrCodeEnhanceYourCalm},
+		{"a flood of unknown frames", func(p *peer) {
+			p.flood(func(f *http2.Framer) error { return f.WriteRawFrame(0xee, 0, 1, []byte("x")) })
+		}, http2.ErrCodeEnhanceYourCalm},
 		{"a rapid reset", func(p *peer) {
 			id := uint32(1)
-			p.flood(func() error {
+			p.flood(func(f *http2.Framer) error {
 				id += 2
-				p.open(id, false)
-				return p.framer.WriteRSTStream(id, http2.ErrCodeCancel)
+				return errors.Join(
+					f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: p.fields(callFields()...), EndHeaders: true}),
+					f.WriteRSTStream(id, http2.ErrCodeCancel))
 			})
 		}, http2.ErrCodeEnhanceYourCalm},
 		{"a flood of streams", func(p *peer) {
 			id := uint32(1)
-			p.flood(func() error {
+			p.flood(func(f *http2.Framer) error {
 				id += 2
-				return p.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: p.fields(callFields()...), EndHeaders: true})
+				return f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: p.fields(callFields()...), EndHeaders: true})
 			})
 		}, http2.ErrCodeEnhanceYourCalm},
 	}
