@@ -2,7 +2,6 @@ package file
 
 import (
 	"fmt"
-	"os"
 	"runtime"
 	"time"
 
@@ -84,6 +83,7 @@ func (j *Journal) admit(entries []entry) (n int, err error) {
 		size += int64(entries[n].size)
 		n++
 	}
+	j.makeRoom(header+size, header > 0)
 	left := j.left() - header
 	if size > left {
 		j.reclaim(header + size)
@@ -93,6 +93,7 @@ func (j *Journal) admit(entries []entry) (n int, err error) {
 		n--
 		size -= int64(entries[n].size)
 	}
+	j.makeRoom(header+size, header > 0) // What was reclaimed may have become the spare.
 	if n == 0 {
 		return 1, journal.ErrFull
 	}
@@ -104,11 +105,16 @@ func (j *Journal) admit(entries []entry) (n int, err error) {
 	return n, nil
 }
 
-// left is what the budget has left, in bytes.
+// left is what the budget has left, in bytes, with what the active segment has of
+// an older one. The spare can always be had, so it is not counted.
 func (j *Journal) left() int64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.cfg.MaxBytes - j.bytes
+	left := j.cfg.MaxBytes - j.bytes
+	if j.active != nil {
+		left += j.active.size - j.active.limit
+	}
+	return left
 }
 
 // write stores records of g at the end of the active segment and lets readers see
@@ -125,6 +131,8 @@ func (j *Journal) write(g *group, frames []byte, entries []entry) (journal.Offse
 	if _, err := s.file.WriteAt(frames, pos); err != nil {
 		if cutErr := s.file.Truncate(pos); cutErr != nil || !outOfSpace(err) {
 			j.abandon(pos + int64(len(frames)))
+		} else {
+			j.shrunk(s)
 		}
 		return 0, diskError("write records", err)
 	}
@@ -150,8 +158,9 @@ func (j *Journal) publish(s *segment, entries []entry, p piece) {
 	}
 	s.newest = entries[len(entries)-1].at
 	s.limit += n
-	s.size += n
-	j.bytes += n
+	grown := max(s.limit-s.size, 0)
+	s.size += grown
+	j.bytes += grown
 	j.end = s.end()
 	j.note(s, len(entries))
 	for r := range j.readers {
@@ -179,6 +188,7 @@ func (j *Journal) abandon(upTo int64) {
 // roll closes the active segment for writing and begins the next one.
 func (j *Journal) roll() error {
 	if j.active != nil {
+		j.trim()
 		j.base = j.active.end()
 	}
 	j.mu.Lock()
@@ -201,12 +211,13 @@ func (j *Journal) roll() error {
 	return nil
 }
 
-// create writes an empty segment and makes its name durable. A file of that
-// name can only be what a failed create left: everything that Open found lies
+// create writes an empty segment, over the spare where there is one, and makes its
+// name durable. Another file of that name can only be what a failed create left: everything that Open found lies
 // before base.
 func (j *Journal) create(base journal.Offset) (*segment, error) {
 	s := j.newSegment(base)
-	file, err := s.disk.open(s.disk.root, s.name, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+	recycled := j.takeSpare(s.name)
+	file, err := s.disk.open(s.disk.root, s.name, flags(recycled))
 	if err != nil {
 		return nil, err
 	}
@@ -217,7 +228,7 @@ func (j *Journal) create(base journal.Offset) (*segment, error) {
 		return nil, fmt.Errorf("begin %s: %w", s.name, err)
 	}
 	s.file, s.refs, s.written = file, 1, true
-	s.size, s.limit = fileHeader, fileHeader
+	s.size, s.limit = max(fileHeader, recycled), fileHeader
 	return s, nil
 }
 

@@ -61,20 +61,22 @@ type Journal struct {
 	active *segment       // nil: the next group begins a segment
 	base   journal.Offset // where that segment begins, at the least
 
-	reclaiming sync.Mutex // serialises deletion of segments; taken before mu
+	reclaiming  sync.Mutex // serialises deletion of segments; taken before mu
+	recycleFrom int64      // the least size of a segment that is recycled
 
-	mu       sync.Mutex
-	closed   bool
-	pending  *group
-	spare    *group
-	room     chan struct{}  // closed when pending is taken; nil: nobody waits
-	segments []*segment     // by base; the last one may be the active one
-	bytes    int64          // what they occupy, with those being deleted
-	end      journal.Offset // what readers may read ends here
-	tail     tail
-	unsynced unsynced // with SyncInterval
-	cursors  map[string]*cursor
-	readers  map[*Reader]struct{}
+	mu        sync.Mutex
+	closed    bool
+	pending   *group
+	spare     *group
+	room      chan struct{}  // closed when pending is taken; nil: nobody waits
+	segments  []*segment     // by base; the last one may be the active one
+	bytes     int64          // what they occupy, with those being deleted
+	spareSize int64          // of the file that the next segment is written to; zero: there is none
+	end       journal.Offset // what readers may read ends here
+	tail      tail
+	unsynced  unsynced // with SyncInterval
+	cursors   map[string]*cursor
+	readers   map[*Reader]struct{}
 }
 
 var _ journal.Journal = (*Journal)(nil)
@@ -150,10 +152,12 @@ func (j *Journal) Close() error {
 	close(j.quit)
 	j.mu.Unlock()
 	j.work.Wait()
-	j.reclaiming.Lock() // A Commit that deletes segments finishes first.
+	j.dropSpare()       // A Commit that deletes segments finishes first.
+	j.reclaiming.Lock() // None begins any more.
 	defer j.reclaiming.Unlock()
 	err := j.syncWritten()
 	if j.active != nil {
+		j.trim()
 		j.active.release()
 	}
 	return errors.Join(err, j.closeFiles())

@@ -69,7 +69,7 @@ func (j *Journal) Collector() prometheus.Collector {
 		recordBytes:  desc("appended_bytes_total", "Bytes of acknowledged records with their headers."),
 		refused:      desc("refused_records_total", "Records that were refused because the budget or the disk was used up."),
 		failed:       desc("failed_records_total", "Records that the disk failed to store."),
-		torn:         desc("torn_bytes_total", "Bytes cut off the end of the log at start because a crash left them half written."),
+		torn:         desc("torn_bytes_total", "Bytes cut off the end of the log at start: half written by a crash, or left of the segment that was recycled."),
 		damages:      desc("damaged_stretches_total", "Stretches of the log that held no intact record and were skipped."),
 		damagedBytes: desc("damaged_bytes_total", "Bytes in the stretches that were skipped."),
 		lag:          desc("reader_lag_bytes", "Bytes between a named reader's committed cursor and the journal's end.", "reader"),

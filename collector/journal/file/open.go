@@ -24,24 +24,29 @@ func Open(cfg Config, logger *slog.Logger) (*Journal, error) {
 }
 
 func open(cfg Config, logger *slog.Logger, opener openFunc) (*Journal, error) {
+	return openWith(cfg, logger, opener, recycledBytes)
+}
+
+func openWith(cfg Config, logger *slog.Logger, opener openFunc, recycleFrom int64) (*Journal, error) {
 	cfg = cfg.filled()
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	j := &Journal{
-		cfg:      cfg,
-		logger:   logger,
-		meters:   newMeters(),
-		idle:     &fileCount{},
-		wake:     make(chan struct{}, 1),
-		tick:     make(chan struct{}, 1),
-		written:  make(chan struct{}, 1),
-		quit:     make(chan struct{}),
-		pending:  &group{},
-		spare:    &group{},
-		cursors:  map[string]*cursor{},
-		unsynced: unsynced{},
-		readers:  map[*Reader]struct{}{},
+		cfg:         cfg,
+		logger:      logger,
+		meters:      newMeters(),
+		recycleFrom: recycleFrom,
+		idle:        &fileCount{},
+		wake:        make(chan struct{}, 1),
+		tick:        make(chan struct{}, 1),
+		written:     make(chan struct{}, 1),
+		quit:        make(chan struct{}),
+		pending:     &group{},
+		spare:       &group{},
+		cursors:     map[string]*cursor{},
+		unsynced:    unsynced{},
+		readers:     map[*Reader]struct{}{},
 	}
 	if err := j.openDir(opener); err != nil {
 		return nil, fmt.Errorf("open journal %s: %w", cfg.Dir, err)
@@ -97,7 +102,7 @@ func syncParent(dir string) error {
 
 // load finds segments and cursors and prepares the place for the next record.
 func (j *Journal) load() error {
-	if err := j.listSegments(); err != nil {
+	if err := errors.Join(j.forgetSpare(), j.listSegments()); err != nil {
 		return err
 	}
 	if err := j.loadCursors(); err != nil {
@@ -242,7 +247,7 @@ func (j *Journal) scanLast(s *segment) (int64, error) {
 func (j *Journal) settle(s *segment, clean bool) bool {
 	j.base = s.base + journal.Offset(max(s.size-fileHeader, 1))
 	if s.size > s.limit || s.size < fileHeader {
-		j.logger.Warn("journal cuts off what a crash left half written", "segment", s.name, "bytes", s.size-min(s.size, s.limit))
+		j.logger.Warn("journal cuts off what a crash left behind its last record", "segment", s.name, "bytes", s.size-min(s.size, s.limit))
 		j.meters.torn(s.size - min(s.size, s.limit))
 		clean = false
 		if s.size > s.limit {

@@ -36,8 +36,16 @@ func (d *volatileDisk) open(root *os.Root, name string, flag int) (handle, error
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if flag&os.O_CREATE != 0 && d.left > 0 {
+	switch _, known := d.cached[name]; {
+	case d.left == 0:
+	case flag&os.O_CREATE != 0:
 		d.cached[name] = nil
+	case flag&os.O_RDWR != 0 && !known: // It was renamed. Its content is durable; the old name may be, too.
+		content, err := os.ReadFile(filepath.Join(root.Name(), name))
+		if err != nil {
+			return nil, err
+		}
+		d.cached[name], d.synced[name] = content, bytes.Clone(content)
 	}
 	return &volatileFile{handle: file, disk: d, name: name}, nil
 }
@@ -143,7 +151,7 @@ func TestPowerCut(t *testing.T) {
 		random := rand.New(rand.NewPCG(1, uint64(left)))
 		cfg := testConfig(t)
 		cfg.Sync = SyncAlways
-		acked, committed := liveUntilCut(t, cfg, d)
+		acked, committed := liveUntilCut(t, cfg, d, recycledBytes)
 
 		cfg.Dir = t.TempDir()
 		d.survive(t, cfg.Dir, random)
@@ -172,10 +180,10 @@ func TestPowerCut(t *testing.T) {
 
 // liveUntilCut appends from three sides and commits until the power is cut. It
 // returns what was acknowledged, and the last cursor that was committed or tried.
-func liveUntilCut(t *testing.T, cfg Config, d *volatileDisk) (acked map[int]journal.Offset, committed journal.Offset) {
+func liveUntilCut(t *testing.T, cfg Config, d *volatileDisk, recycleFrom int64) (acked map[int]journal.Offset, committed journal.Offset) {
 	t.Helper()
 	acked = map[int]journal.Offset{}
-	j, err := open(cfg, slog.New(slog.DiscardHandler), d.open)
+	j, err := openWith(cfg, slog.New(slog.DiscardHandler), d.open, recycleFrom)
 	if err != nil {
 		return acked, 0
 	}

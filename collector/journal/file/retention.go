@@ -45,6 +45,9 @@ func (j *Journal) reclaim(need int64) {
 // reclaimOne deletes the oldest segment if it may go, and says whether it did.
 // A disk that is full sooner than the budget takes retained segments this way.
 func (j *Journal) reclaimOne() bool {
+	if j.dropSpare() {
+		return true
+	}
 	first := true
 	n := j.remove(func(int64, *segment) bool {
 		one := first
@@ -74,7 +77,7 @@ func (j *Journal) remove(unwanted func(bytes int64, oldest *segment) bool) int {
 	n := 0
 	for _, s := range doomed {
 		s.close()
-		if err := j.disk.root.Remove(s.name); err != nil {
+		if err := j.retire(s); err != nil {
 			j.logger.Error("journal cannot delete a segment; its bytes stay counted", "segment", s.name, "error", err)
 			continue
 		}

@@ -120,6 +120,13 @@ func (s *segment) close() {
 	}
 }
 
+// inUse says whether somebody reads the file, or holds it open for that.
+func (s *segment) inUse() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refs > 0
+}
+
 // segmentName is the name of the file whose first record is at base.
 func segmentName(base journal.Offset) string {
 	return fmt.Sprintf("%020d%s", uint64(base), segmentSuffix)
