@@ -50,7 +50,7 @@ func services() []service {
 		{"payment", payment.DefaultConfig().Config, startPayment, func(a *addresses, at string) { a.payment = at }, 2},
 		{"inventory", inventory.DefaultConfig().Config, startInventory, func(a *addresses, at string) { a.inventory = at }, 2},
 		{"order", order.DefaultConfig().Config, startOrder, func(a *addresses, at string) { a.order = at }, 1},
-		{"user", user.DefaultConfig(), startUser, func(a *addresses, at string) { a.user = at }, 1},
+		{"user", user.DefaultConfig().Config, startUser, func(a *addresses, at string) { a.user = at }, 1},
 		{"gateway", gateway.DefaultConfig().Config, startGateway, func(*addresses, string) {}, 1},
 	}
 }
@@ -74,8 +74,10 @@ func startInventory(ctx context.Context, base platform.Config, at addresses, tel
 	return inventory.Start(ctx, cfg, tel)
 }
 
-func startUser(ctx context.Context, base platform.Config, _ addresses, tel *middleware.Telemetry) (*platform.Host, error) {
-	return user.Start(ctx, base, tel)
+func startUser(ctx context.Context, base platform.Config, at addresses, tel *middleware.Telemetry) (*platform.Host, error) {
+	cfg := user.DefaultConfig()
+	cfg.Config, cfg.NATSURL = base, at.nats
+	return user.Start(ctx, cfg, tel)
 }
 
 func startNotification(ctx context.Context, base platform.Config, at addresses, tel *middleware.Telemetry) (*platform.Host, error) {

@@ -10,14 +10,24 @@ import (
 	"github.com/waybill-dev/waybill/middleware"
 )
 
+// Config is the service's configuration.
+type Config struct {
+	platform.Config
+	NATSURL string
+}
+
 // DefaultConfig is the service alone on one machine.
-func DefaultConfig() platform.Config {
-	return platform.Config{Listen: "127.0.0.1:9001", Admin: "127.0.0.1:9101", DataDir: "."}
+func DefaultConfig() Config {
+	return Config{
+		Config:  platform.Config{Listen: "127.0.0.1:9001", Admin: "127.0.0.1:9101", DataDir: "."},
+		NATSURL: "nats://127.0.0.1:4222",
+	}
 }
 
 // Start runs the service until its host is shut down. A new database gets the
-// seed's users.
-func Start(ctx context.Context, cfg platform.Config, tel *middleware.Telemetry) (*platform.Host, error) {
+// seed's users. It does not wait for the bus: its events go out when it is
+// there.
+func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platform.Host, error) {
 	return platform.Start(ctx, tel, func(h *platform.Host) error {
 		if err := h.Join(cfg.Discovery); err != nil {
 			return err
@@ -26,7 +36,15 @@ func Start(ctx context.Context, cfg platform.Config, tel *middleware.Telemetry) 
 		if err != nil {
 			return err
 		}
-		store := NewStore(db)
+		bus, err := h.ConnectBus(cfg.NATSURL)
+		if err != nil {
+			return err
+		}
+		outbox, err := h.RunOutbox(db, bus)
+		if err != nil {
+			return err
+		}
+		store := NewStore(db, outbox)
 		if err := store.AddSeed(ctx); err != nil {
 			return err
 		}

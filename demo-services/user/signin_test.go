@@ -12,6 +12,7 @@ import (
 
 	userv1 "github.com/waybill-dev/waybill/demo-services/api/user/v1"
 	"github.com/waybill-dev/waybill/demo-services/platform"
+	"github.com/waybill-dev/waybill/demo-services/platform/platformtest"
 )
 
 func TestRegisteredUserSignsIn(t *testing.T) {
@@ -19,6 +20,10 @@ func TestRegisteredUserSignsIn(t *testing.T) {
 	registered, err := server.RegisterUser(t.Context(), &userv1.RegisterUserRequest{Name: "Zoe Zander", Email: "Zoe@example.com", Password: "correct horse"})
 	if err != nil {
 		t.Fatal(err)
+	}
+	told := platformtest.OutboxOf(t, server.store.db)
+	if want := `{"user_id":"` + registered.GetUser().GetId() + `"}`; len(told) != 1 || told[0].Subject != "users.created" || string(told[0].Event.Data) != want {
+		t.Errorf("the shop is told %+v, want of %s", told, want)
 	}
 	if _, err := server.ValidateUser(t.Context(), &userv1.ValidateUserRequest{UserId: registered.GetUser().GetId()}); err != nil {
 		t.Errorf("a new user may not order: %v", err)
@@ -59,6 +64,11 @@ func verify(t *testing.T, server *Server, token string) (claims jwt.RegisteredCl
 
 func TestWrongRegistrations(t *testing.T) {
 	server := newServer(t)
+	defer func() {
+		if told := platformtest.OutboxOf(t, server.store.db); len(told) > 0 {
+			t.Errorf("the shop is told of %+v", told)
+		}
+	}()
 	for name, c := range map[string]struct {
 		request *userv1.RegisterUserRequest
 		code    codes.Code

@@ -37,10 +37,14 @@ var (
 )
 
 // Store keeps users. Safe for concurrent use.
-type Store struct{ db *platform.DB }
+type Store struct {
+	db     *platform.DB
+	outbox *platform.Outbox
+}
 
-// NewStore returns the store in an opened database.
-func NewStore(db *platform.DB) *Store { return &Store{db: db} }
+// NewStore returns the store in an opened database, and tells of new users by
+// the outbox in it.
+func NewStore(db *platform.DB, outbox *platform.Outbox) *Store { return &Store{db: db, outbox: outbox} }
 
 // Add stores users; those whose id is taken stay as they are.
 func (s *Store) Add(ctx context.Context, users []User) error {
@@ -61,15 +65,31 @@ func insert(ctx context.Context, tx *platform.Conn, u User) (stored bool, err er
 	return rows == 1, err
 }
 
-// Register stores a new user, or returns ErrEmailTaken.
+// EventData is the payload of user.created.
+type EventData struct {
+	UserID string `json:"user_id"`
+}
+
+// Register stores a new user and has the shop told, or returns ErrEmailTaken.
 func (s *Store) Register(ctx context.Context, u User) error {
-	return s.db.InTx(ctx, func(tx *platform.Conn) error {
-		stored, err := insert(ctx, tx, u)
-		if err == nil && !stored {
-			err = ErrEmailTaken
-		}
+	event, err := platform.NewEvent(platform.EventUserCreated, u.CreatedAt, EventData{UserID: u.ID})
+	if err != nil {
 		return err
+	}
+	err = s.db.InTx(ctx, func(tx *platform.Conn) error {
+		stored, err := insert(ctx, tx, u)
+		if err != nil {
+			return err
+		}
+		if !stored {
+			return ErrEmailTaken
+		}
+		return s.outbox.Add(ctx, tx, event)
 	})
+	if err == nil {
+		s.outbox.Wake()
+	}
+	return err
 }
 
 // Find reads one user, or returns ErrUnknown.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"go.opentelemetry.io/otel/propagation"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -15,7 +16,8 @@ import (
 // newServer is a server with the seed's users.
 func newServer(t *testing.T) *Server {
 	t.Helper()
-	store := NewStore(platformtest.OpenDB(t, t.TempDir(), Migrations))
+	db := platformtest.OpenDB(t, t.TempDir(), Migrations)
+	store := NewStore(db, platform.NewOutbox(db, propagation.TraceContext{}))
 	if err := store.AddSeed(t.Context()); err != nil {
 		t.Fatal(err)
 	}
