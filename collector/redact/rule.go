@@ -70,7 +70,7 @@ func (r *rule) matches(key []byte) bool {
 // spares says whether there is nothing to hide in a value.
 func (r *rule) spares(v wire.Value) bool {
 	switch v.Kind() {
-	case wire.Empty:
+	case wire.Empty, wire.Index:
 		return true
 	case wire.Bool:
 		return r.sparesBools

@@ -104,7 +104,7 @@ func (e *Edits) valueOf(f field, v Value, plain bool, depth int) (delta int, rem
 	switch {
 	case !plain:
 		return e.rebuildValue(f, depth)
-	case v.kind == Empty, v.kind == Bool, v.kind == Int, v.kind == Double:
+	case v.kind == Empty, v.kind == Bool, v.kind == Int, v.kind == Double, v.kind == Index:
 		return 0, false, nil
 	}
 	return e.nested(f, schema.anyValue, depth)

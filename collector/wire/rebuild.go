@@ -28,7 +28,7 @@ func (s *scanner) isValue() bool {
 	case protowire.BytesType:
 		return s.num == 1 || s.num >= 5 && s.num <= 7
 	case protowire.VarintType:
-		return s.num == 2 || s.num == 3
+		return s.num == 2 || s.num == 3 || s.num == 8
 	case protowire.Fixed64Type:
 		return s.num == 4
 	default:
@@ -47,7 +47,7 @@ func oneValue(raw []byte) []byte {
 	}
 	v := parseValue(raw)
 	switch v.kind {
-	case Bool, Int:
+	case Bool, Int, Index:
 		out = protowire.AppendTag(out, protowire.Number(v.kind), protowire.VarintType)
 		out = protowire.AppendVarint(out, v.scalar)
 	case Double:

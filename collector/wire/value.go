@@ -24,6 +24,9 @@ const (
 	Array
 	Map
 	Bytes
+	// Index is the place of a text in a dictionary, which profiles have and
+	// other signals have not: there it means nothing.
+	Index
 )
 
 // Value is a view of an AnyValue. The zero Value is Empty.
@@ -38,6 +41,7 @@ type Value struct {
 //	oneof value {
 //	  string string_value = 1;  bool bool_value = 2;  int64 int_value = 3;  double double_value = 4;
 //	  ArrayValue array_value = 5;  KeyValueList kvlist_value = 6;  bytes bytes_value = 7;
+//	  int32 string_value_strindex = 8;
 //	}
 func parseValue(raw []byte) Value {
 	if len(raw) >= 2 && raw[0] == 0x0a && raw[1] < 0x80 && int(raw[1]) == len(raw)-2 {
@@ -60,6 +64,8 @@ func parseValue(raw []byte) Value {
 			v = v.merged(Map, s.data)
 		case s.is(7):
 			v = Value{kind: Bytes, data: s.data}
+		case s.num == 8 && s.typ == protowire.VarintType:
+			v = Value{kind: Index, scalar: s.value}
 		}
 	}
 	return v
@@ -155,7 +161,7 @@ func (v Value) appendJSON(dst []byte) []byte {
 // would not be JSON, and bytes need quotes.
 func (v Value) appendJSONElement() []byte {
 	switch v.kind {
-	case Empty:
+	case Empty, Index:
 		return []byte("null")
 	case Bytes:
 		return appendQuoted(nil, base64.StdEncoding.EncodeToString(v.data))
