@@ -177,15 +177,43 @@ func built(t *testing.T, b backend.Backend) string {
 	return path
 }
 
-// buildCommand builds one of Waybill's own commands, as its users would.
+// commands are those of Waybill that tests have built.
+var commands struct {
+	dir string // of this run
+
+	mu    sync.Mutex
+	built map[string]bool
+}
+
+// TestMain keeps what buildCommand builds until all tests have run.
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "waybill-interop-")
+	if err != nil {
+		panic(err)
+	}
+	commands.dir, commands.built = dir, map[string]bool{}
+	m.Run()
+	if err := os.RemoveAll(dir); err != nil {
+		panic(err)
+	}
+}
+
+// buildCommand builds one of Waybill's own commands, as its users would, unless
+// a test has built it before.
 func buildCommand(t *testing.T, name string) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
+	commands.mu.Lock()
+	defer commands.mu.Unlock()
+	path := filepath.Join(commands.dir, name)
+	if commands.built[name] {
+		return path
+	}
 	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, "./cmd/"+name)
 	cmd.Dir = ".." // the main module: its own versions count
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build cmd/%s: %v\n%s", name, err, out)
 	}
+	commands.built[name] = true
 	return path
 }
 

@@ -20,12 +20,23 @@ type prometheus string
 // that it scrapes the target, and every second, until the test ends.
 func (p prometheus) start(t *testing.T, target string) {
 	t.Helper()
+	p.startWith(t, prometheusConfig(t, target))
+}
+
+// prometheusConfig is the configuration that start gives.
+func prometheusConfig(t *testing.T, target string) string {
+	t.Helper()
 	content, err := os.ReadFile(deployed(t, "prometheus.yml"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	config := replaceOnce(t, string(content), "collector:8889", target)
-	config = replaceOnce(t, config, "scrape_interval: 5s", "scrape_interval: 1s")
+	return replaceOnce(t, config, "scrape_interval: 5s", "scrape_interval: 1s")
+}
+
+// startWith runs Prometheus until the test ends.
+func (p prometheus) startWith(t *testing.T, config string) {
+	t.Helper()
 	address := strings.TrimPrefix(string(p), "http://")
 	process := launch(t, nil, built(t, backend.Prometheus()), append(prometheusFlags(),
 		"--config.file="+writeFile(t, "prometheus.yml", config),
