@@ -1,0 +1,219 @@
+// Package control is the mesh's control plane. It tells gRPC's clients by xDS
+// where the services are, out of the registry and as soon as the registry
+// knows; and it is the authority that gives services their certificates, by the
+// SPIFFE Workload API, to who shows the service's token.
+//
+// It may end and start again at any time: members go on with what they know,
+// and with their certificates until those end.
+package control
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	cachev3 "github.com/envoyproxy/go-control-plane/pkg/cache/v3"
+	serverv3 "github.com/envoyproxy/go-control-plane/pkg/server/v3"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spiffe/go-spiffe/v2/proto/spiffe/workload"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/waybill-dev/waybill/demo-services/mesh"
+	"github.com/waybill-dev/waybill/demo-services/registry"
+)
+
+// Config is the control plane's.
+type Config struct {
+	// Listen is an IP:port, by which members know the control plane.
+	Listen string
+	// Routes are of all services that are called.
+	Routes []Route
+	// Tokens are what services prove themselves by, by service. They are secrets.
+	Tokens map[string]string
+	// Lifetime is that of the certificates, at least 4 s. Half of it is how long
+	// the control plane may be away.
+	Lifetime time.Duration
+}
+
+// DefaultConfig has certificates of an hour, and no services.
+func DefaultConfig() Config { return Config{Listen: "127.0.0.1:0", Lifetime: time.Hour} }
+
+// NewToken makes a token that nobody can guess.
+func NewToken() string { return rand.Text() }
+
+func (c Config) validate() error {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if ip := net.ParseIP(host); err != nil || ip == nil || ip.IsUnspecified() {
+		return fmt.Errorf("the address %q: want IP:port, of one IP", c.Listen)
+	}
+	if c.Lifetime < 4*time.Second {
+		return fmt.Errorf("certificates of %v: want 4s at least", c.Lifetime)
+	}
+	for _, route := range c.Routes {
+		if err := route.validate(); err != nil {
+			return err
+		}
+	}
+	for service, token := range c.Tokens {
+		if _, err := mesh.ID(service); err != nil {
+			return err
+		}
+		if len(token) < 16 {
+			return fmt.Errorf("the token of %s is shorter than 16 characters", service)
+		}
+	}
+	return nil
+}
+
+// Directory is what the control plane reads the instances from;
+// *registry.Directory is one.
+type Directory interface {
+	// Instances are those of a service, and a channel that is closed when there
+	// may be others.
+	Instances(service string) (instances []registry.Instance, changed <-chan struct{})
+}
+
+// Plane is a control plane that runs.
+type Plane struct {
+	routes    []Route
+	directory Directory
+	logger    *slog.Logger
+	workloads *workloads
+	cache     cachev3.SnapshotCache
+	seen      map[string]bool // services that have had an instance
+	server    *grpc.Server
+	addr      net.Addr
+	stop      context.CancelFunc
+	running   sync.WaitGroup
+}
+
+// everybody is told the same.
+type everybody struct{}
+
+// ID implements cache.NodeHash.
+func (everybody) ID(*corev3.Node) string { return "" }
+
+// Start runs a control plane until Close.
+func Start(ctx context.Context, config Config, authority *Authority, directory Directory, logger *slog.Logger) (*Plane, error) {
+	if err := config.validate(); err != nil {
+		return nil, fmt.Errorf("start control plane: %w", err)
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", config.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("start control plane: %w", err)
+	}
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	p := &Plane{
+		routes: config.Routes, directory: directory, logger: logger,
+		workloads: newWorkloads(config, authority, logger),
+		cache:     cachev3.NewSnapshotCache(false, everybody{}, nil),
+		seen:      map[string]bool{}, addr: listener.Addr(), stop: stop,
+	}
+	p.workloads.ended = work.Done()
+	host := &hostCertificate{authority: authority, ip: listener.Addr().(*net.TCPAddr).IP, lifetime: config.Lifetime}
+	p.server = grpc.NewServer(
+		grpc.Creds(credentials.NewTLS(&tls.Config{GetCertificate: host.get, MinVersion: tls.VersionTLS13})),
+		grpc.ConnectionTimeout(10*time.Second), grpc.MaxRecvMsgSize(1<<20),
+	)
+	discoveryv3.RegisterAggregatedDiscoveryServiceServer(p.server, serverv3.NewServer(work, p.cache, nil))
+	workload.RegisterSpiffeWorkloadAPIServer(p.server, p.workloads)
+	p.running.Go(func() { p.publish(work) })
+	p.running.Go(func() {
+		if err := p.server.Serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+			logger.Error("the control plane's listener failed", "error", err)
+		}
+	})
+	return p, nil
+}
+
+// Addr is where the control plane listens.
+func (p *Plane) Addr() net.Addr { return p.addr }
+
+// Collectors are the control plane's metrics.
+func (p *Plane) Collectors() []prometheus.Collector {
+	return []prometheus.Collector{p.workloads.issued, p.workloads.refused}
+}
+
+// Close ends the control plane. Its streams are endless, so they are cut off.
+func (p *Plane) Close() {
+	p.stop()
+	p.server.Stop()
+	p.running.Wait()
+}
+
+// publish tells clients what the directory knows, whenever it changes.
+func (p *Plane) publish(ctx context.Context) {
+	for {
+		snapshot, changed, err := p.look()
+		if err == nil {
+			err = p.cache.SetSnapshot(ctx, everybody{}.ID(nil), snapshot)
+		}
+		if err != nil && ctx.Err() == nil {
+			p.logger.Error("clients are not told of a change", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+	}
+}
+
+// look reads the directory. The channel is closed when it is to be read again.
+func (p *Plane) look() (*cachev3.Snapshot, <-chan struct{}, error) {
+	var first <-chan struct{}
+	said := resources{}
+	for _, route := range p.routes {
+		instances, changed := p.directory.Instances(route.Service)
+		if first == nil {
+			first = changed
+		}
+		if err := said.add(route); err != nil {
+			return nil, first, err
+		}
+		found, err := route.clusters(instances)
+		if err != nil {
+			p.logger.Warn("an instance is left out", "service", route.Service, "error", err)
+		}
+		if p.seen[route.Service] = p.seen[route.Service] || len(found) > 0; p.seen[route.Service] {
+			said.place(route, found)
+		}
+	}
+	snapshot, err := said.snapshot()
+	return snapshot, first, err
+}
+
+// hostCertificate is the control plane's own; it is replaced when half of its
+// time is over.
+type hostCertificate struct {
+	authority *Authority
+	ip        net.IP
+	lifetime  time.Duration
+
+	mu   sync.Mutex
+	made time.Time
+	last *tls.Certificate
+}
+
+func (h *hostCertificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.last != nil && time.Since(h.made) < h.lifetime/2 {
+		return h.last, nil
+	}
+	der, key, err := h.authority.issueHost(h.ip, h.lifetime)
+	if err != nil {
+		return nil, err
+	}
+	h.made, h.last = time.Now(), &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	return h.last, nil
+}
