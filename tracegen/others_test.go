@@ -154,7 +154,7 @@ func TestMetrics(t *testing.T) {
 	var c catcher
 	cfg := config(HTTP, c.serve(t))
 	cfg.Topology, cfg.Metrics, cfg.MetricInterval = parse(t, logging), true, 100*time.Millisecond
-	cfg.Rate, cfg.Traces, cfg.Duration = 20, 0, 550*time.Millisecond
+	cfg.Rate, cfg.Traces, cfg.Duration = 20, 0, 1050*time.Millisecond
 	report, err := Run(t.Context(), cfg, nil)
 	if err != nil || !report.Complete() {
 		t.Fatalf("report = %+v, %v", report, err)

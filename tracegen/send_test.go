@@ -264,7 +264,7 @@ func TestHeadersAreSecret(t *testing.T) {
 	cfg := config(HTTP, "http://me:s3cr3t@127.0.0.1:1/?key=s3cr3t")
 	cfg.Traces, cfg.Timeout = 1, 50*time.Millisecond
 	report, err := Run(t.Context(), cfg, nil)
-	if told := fmt.Sprint(report.Refusals, report.Errors); err != nil || len(report.Refusals) != 1 || strings.Contains(told, "s3cr3t") {
+	if told := fmt.Sprint(report.Refusals, report.Errors); err != nil || len(report.Refusals) == 0 || strings.Contains(told, "s3cr3t") {
 		t.Errorf("nobody is there: %s, %v", told, err)
 	}
 	if got := redact("https://me:s3cr3t@host/p?key=s3cr3t"); got != "https://me:xxxxx@host/p?REDACTED" {
