@@ -2,6 +2,7 @@ package receive
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"sync"
@@ -25,7 +26,7 @@ func TestStalledCallsHoldLittle(t *testing.T) {
 	defer stalling.Wait()
 	for range cfg.MaxInflightBytes / cfg.MaxRequestBytes {
 		stalling.Go(func() {
-			promise := frame(0, make([]byte, cfg.MaxRequestBytes))[:100]
+			promise := append(binary.BigEndian.AppendUint32([]byte{0}, uint32(cfg.MaxRequestBytes)), make([]byte, 100)...)
 			_, got := callAt(t, s.addr(), traceMethod, io.MultiReader(bytes.NewReader(promise), stalled{t.Context()}))
 			if codes.Code(got.Code) != codes.Unavailable || got.Message != tooSlow().message {
 				t.Errorf("answer %v, want Unavailable for being slow", got)
@@ -51,12 +52,12 @@ func TestStalledCallsHoldLittle(t *testing.T) {
 // TestLargeCallsGrow: what comes in steps is what was sent, also when the
 // budget leaves no room for steps.
 func TestLargeCallsGrow(t *testing.T) {
-	for _, inflight := range []int64{9 << 20, 256 << 20} {
+	for _, inflight := range []int64{5 << 20, 256 << 20} {
 		cfg := testConfig()
-		cfg.MaxRequestBytes, cfg.MaxInflightBytes = 8<<20, inflight
+		cfg.MaxRequestBytes, cfg.MaxInflightBytes = 4<<20, inflight
 		j := memory.New(memory.Config{MaxBytes: 1 << 30})
 		r, _ := receivers(t, cfg, j)
-		for _, size := range []int{firstStep - 100, firstStep, firstStep + 1, stepFactor*firstStep + 1, 6 << 20} {
+		for _, size := range []int{firstStep - 100, firstStep, firstStep + 1, stepFactor*firstStep + 1, 3 << 20} {
 			message := traceRequest(1)
 			message.ResourceSpans[0].SchemaUrl = string(bytes.Repeat([]byte("u"), size))
 			if _, err := coltrace.NewTraceServiceClient(dial(t, r)).Export(t.Context(), message); err != nil {

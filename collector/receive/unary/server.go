@@ -126,9 +126,9 @@ func (s *Server) watch() {
 	defer ticks.Stop()
 	for {
 		select {
-		case now := <-ticks.C:
+		case <-ticks.C: // Which may have been long ago.
 			for _, c := range s.open() {
-				s.look(c, now)
+				s.look(c, time.Now())
 			}
 		case <-s.quit:
 			return

@@ -29,7 +29,7 @@ func (w *watched) begin(now time.Time) {
 func (c *conn) check(now time.Time) (idle, flush bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.calm(int32(min(now.Sub(c.checked), time.Second) * patience / time.Second))
+	c.calm(int32(min(max(now.Sub(c.checked), 0), time.Second) * patience / time.Second))
 	c.checked = now
 	if reads := c.in.reads.Load(); reads != c.reads {
 		c.reads, c.quietSince, c.pinged = reads, now, false

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"sync"
 	"testing"
@@ -401,4 +402,17 @@ func TestPingsAreAnsweredWhileCallsRun(t *testing.T) {
 			t.Errorf("the call: %+v", r)
 		}
 	})
+}
+
+// TestALateWatchTakesNoPatience: a look at the time may be older than the
+// connection.
+func TestALateWatchTakesNoPatience(t *testing.T) {
+	s := New(DefaultConfig(), &echo{}, slog.New(slog.DiscardHandler))
+	defer func() { _ = s.Shutdown(context.WithoutCancel(t.Context())) }()
+	c := newConn(s, &tape{})
+	defer c.cancel()
+	c.check(time.Now().Add(-time.Hour))
+	if left := c.patience.Load(); left != maxPatience {
+		t.Errorf("%d is left of a patience of %d", left, maxPatience)
+	}
 }
