@@ -1,13 +1,16 @@
 package viewer_test
 
 import (
+	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
 
 	"github.com/waybill-dev/waybill/collector/journal/memory"
+	"github.com/waybill-dev/waybill/viewer"
 	"github.com/waybill-dev/waybill/viewer/viewertest"
 )
 
@@ -24,9 +27,21 @@ func shop(t *testing.T) string {
 	t.Helper()
 	j := memory.New(memory.Config{})
 	viewertest.Shop(t, j, orders, time.Now().Add(-time.Second))
-	v := start(t, j, nil)
+	v := start(t, j, nil, viewer.WithBoard(board()))
 	await(t, v, func(h health) bool { return h.Traces == orders && h.Behind == 0 })
 	return "http://" + v.Addr().String()
+}
+
+// board has one switch, which remembers what it was switched to.
+func board() viewer.Board {
+	var on atomic.Bool
+	return viewer.Board{
+		Title: "Faults", Intro: "What may go wrong.",
+		List: func(context.Context) []viewer.Switch {
+			return []viewer.Switch{{Key: "psp-down", Group: "psp", Title: "Provider down", Text: "It answers 503.", On: on.Load(), See: "service=psp"}}
+		},
+		Set: func(_ context.Context, _ string, to bool) error { on.Store(to); return nil },
+	}
 }
 
 func tracePath(order int) string { return "/trace/" + viewertest.TraceID(order).String() }
@@ -46,6 +61,7 @@ func TestBrowser(t *testing.T) {
 		"errors are stepped through":     stepThroughErrors,
 		"logs of a trace":                logsOfTrace,
 		"the map":                        mapShowsCalls,
+		"switches are pressed":           switchesArePressed,
 		"all of it works without script": worksWithoutScript,
 	} {
 		t.Run(name, func(t *testing.T) { scenario(t, browser.tab(t, base)) })
@@ -184,6 +200,18 @@ func mapShowsCalls(t *testing.T, b *tab) {
 	}
 	b.is(`document.querySelector("#map .edge.failed")`)
 	b.is(`document.querySelector("table.numbers").innerText.includes("gateway")`)
+}
+
+// switchesArePressed turns a switch on and off again: a form, no script, under
+// the policy that forbids scripts in pages.
+func switchesArePressed(_ *testing.T, b *tab) {
+	b.open("/")
+	b.click(`nav a[href="/board"]`)
+	for _, state := range []string{"true", "false"} {
+		b.click(`button[aria-labelledby="psp-down-title"]`)
+		b.wait(`document.querySelector('button[role="switch"]').getAttribute("aria-checked") === "` + state + `"`)
+		b.is(`location.pathname === "/board"`)
+	}
 }
 
 func worksWithoutScript(t *testing.T, b *tab) {

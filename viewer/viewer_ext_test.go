@@ -24,14 +24,14 @@ import (
 )
 
 // start runs a viewer of the journal until the test ends.
-func start(t *testing.T, j journal.Journal, alter func(*viewer.Config)) *viewer.Viewer {
+func start(t *testing.T, j journal.Journal, alter func(*viewer.Config), options ...viewer.Option) *viewer.Viewer {
 	t.Helper()
 	cfg := viewer.DefaultConfig()
 	cfg.Address = "127.0.0.1:0"
 	if alter != nil {
 		alter(&cfg)
 	}
-	v, err := viewer.Start(t.Context(), cfg, j, slog.New(slog.DiscardHandler))
+	v, err := viewer.Start(t.Context(), cfg, j, slog.New(slog.DiscardHandler), options...)
 	if err != nil {
 		t.Fatal(err)
 	}
