@@ -10,6 +10,13 @@ import (
 // its configuration.
 func startCollector(t *testing.T, http, rest string) *program {
 	t.Helper()
+	return startCollectorOn(t, t.TempDir(), http, rest)
+}
+
+// startCollectorOn is startCollector with a journal that may have been there
+// before.
+func startCollectorOn(t *testing.T, journal, http, rest string) *program {
+	t.Helper()
 	admin := freeAddress(t)
 	config := writeFile(t, "collector.yaml", fmt.Sprintf(`
 receive:
@@ -26,7 +33,7 @@ receive:
   loki: {address: "off"}
 journal: {dir: %q}
 admin: {address: %q}
-%s`, http, t.TempDir(), admin, rest))
+%s`, http, journal, admin, rest))
 	p := launch(t, nil, buildCommand(t, "collector"), "--config", config)
 	eventually(t, "the collector is there", func() error {
 		if err := p.running(); err != nil {

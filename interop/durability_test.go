@@ -28,35 +28,13 @@ func TestKilledCollectorLosesNothing(t *testing.T) {
 func testKilled(t *testing.T, protocol string) {
 	j := newJaeger(t, "http://"+freeAddress(t))
 	to := map[string]string{"http": j.otlp, "grpc": j.grpc}[protocol]
-	receiver, admin := freeAddress(t), freeAddress(t)
-	config := writeFile(t, "collector.yaml", fmt.Sprintf(`
-receive:
-  otlp:
-    grpc: {address: "off"}
-    http: {address: %q}
-  jaeger:
-    thrift_compact: {address: "off"}
-    thrift_binary: {address: "off"}
-    thrift_http: {address: "off"}
-    grpc: {address: "off"}
-    sampling: {address: "off"}
-  zipkin: {address: "off"}
-journal: {dir: %q}
+	receiver, journal := freeAddress(t), t.TempDir()
+	start := func() *program {
+		return startCollectorOn(t, journal, fmt.Sprintf("{address: %q}", receiver), fmt.Sprintf(`
 derive: {address: "off"}
 export:
   traces: {endpoint: %q, protocol: %s}
-admin: {address: %q}
-`, receiver, t.TempDir(), to, protocol, admin))
-	path := buildCommand(t, "collector")
-	start := func() *program {
-		p := launch(t, nil, path, "--config", config)
-		eventually(t, "the collector is there", func() error {
-			if err := p.running(); err != nil {
-				t.Fatal(err)
-			}
-			return alive(t, "http://"+admin+"/livez")
-		})
-		return p
+`, to, protocol))
 	}
 
 	first := start()

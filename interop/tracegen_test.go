@@ -3,77 +3,85 @@ package interop
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"testing"
 	"time"
 )
 
 // TestTracegenFindsEachTraceInJaeger has tracegen send through the collector
-// and ask Jaeger for each trace. In the first run nothing happens; in the
-// second the collector is killed and started again while traces come, and
-// Jaeger is there only after that.
+// and ask Jaeger for each trace. In the first run nothing happens. In the second
+// Jaeger is down for some seconds while traces come, and the collector is killed
+// and started again before, meanwhile and after. bench/tracegen has the same
+// with a hundred thousand traces.
 func TestTracegenFindsEachTraceInJaeger(t *testing.T) {
 	t.Run("undisturbed", func(t *testing.T) {
 		j := newJaeger(t, "http://"+freeAddress(t))
-		receiver, start := tracegenCollector(t, j)
-		start()
 		j.start(t)
+		receiver, start := tracegenCollector(t, j.otlp)
+		start()
 		run := launch(t, nil, buildCommand(t, "tracegen"), "--endpoint", receiver, "--rate", "0", "--traces", "3000",
 			"--verify", j.query, "--verify-wait", patience.String(), "--quiet")
 		wantWhole(t, run, 3000, true)
 	})
-	t.Run("killed", func(t *testing.T) {
+	t.Run("disturbed", func(t *testing.T) {
 		j := newJaeger(t, "http://"+freeAddress(t))
-		receiver, start := tracegenCollector(t, j)
-		collector := start()
-		run := launch(t, nil, buildCommand(t, "tracegen"), "--endpoint", receiver, "--rate", "300", "--traces", "1800",
-			"--verify", j.query, "--verify-wait", patience.String())
-		eventually(t, "a thousand traces are acknowledged", func() error {
-			if !regexp.MustCompile(`s  1\d{3} traces`).MatchString(run.output.text()) {
-				return fmt.Errorf("tracegen says %s", run.output.tail(1))
-			}
-			return run.running()
-		})
-		collector.kill()
-		start()
 		j.start(t)
-		wantWhole(t, run, 1800, false)
+		between := newRelay(t, j.otlp)
+		receiver, start := tracegenCollector(t, "http://"+between.address)
+		collector := start()
+		run := launch(t, nil, buildCommand(t, "tracegen"), "--endpoint", receiver, "--rate", "300", "--traces", "2700",
+			"--verify", j.query, "--verify-wait", patience.String())
+		for _, event := range []struct {
+			after  int // acknowledged traces
+			happen func()
+		}{
+			{300, func() { collector.kill(); collector = start() }},
+			{700, between.cut},
+			{1100, func() { collector.kill(); collector = start() }},
+			{1700, func() { between.join(t) }},
+			{2100, func() { collector.kill(); collector = start() }},
+		} {
+			eventually(t, fmt.Sprintf("%d traces are acknowledged", event.after), func() error {
+				if err := run.running(); err != nil {
+					t.Fatal(err)
+				}
+				if got := acknowledged(run); got < event.after {
+					return fmt.Errorf("%d are", got)
+				}
+				return nil
+			})
+			event.happen()
+		}
+		wantWhole(t, run, 2700, false)
 	})
 }
 
-// tracegenCollector configures a collector that forwards to Jaeger. It returns
+// acknowledged is the number of traces in what tracegen has said last: of its
+// progress, or at the end.
+func acknowledged(run *program) int {
+	told := regexp.MustCompile(`s  (\d+) traces  |(?m:^ *acknowledged +\d+ +(\d+) )`).FindAllStringSubmatch(run.output.text(), -1)
+	if len(told) == 0 {
+		return 0
+	}
+	last := told[len(told)-1]
+	count, err := strconv.Atoi(last[1] + last[2])
+	if err != nil {
+		return 0 // it does not fit
+	}
+	return count
+}
+
+// tracegenCollector configures a collector that forwards to a URL. It returns
 // where it receives, and how to start it.
-func tracegenCollector(t *testing.T, j jaeger) (receiver string, start func() *program) {
+func tracegenCollector(t *testing.T, to string) (receiver string, start func() *program) {
 	t.Helper()
-	otlp, admin := freeAddress(t), freeAddress(t)
-	config := writeFile(t, "collector.yaml", fmt.Sprintf(`
-receive:
-  otlp:
-    grpc: {address: "off"}
-    http: {address: %q}
-  jaeger:
-    thrift_compact: {address: "off"}
-    thrift_binary: {address: "off"}
-    thrift_http: {address: "off"}
-    grpc: {address: "off"}
-    sampling: {address: "off"}
-  zipkin: {address: "off"}
-  loki: {address: "off"}
-journal: {dir: %q}
+	otlp, journal := freeAddress(t), t.TempDir()
+	return "http://" + otlp, func() *program {
+		return startCollectorOn(t, journal, fmt.Sprintf("{address: %q}", otlp), fmt.Sprintf(`
 derive: {address: "off"}
 export:
   traces: {endpoint: %q}
-admin: {address: %q}
-`, otlp, t.TempDir(), j.otlp, admin))
-	path := buildCommand(t, "collector")
-	return "http://" + otlp, func() *program {
-		p := launch(t, nil, path, "--config", config)
-		eventually(t, "the collector is there", func() error {
-			if err := p.running(); err != nil {
-				t.Fatal(err)
-			}
-			return alive(t, "http://"+admin+"/livez")
-		})
-		return p
+`, to))
 	}
 }
 
