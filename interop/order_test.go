@@ -176,6 +176,7 @@ func TestOrders(t *testing.T) {
 	t.Run("search", func(t *testing.T) { checkSearch(t, j, s, ids) })
 	t.Run("services", func(t *testing.T) { checkServices(t, j) })
 	t.Run("metrics", func(t *testing.T) { checkMetrics(t, p) })
+	t.Run("names", func(t *testing.T) { checkNames(t, p) })
 	t.Run("exemplars", func(t *testing.T) { checkExemplars(t, p, ids) })
 	t.Run("logs", func(t *testing.T) { checkLogs(t, l, ids) })
 	t.Run("monitor", func(t *testing.T) { checkMonitor(t, j) })
