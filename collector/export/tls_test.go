@@ -10,10 +10,11 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/waybill-dev/waybill/collector/export/exporttest"
+	"github.com/waybill-dev/waybill/collector/listen/listentest"
 )
 
 // newSecureRig has a backend that is called otlp.example, and serves with TLS.
-func newSecureRig(t *testing.T, protocol Protocol, authority *exporttest.Authority, mutual bool) *rig {
+func newSecureRig(t *testing.T, protocol Protocol, authority *listentest.Authority, mutual bool) *rig {
 	t.Helper()
 	cfg := authority.Server(t, "otlp.example", mutual)
 	if protocol == HTTP {
@@ -25,7 +26,7 @@ func newSecureRig(t *testing.T, protocol Protocol, authority *exporttest.Authori
 }
 
 func TestTLS(t *testing.T) {
-	authority, stranger := exporttest.NewAuthority(t), exporttest.NewAuthority(t)
+	authority, stranger := listentest.NewAuthority(t), listentest.NewAuthority(t)
 	certFile, keyFile := authority.Issue(t, "collector")
 	otherCert, otherKey := stranger.Issue(t, "collector")
 	for name, test := range map[string]struct {
@@ -69,7 +70,7 @@ func TestTLS(t *testing.T) {
 func TestRenewedCertificate(t *testing.T) {
 	for protocol := range protocols {
 		t.Run(string(protocol), func(t *testing.T) {
-			authority, stranger := exporttest.NewAuthority(t), exporttest.NewAuthority(t)
+			authority, stranger := listentest.NewAuthority(t), listentest.NewAuthority(t)
 			r := newSecureRig(t, protocol, authority, true)
 			dir := t.TempDir()
 			to := TLS{CAFile: authority.CAFile(), CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}
@@ -84,7 +85,7 @@ func TestRenewedCertificate(t *testing.T) {
 	}
 }
 
-func install(t *testing.T, from *exporttest.Authority, to TLS) {
+func install(t *testing.T, from *listentest.Authority, to TLS) {
 	t.Helper()
 	certFile, keyFile := from.Issue(t, "collector")
 	for source, target := range map[string]string{certFile: to.CertFile, keyFile: to.KeyFile} {
@@ -99,7 +100,7 @@ func install(t *testing.T, from *exporttest.Authority, to TLS) {
 }
 
 func TestFilesOfNoUse(t *testing.T) {
-	authority := exporttest.NewAuthority(t)
+	authority := listentest.NewAuthority(t)
 	certFile, keyFile := authority.Issue(t, "collector")
 	_, otherKey := authority.Issue(t, "other")
 	empty := filepath.Join(t.TempDir(), "empty.pem")

@@ -1,4 +1,5 @@
-// Package listentest issues certificates for tests of what listens.
+// Package listentest issues certificates for tests of what listens, and of its
+// clients.
 package listentest
 
 import (
@@ -90,6 +91,21 @@ func (a *Authority) Client(t testing.TB, certFile, keyFile string) *tls.Config {
 			t.Fatal(err)
 		}
 		cfg.Certificates = []tls.Certificate{pair}
+	}
+	return cfg
+}
+
+// Server is how a backend of that name serves. With mutual it wants clients to
+// have a certificate of this authority.
+func (a *Authority) Server(t testing.TB, name string, mutual bool) *tls.Config {
+	t.Helper()
+	pair, err := tls.LoadX509KeyPair(a.Issue(t, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
+	if mutual {
+		cfg.ClientAuth, cfg.ClientCAs = tls.RequireAndVerifyClientCert, a.Pool()
 	}
 	return cfg
 }
