@@ -36,11 +36,11 @@ func startSampling(ctx context.Context, cfg Config, in journal.Journal, own prom
 	s := &sampling{}
 	tail := cfg.Sample.Tail
 	kept := file.Config{
-		Dir: filepath.Join(cfg.Journal.Dir, "sampled"), Sync: cfg.Journal.Sync,
+		Dir: filepath.Join(cfg.Journal.Dir, "sampled"), Sync: cfg.Journal.Sync, SyncInterval: cfg.Journal.SyncInterval,
 		MaxBytes: cmp.Or(tail.MaxBytes, cfg.Journal.MaxBytes),
 	}
 	decisions := file.Config{
-		Dir: filepath.Join(cfg.Journal.Dir, "decisions"), Sync: cfg.Journal.Sync,
+		Dir: filepath.Join(cfg.Journal.Dir, "decisions"), Sync: cfg.Journal.Sync, SyncInterval: cfg.Journal.SyncInterval,
 		MaxBytes: max(8<<20, 2*decisionBytes*int64(tail.RememberTraces)),
 	}
 	if kept.MaxBytes == cfg.Journal.MaxBytes {
