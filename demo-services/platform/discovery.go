@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/grpc"
 
+	"github.com/waybill-dev/waybill/demo-services/mesh"
 	"github.com/waybill-dev/waybill/demo-services/registry"
 	"github.com/waybill-dev/waybill/middleware/client/grpcclient"
 )
@@ -28,6 +29,8 @@ type Discovery struct {
 	// Advertise is the host:port at which others reach the service; empty is
 	// where it listens.
 	Advertise string
+	// Mesh is how the service becomes a member of the mesh; nil is outside it.
+	Mesh *mesh.Config
 }
 
 // errKilled ends a host as if its process had been killed.
@@ -56,7 +59,7 @@ func (h *Host) Join(d Discovery) error {
 		return fmt.Errorf("register metrics: %w", err)
 	}
 	h.Go(h.directory.Follow)
-	return nil
+	return h.joinMesh(d)
 }
 
 // enroll registers the service at the address of its listener until leave, or
@@ -86,6 +89,12 @@ func (h *Host) enroll(listening net.Addr) {
 
 // targeted makes a target of an address: one with a scheme is one already.
 func (h *Host) targeted(address string, idempotent []string) ([]grpc.DialOption, error) {
+	if service, meshed := strings.CutPrefix(address, mesh.Scheme+":///"); meshed {
+		if h.member == nil {
+			return nil, fmt.Errorf("dial %s: the service is not in the mesh", address)
+		}
+		return h.member.DialOptions(service)
+	}
 	if !strings.HasPrefix(address, registry.Scheme+":") {
 		return nil, nil
 	}

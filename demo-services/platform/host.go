@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/waybill-dev/waybill/demo-services/fault"
+	"github.com/waybill-dev/waybill/demo-services/mesh"
 	"github.com/waybill-dev/waybill/demo-services/registry"
 	"github.com/waybill-dev/waybill/middleware"
 )
@@ -40,6 +41,7 @@ type Host struct {
 	registry  *registry.Registry
 	directory *registry.Directory
 	leave     func(cause error) // takes the service out of the registry
+	member    *mesh.Member      // of the mesh; nil outside it
 
 	work context.Context // what background work runs under
 	stop context.CancelFunc

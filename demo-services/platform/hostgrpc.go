@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -39,7 +40,7 @@ func (h *Host) ServeGRPC(ctx context.Context, address string, register func(grpc
 		grpc.MaxRecvMsgSize(1 << 20),
 		grpc.ConnectionTimeout(10 * time.Second),
 	}
-	options = append(options, observe...)
+	options = append(append(options, observe...), h.secured()...)
 	h.grpc = grpc.NewServer(append(options, grpc.ChainUnaryInterceptor(interceptors...))...)
 	register(h.grpc)
 	serving := health.NewServer()
@@ -73,7 +74,8 @@ func stopGRPC(ctx context.Context, server *grpc.Server) {
 // observed. It does not wait for the service. Shutdown closes it. The address
 // is host:port, or registry:///service: then calls go to all of its instances in
 // turns, and those of the idempotent methods (see grpcclient.Config) are made
-// again elsewhere when an instance is gone.
+// again elsewhere when an instance is gone. At xds:///service the mesh says where
+// they go and which are made again.
 func (h *Host) Dial(address string, idempotent ...string) (*grpc.ClientConn, error) {
 	found, err := h.targeted(address, idempotent)
 	if err != nil {
@@ -83,13 +85,14 @@ func (h *Host) Dial(address string, idempotent ...string) (*grpc.ClientConn, err
 	if err != nil {
 		return nil, err
 	}
-	conn, err := grpc.NewClient(address, append(append(found, observe...),
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+	options := []grpc.DialOption{
+		grpc.WithTransportCredentials(insecure.NewCredentials()), // unless it was found in the mesh
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
 			MinConnectTimeout: time.Second,
 		}),
-	)...)
+	}
+	conn, err := grpc.NewClient(address, slices.Concat(options, found, observe)...)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", address, err)
 	}
