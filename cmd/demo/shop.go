@@ -40,7 +40,7 @@ func (w *whole) startServices(ctx context.Context, endpoint string, at addresses
 func (w *whole) found(s service, listening net.Addr, at *addresses) {
 	where := listening.String()
 	if s.instances > 0 {
-		where = target(s.name)
+		where = w.mesh.target(s.name)
 	}
 	s.found(at, where)
 	switch s.name {
@@ -56,7 +56,7 @@ func (w *whole) found(s service, listening net.Addr, at *addresses) {
 func (w *whole) instance(s service, n int, endpoint string, at addresses) *instance {
 	name := fmt.Sprintf("%s-%d", s.name, n)
 	start := func(ctx context.Context) (*platform.Host, func(context.Context, *platform.Host) error, error) {
-		tel, err := w.telemetry(ctx, s.name, name, endpoint)
+		tel, err := w.telemetry(ctx, s.name, name, w.mesh.version(s.name, n), endpoint)
 		if err != nil {
 			return nil, func(context.Context, *platform.Host) error { return nil }, err
 		}
@@ -65,16 +65,23 @@ func (w *whole) instance(s service, n int, endpoint string, at addresses) *insta
 			base.Listen = w.gateway
 		}
 		if s.instances > 0 {
-			base.Discovery = platform.Discovery{URL: at.nats, Service: s.name, Instance: name, Version: version()}
+			base.Discovery = platform.Discovery{
+				URL: at.nats, Service: s.name, Instance: name, Version: w.mesh.version(s.name, n), Mesh: w.mesh.member(s.name),
+			}
 		}
 		host, err := s.start(ctx, base, at, tel)
-		return host, func(ctx context.Context, host *platform.Host) error {
-			return shutDown(ctx, host, tel, func(err error) {
-				w.logger.Warn("telemetry that was left could not be sent", "instance", name, "error", err)
-			})
-		}, err
+		return host, w.ending(name, tel), err
 	}
 	return &instance{name: name, start: start}
+}
+
+// ending is how an instance is ended.
+func (w *whole) ending(name string, tel *middleware.Telemetry) func(context.Context, *platform.Host) error {
+	return func(ctx context.Context, host *platform.Host) error {
+		return shutDown(ctx, host, tel, func(err error) {
+			w.logger.Warn("telemetry that was left could not be sent", "instance", name, "error", err)
+		})
+	}
 }
 
 // watchKills kills the instance while that fault is on, and starts it again.
@@ -105,10 +112,10 @@ func (w *whole) watchKills(ctx context.Context, i *instance) {
 
 // telemetry is a service's, as if the service were alone; what it records is
 // sent soon, so that one who places an order sees it at once.
-func (w *whole) telemetry(ctx context.Context, service, instance, endpoint string) (*middleware.Telemetry, error) {
+func (w *whole) telemetry(ctx context.Context, service, instance, version, endpoint string) (*middleware.Telemetry, error) {
 	return middleware.Setup(ctx,
 		middleware.WithServiceName(service),
-		middleware.WithServiceVersion(version()),
+		middleware.WithServiceVersion(version),
 		middleware.WithServiceInstanceID(instance),
 		middleware.WithResourceAttributes(attribute.String("deployment.environment.name", "demo")),
 		middleware.WithEndpoint(endpoint),

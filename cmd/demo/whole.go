@@ -36,6 +36,8 @@ type whole struct {
 	data, config, gateway string
 	length                time.Duration
 	tuning                tuning
+	inMesh                bool
+	canary                uint
 
 	faults  *fault.Flags
 	logs    *logFile
@@ -43,6 +45,7 @@ type whole struct {
 	stops   []stop
 	lines   []addressLine
 	gateURL string
+	mesh    *meshed
 
 	collector *collector.Collector
 	view      viewer.Config
@@ -98,8 +101,13 @@ func (w *whole) parseFlags(args []string) error {
 	}
 	w.tuning = tuned
 	flags.BoolVar(&w.tuning.signIn, "sign-in", w.tuning.signIn, "orders are for those only who have signed in, and the customers do")
+	flags.BoolVar(&w.inMesh, "mesh", false, "the services find and trust one another by a mesh")
+	flags.UintVar(&w.canary, "canary", 10, "how many of 100 payments go to payment's second version, in the mesh")
 	if err := w.parse(flags, args); err != nil {
 		return err
+	}
+	if w.canary > 100 {
+		return usageError{fmt.Errorf("--canary %d: want 0 to 100", w.canary)}
 	}
 	if w.rate < 0 {
 		return usageError{fmt.Errorf("--rate %v: want orders a second, or 0 to have nobody come", w.rate)}
@@ -133,6 +141,9 @@ func (w *whole) start(ctx context.Context) error {
 	}
 	w.started("bus", func(context.Context) error { broker.Close(); return nil })
 	w.place("nats", broker.URL())
+	if err := w.startMesh(ctx, endpoint, broker.URL()); err != nil {
+		return err
+	}
 	if err := w.startServices(ctx, endpoint, addresses{nats: broker.URL(), tuning: w.tuning}); err != nil {
 		return err
 	}
