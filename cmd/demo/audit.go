@@ -17,9 +17,10 @@ import (
 // auditTool is what `demo audit` is asked for.
 type auditTool struct {
 	command
-	dirs []string
-	nats string
-	wait time.Duration
+	// places are directories, or a PostgreSQL database.
+	places []string
+	nats   string
+	wait   time.Duration
 }
 
 // errUnbalanced ends an audit that has found something.
@@ -30,7 +31,7 @@ func (c command) runAudit(ctx context.Context, args []string) error {
 	a := auditTool{command: c}
 	flags := flag.NewFlagSet("demo audit", flag.ContinueOnError)
 	flags.Func("data", "the `directory` of the demo, or of databases; may be repeated (default the working directory)", func(dir string) error {
-		a.dirs = append(a.dirs, dir, filepath.Join(dir, "shop"))
+		a.places = append(a.places, dir, filepath.Join(dir, "shop"))
 		return nil
 	})
 	flags.StringVar(&a.nats, "nats", c.env("NATS_URL", ""), "the `URL` of the NATS server, to look at the events and dead letters, too; the demo prints its own")
@@ -38,8 +39,11 @@ func (c command) runAudit(ctx context.Context, args []string) error {
 	if err := c.parse(flags, args); err != nil {
 		return err
 	}
-	if len(a.dirs) == 0 {
-		a.dirs = []string{"."}
+	if database := c.env("DATABASE_URL", ""); database != "" && len(a.places) == 0 {
+		a.places = []string{database}
+	}
+	if len(a.places) == 0 {
+		a.places = []string{"."}
 	}
 	report, err := a.settled(ctx)
 	if err != nil {
@@ -69,7 +73,7 @@ func (a auditTool) settled(ctx context.Context) (*audit.Report, error) {
 }
 
 func (a auditTool) once(ctx context.Context) (*audit.Report, error) {
-	books, err := audit.Read(ctx, a.dirs...)
+	books, err := audit.Read(ctx, a.places...)
 	if err != nil {
 		return nil, err
 	}

@@ -182,7 +182,7 @@ func TestManyOrdersAddUp(t *testing.T) {
 	}
 	customers.Wait()
 	took := time.Since(start)
-	tool := auditTool{command: command{stdout: &output{}}, dirs: []string{shop.data}, nats: shop.bus, wait: 2 * patience}
+	tool := auditTool{command: command{stdout: &output{}}, places: []string{shop.data}, nats: shop.bus, wait: 2 * patience}
 	report, err := tool.settled(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -199,7 +199,7 @@ func TestManyOrdersAddUp(t *testing.T) {
 // be told of.
 func wantPoisonedOnly(t *testing.T, tool auditTool) {
 	t.Helper()
-	books, err := audit.Read(t.Context(), tool.dirs...)
+	books, err := audit.Read(t.Context(), tool.places...)
 	if err != nil {
 		t.Fatal(err)
 	}

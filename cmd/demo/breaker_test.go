@@ -108,7 +108,7 @@ func TestOrdersWhileTheProviderIsDown(t *testing.T) {
 		}
 		return confirmed > int(breaker.Successes)
 	})
-	tool := auditTool{command: command{stdout: &output{}}, dirs: []string{shop.data}, nats: shop.bus, wait: 2 * patience}
+	tool := auditTool{command: command{stdout: &output{}}, places: []string{shop.data}, nats: shop.bus, wait: 2 * patience}
 	report, err := tool.settled(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -53,7 +53,7 @@ func TestCalls(t *testing.T) {
 		{[]string{"saga", "list", "ord_1"}, nil, 2, `"ord_1" is no flag`},
 		{[]string{"saga", "list", "--order", "127.0.0.1:1"}, nil, 1, "list sagas: "},
 		{[]string{"readmodel", "rebuild", "--order", "127.0.0.1:1"}, nil, 1, "rebuild the read model: "},
-		{[]string{"audit", "--data", "/nowhere"}, nil, 1, "there is no notification.db in"},
+		{[]string{"audit", "--data", "/nowhere"}, nil, 1, "read the database of notification: it is in none of the places"},
 		{[]string{"order", "--port", "1"}, nil, 2, "flag provided but not defined: -port"},
 		{[]string{"order"}, environment{"OTEL_EXPORTER_OTLP_ENDPOINT": "collector"}, 1, "OTEL_EXPORTER_OTLP_ENDPOINT"},
 		{[]string{"shopper", "--gateway", "nowhere"}, nil, 2, "want a URL"},

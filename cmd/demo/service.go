@@ -111,6 +111,8 @@ func (c command) runService(ctx context.Context, s service, args []string) error
 	if err := c.parse(flags, args); err != nil {
 		return err
 	}
+	// It may hold a password, which help and the list of processes would show.
+	cfg.Database = c.env("DATABASE_URL", "")
 	if err := errors.Join(checkListen("--listen", cfg.Listen), checkListen("--admin", cfg.Admin)); err != nil {
 		return usageError{err}
 	}
@@ -118,7 +120,7 @@ func (c command) runService(ctx context.Context, s service, args []string) error
 	if err != nil {
 		return usageError{err}
 	}
-	if cfg.DataDir != "" {
+	if cfg.DataDir != "" && cfg.Database == "" {
 		if err := os.MkdirAll(cfg.DataDir, 0o750); err != nil {
 			return fmt.Errorf("create data directory: %w", err)
 		}

@@ -5,9 +5,10 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"io/fs"
+	"strings"
 
 	"github.com/waybill-dev/waybill/demo-services/inventory"
 	"github.com/waybill-dev/waybill/demo-services/notification"
@@ -36,8 +37,9 @@ type Books struct {
 }
 
 // Read reads the databases of all services, each of which is in one of the
-// directories. It changes nothing, and the services may be running.
-func Read(ctx context.Context, dirs ...string) (*Books, error) {
+// places: directories, or URLs of PostgreSQL databases. It changes nothing, and
+// the services may be running.
+func Read(ctx context.Context, places ...string) (*Books, error) {
 	b := &Books{Outboxes: map[string]int{}, Letters: map[string]int{}}
 	for _, part := range []struct {
 		name string
@@ -64,7 +66,7 @@ func Read(ctx context.Context, dirs ...string) (*Books, error) {
 			return err
 		}},
 	} {
-		if err := b.readOne(ctx, dirs, part.name, part.read); err != nil {
+		if err := b.readOne(ctx, places, part.name, part.read); err != nil {
 			return nil, fmt.Errorf("read the database of %s: %w", part.name, err)
 		}
 	}
@@ -75,12 +77,8 @@ func Read(ctx context.Context, dirs ...string) (*Books, error) {
 var publishers = map[string]bool{"order": true, "payment": true, "inventory": true}
 
 // readOne reads one service's database at one moment.
-func (b *Books) readOne(ctx context.Context, dirs []string, name string, read func(context.Context, *platform.Conn) error) error {
-	dir, err := find(dirs, name)
-	if err != nil {
-		return err
-	}
-	db, err := platform.OpenDBToRead(dir, name)
+func (b *Books) readOne(ctx context.Context, places []string, name string, read func(context.Context, *platform.Conn) error) error {
+	db, err := open(ctx, places, name)
 	if err != nil {
 		return err
 	}
@@ -99,12 +97,17 @@ func (b *Books) readOne(ctx context.Context, dirs []string, name string, read fu
 	})
 }
 
-// find says in which of the directories a service's database is.
-func find(dirs []string, name string) (string, error) {
-	for _, dir := range dirs {
-		if _, err := os.Stat(filepath.Join(dir, name+".db")); err == nil {
-			return dir, nil
+// open opens a service's database in the first of the places where it is.
+func open(ctx context.Context, places []string, name string) (*platform.DB, error) {
+	for _, place := range places {
+		at := platform.Source{Dir: place, Name: name}
+		if strings.Contains(place, "://") {
+			at = platform.Source{URL: place, Name: name}
+		}
+		db, err := platform.OpenDBToRead(ctx, at)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return db, err
 		}
 	}
-	return "", fmt.Errorf("there is no %s.db in %v", name, dirs)
+	return nil, errors.New("it is in none of the places that were named")
 }

@@ -45,7 +45,7 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 		if err := h.Join(cfg.Discovery); err != nil {
 			return err
 		}
-		db, err := h.OpenDB(ctx, cfg.DataDir, "inventory", Migrations)
+		db, err := h.OpenDB(ctx, cfg.Source("inventory"), Migrations)
 		if err != nil {
 			return err
 		}

@@ -42,6 +42,7 @@ func (s *Store) due(ctx context.Context, now time.Time) ([]due, error) {
 // was: it may have been confirmed or released meanwhile.
 func (s *Store) expire(ctx context.Context, orderID string, now time.Time) (expired bool, err error) {
 	err = s.inTx(ctx, func(tx *platform.Conn) error {
+		expired = false
 		state, expires, err := findReservation(ctx, tx, orderID)
 		if err != nil || state != stateReserved || expires.After(now) {
 			return err

@@ -4,17 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
-	"go.opentelemetry.io/otel/propagation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"google.golang.org/grpc/codes"
@@ -170,51 +167,5 @@ func TestConfirmAnswersWithReasons(t *testing.T) {
 		if reason, _ := platform.ReasonOf(err); status.Code(err) != want.code || reason != want.reason {
 			t.Errorf("%q: %v, want %v with %q", id, err, want.code, want.reason)
 		}
-	}
-}
-
-// TestOldReservationsAreKept opens a database of before reservations expired.
-func TestOldReservationsAreKept(t *testing.T) {
-	dir := t.TempDir()
-	files, err := Migrations()
-	if err != nil {
-		t.Fatal(err)
-	}
-	first, err := fs.ReadFile(files, "001_stock.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	old := platformtest.OpenDB(t, dir, func() (fs.FS, error) {
-		return fstest.MapFS{"001_stock.sql": &fstest.MapFile{Data: first}}, nil
-	})
-	if _, err := old.Exec(t.Context(), `INSERT INTO items (id, name, price, capacity, available) VALUES ('mug', 'Mug', 500, 10, 9)`); err != nil {
-		t.Fatal(err)
-	}
-	for _, statement := range []string{
-		`INSERT INTO reservations (order_id, state, created_at) VALUES ('sold', 'RESERVED', 1), ('gone', 'RELEASED', 1)`,
-		`INSERT INTO reservation_lines (order_id, position, item_id, name, quantity, unit_price) VALUES ('sold', 0, 'mug', 'Mug', 3, 500)`,
-	} {
-		if _, err := old.Exec(t.Context(), statement); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := old.Close(); err != nil {
-		t.Fatal(err)
-	}
-	db := platformtest.OpenDB(t, dir, Migrations)
-	s := NewStore(db, platform.NewOutbox(db, propagation.TraceContext{}), time.Minute)
-	if due, err := s.due(t.Context(), time.Now()); err != nil || len(due) != 0 {
-		t.Errorf("%v are due, %v", due, err)
-	}
-	var delivered int64
-	if err := db.QueryRow(t.Context(), []any{&delivered}, "SELECT delivered FROM items"); err != nil || delivered != 2 {
-		t.Errorf("%d were delivered, want 2: 10 + 2 - 3 = 9; %v", delivered, err)
-	}
-	if err := s.Release(t.Context(), "sold", time.Now()); err != nil {
-		t.Fatal(err)
-	}
-	wantAvailable(t, s, map[string]int64{"mug": 12})
-	if _, err := s.Reserve(t.Context(), "gone", []Line{{ItemID: "mug", Quantity: 1}}, time.Now()); !errors.Is(err, ErrReleased) {
-		t.Errorf("Reserve after an old release: %v", err)
 	}
 }

@@ -53,6 +53,7 @@ const (
 func (s *Store) Reserve(ctx context.Context, orderID string, lines []Line, now time.Time) (Reservation, error) {
 	var r Reservation
 	err := s.inTx(ctx, func(tx *platform.Conn) error {
+		r = Reservation{}
 		state, expires, err := findReservation(ctx, tx, orderID)
 		switch {
 		case err != nil:

@@ -9,10 +9,10 @@ import (
 	"github.com/waybill-dev/waybill/demo-services/platform"
 )
 
-//go:embed migrations/*.sql
+//go:embed migrations/*/*.sql
 var migrations embed.FS
 
-// Migrations are the schema of the service's database.
+// Migrations are the schema of the service's database, in a folder for each kind.
 func Migrations() (fs.FS, error) { return fs.Sub(migrations, "migrations") }
 
 // Store keeps the stock. Safe for concurrent use: stock is never oversold,
@@ -43,7 +43,7 @@ func (s *Store) inTx(ctx context.Context, work func(*platform.Conn) error) error
 func (s *Store) AddItems(ctx context.Context, items []Item) error {
 	return s.db.InTx(ctx, func(tx *platform.Conn) error {
 		for _, it := range items {
-			if _, err := tx.Exec(ctx, "INSERT OR IGNORE INTO items (id, name, price, capacity, available) VALUES (?, ?, ?, ?, ?)",
+			if _, err := tx.Exec(ctx, "INSERT INTO items (id, name, price, capacity, available) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
 				it.ID, it.Name, it.Price, it.Capacity, it.Capacity); err != nil {
 				return err
 			}
@@ -55,9 +55,10 @@ func (s *Store) AddItems(ctx context.Context, items []Item) error {
 // Restock lets a tenth of each shelf's capacity arrive, up to the capacity.
 func (s *Store) Restock(ctx context.Context, now time.Time) error {
 	return s.inTx(ctx, func(tx *platform.Conn) error {
-		items, err := levels(ctx, tx, `UPDATE items SET available = min(capacity, available + (capacity + 9) / 10),
-			delivered = delivered + min(capacity, available + (capacity + 9) / 10) - available
-			WHERE available < capacity RETURNING id, available`)
+		items, err := levels(ctx, tx, `UPDATE items SET available = available + arrives.quantity, delivered = delivered + arrives.quantity
+			FROM (SELECT id, CASE WHEN available + (capacity + 9) / 10 > capacity THEN capacity - available
+				ELSE (capacity + 9) / 10 END AS quantity FROM items) AS arrives
+			WHERE items.id = arrives.id AND available < capacity RETURNING items.id, available`)
 		if err != nil {
 			return err
 		}

@@ -33,7 +33,7 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 		if err := h.Join(cfg.Discovery); err != nil {
 			return err
 		}
-		db, err := h.OpenDB(ctx, cfg.DataDir, "notification", Migrations)
+		db, err := h.OpenDB(ctx, cfg.Source("notification"), Migrations)
 		if err != nil {
 			return err
 		}

@@ -11,10 +11,10 @@ import (
 	"github.com/waybill-dev/waybill/demo-services/platform"
 )
 
-//go:embed migrations/*.sql
+//go:embed migrations/*/*.sql
 var migrations embed.FS
 
-// Migrations are the schema of the service's database.
+// Migrations are the schema of the service's database, in a folder for each kind.
 func Migrations() (fs.FS, error) { return fs.Sub(migrations, "migrations") }
 
 // Message is what a customer was told about one event.
@@ -45,8 +45,8 @@ func (s *Store) Sent(ctx context.Context, eventID string) (bool, error) {
 
 // Add stores a message; one whose event has a message already changes nothing.
 func (s *Store) Add(ctx context.Context, m Message) error {
-	_, err := s.db.Exec(ctx, `INSERT OR IGNORE INTO messages (event_id, order_id, recipient, subject, body, sent_at)
-		VALUES (?, ?, ?, ?, ?, ?)`, m.EventID, m.OrderID, m.Recipient, m.Subject, m.Body, m.SentAt.UnixMilli())
+	_, err := s.db.Exec(ctx, `INSERT INTO messages (event_id, order_id, recipient, subject, body, sent_at)
+		VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`, m.EventID, m.OrderID, m.Recipient, m.Subject, m.Body, m.SentAt.UnixMilli())
 	return err
 }
 

@@ -46,7 +46,7 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 		if err := h.Join(cfg.Discovery); err != nil {
 			return err
 		}
-		db, err := h.OpenDB(ctx, cfg.DataDir, "order", Migrations)
+		db, err := h.OpenDB(ctx, cfg.Source("order"), Migrations)
 		if err != nil {
 			return err
 		}

@@ -37,6 +37,10 @@ func appendFact(ctx context.Context, tx *platform.Conn, o Order, fact Fact, now 
 	if err != nil {
 		return o, fmt.Errorf("encode event %s: %w", fact.kind(), err)
 	}
+	// Whoever reads on from a position must not find one below it later.
+	if err := tx.LockAppends(ctx, "events"); err != nil {
+		return o, err
+	}
 	e := event{orderID: o.ID, version: o.Version + 1, fact: fact, at: now, traceparent: platform.Traceparent(ctx)}
 	n, err := tx.Exec(ctx, `INSERT INTO events (order_id, version, type, data, at, traceparent) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (order_id, version) DO NOTHING`, e.orderID, e.version, fact.kind(), string(data), now.UnixMilli(), e.traceparent)

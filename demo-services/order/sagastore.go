@@ -28,9 +28,11 @@ func (s *Store) Claim(ctx context.Context, lease time.Duration) (Order, error) {
 	now := s.now()
 	var id, card, headers string
 	var attempts, failures int
-	err := s.db.QueryRow(ctx, []any{&id, &card, &headers, &attempts, &failures}, `UPDATE sagas SET due_at = ?, attempts = attempts + 1
-		WHERE order_id = (SELECT order_id FROM sagas WHERE due_at <= ? AND parked_at = 0 ORDER BY due_at LIMIT 1)
-		RETURNING order_id, card_token, headers, attempts, failures`, now.Add(lease).UnixMilli(), now.UnixMilli())
+	err := s.db.InTx(ctx, func(tx *platform.Conn) error {
+		return tx.QueryRow(ctx, []any{&id, &card, &headers, &attempts, &failures}, `UPDATE sagas SET due_at = ?, attempts = attempts + 1
+			WHERE order_id = (SELECT order_id FROM sagas WHERE due_at <= ? AND parked_at = 0 ORDER BY due_at LIMIT 1)
+			RETURNING order_id, card_token, headers, attempts, failures`, now.Add(lease).UnixMilli(), now.UnixMilli())
+	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return Order{}, ErrUnknown
 	}

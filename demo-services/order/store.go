@@ -10,10 +10,10 @@ import (
 	"github.com/waybill-dev/waybill/demo-services/platform"
 )
 
-//go:embed migrations/*.sql
+//go:embed migrations/*/*.sql
 var migrations embed.FS
 
-// Migrations are the schema of the service's database.
+// Migrations are the schema of the service's database, in a folder for each kind.
 func Migrations() (fs.FS, error) { return fs.Sub(migrations, "migrations") }
 
 // The store's errors.

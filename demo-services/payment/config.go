@@ -44,7 +44,7 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 		if err := h.Join(cfg.Discovery); err != nil {
 			return err
 		}
-		db, err := h.OpenDB(ctx, cfg.DataDir, "payment", Migrations)
+		db, err := h.OpenDB(ctx, cfg.Source("payment"), Migrations)
 		if err != nil {
 			return err
 		}

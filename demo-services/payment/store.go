@@ -11,10 +11,10 @@ import (
 	"github.com/waybill-dev/waybill/demo-services/platform"
 )
 
-//go:embed migrations/*.sql
+//go:embed migrations/*/*.sql
 var migrations embed.FS
 
-// Migrations are the schema of the service's database.
+// Migrations are the schema of the service's database, in a folder for each kind.
 func Migrations() (fs.FS, error) { return fs.Sub(migrations, "migrations") }
 
 // State is what is known of a charge.
@@ -80,16 +80,17 @@ func (s *Store) OpenRefund(ctx context.Context, orderID string, now time.Time) (
 // in c, if it is still in the state from, and has others told. It returns the
 // charge as it is then.
 func (s *Store) Settle(ctx context.Context, from State, c Charge, now time.Time) (Charge, error) {
+	var settled Charge
 	err := s.db.InTx(ctx, func(tx *platform.Conn) error {
 		moved, err := tx.Exec(ctx, `UPDATE charges SET state = ?, charge_id = ?, decline_code = ?, updated_at = ?
 			WHERE order_id = ? AND state = ?`, c.State, c.ChargeID, c.DeclineCode, now.UnixMilli(), c.OrderID, from)
 		if err != nil {
 			return err
 		}
-		if c, err = find(ctx, tx, c.OrderID); err != nil || moved == 0 {
+		if settled, err = find(ctx, tx, c.OrderID); err != nil || moved == 0 {
 			return err
 		}
-		e, err := processed(c, now)
+		e, err := processed(settled, now)
 		if err != nil {
 			return err
 		}
@@ -98,7 +99,7 @@ func (s *Store) Settle(ctx context.Context, from State, c Charge, now time.Time)
 	if err == nil {
 		s.outbox.Wake()
 	}
-	return c, err
+	return settled, err
 }
 
 // Find reads the order's charge, or returns sql.ErrNoRows.

@@ -5,68 +5,41 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net/url"
-	"os"
-	"path/filepath"
+	"math/rand/v2"
+	"time"
 
-	"go.opentelemetry.io/otel/trace"
-	"go.opentelemetry.io/otel/trace/noop"
-	_ "modernc.org/sqlite" // registers the driver "sqlite"
+	"github.com/pressly/goose/v3"
 )
 
-// DB is one service's own SQLite database: a file in WAL mode. A committed
-// transaction survives a crash of the process; a crash of the machine may cost
-// the last few (synchronous=NORMAL). Safe for concurrent use.
+// DB is one service's own database. Safe for concurrent use.
 type DB struct {
 	Conn
 	pool *sql.DB
+	tx   *sql.TxOptions
 }
 
-// OpenDB opens or creates dir/name.db and brings its schema up to the newest
-// of the migrations (see migrate). Statements that run inside a trace become
-// spans of the tracer provider; polling, which has no trace, makes none.
-func OpenDB(ctx context.Context, dir, name string, migrations fs.FS, tp trace.TracerProvider) (*DB, error) {
-	file := url.URL{Path: filepath.Join(dir, name+".db")}
-	dsn := url.URL{Scheme: "file", Opaque: file.EscapedPath()}
-	dsn.RawQuery = url.Values{
-		"_txlock": {"immediate"},
-		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)", "cache_size(-512)"},
-	}.Encode()
-	pool, err := sql.Open("sqlite", dsn.String())
-	if err != nil {
-		return nil, fmt.Errorf("open database %s: %w", name, err)
-	}
-	// SQLite has one writer at a time, and those that find the file locked sleep
-	// and try again, longer and longer. Waiting for the one connection is fair,
-	// and quick: no statement takes long.
-	pool.SetMaxOpenConns(1)
-	if err := migrate(ctx, pool, migrations); err != nil {
-		return nil, errors.Join(fmt.Errorf("migrate database %s: %w", name, err), pool.Close())
-	}
-	return &DB{pool: pool, Conn: Conn{on: pool, spans: newQuerySpans(tp, name)}}, nil
+// engine is what the kinds of databases differ in, but for their schemas.
+type engine struct {
+	// system is its name by the conventions for spans, and of the folder of its
+	// migrations.
+	system  string
+	dialect goose.Dialect
+	// native makes a statement with ? for each argument one of the engine's.
+	native func(query string) string
+	// code is the engine's own of an error, or empty.
+	code func(error) string
+	// conflict says whether a transaction has failed only because of another one.
+	conflict func(error) bool
+	tx       *sql.TxOptions
+	// lockAppends takes the name of a table; see Conn.LockAppends. Empty: no need.
+	lockAppends string
 }
 
-// OpenDBToRead opens dir/name.db, which must be there, as it is: statements can
-// change nothing, transactions are short views of one moment and hold nobody up,
-// and there are no spans. The service whose it is may be running.
-func OpenDBToRead(dir, name string) (*DB, error) {
-	path := filepath.Join(dir, name+".db")
-	if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("open database %s: %w", name, err)
-	}
-	file := url.URL{Path: path}
-	dsn := url.URL{Scheme: "file", Opaque: file.EscapedPath()}
-	dsn.RawQuery = url.Values{"_txlock": {"deferred"}, "_pragma": {"busy_timeout(5000)", "query_only(1)"}}.Encode()
-	pool, err := sql.Open("sqlite", dsn.String())
-	if err != nil {
-		return nil, fmt.Errorf("open database %s: %w", name, err)
-	}
-	pool.SetMaxOpenConns(1)
-	return &DB{pool: pool, Conn: Conn{on: pool, spans: newQuerySpans(noop.NewTracerProvider(), name)}}, nil
+func newDB(pool *sql.DB, e *engine, spans *querySpans) *DB {
+	return &DB{pool: pool, tx: e.tx, Conn: Conn{on: pool, engine: e, spans: spans}}
 }
 
-// Close waits for running statements and closes the file.
+// Close waits for running statements and closes the database.
 func (db *DB) Close() error { return db.pool.Close() }
 
 // BeforeStatements has something happen before each statement that is part of
@@ -76,14 +49,38 @@ func (db *DB) BeforeStatements(before func(context.Context)) { db.spans.before =
 // Ping says whether the database answers.
 func (db *DB) Ping(ctx context.Context) error { return db.pool.PingContext(ctx) }
 
+const (
+	// firstRetry and lastRetry bound how long a transaction waits, at most, that
+	// another has got in the way of: a fair share of others' work.
+	firstRetry = 2 * time.Millisecond
+	lastRetry  = 64 * time.Millisecond
+)
+
 // InTx runs work in one write transaction, commits it if work returns nil and
-// rolls it back otherwise. Work must use the Conn that it is given.
+// rolls it back otherwise. Work must use the Conn that it is given. Transactions
+// are as if they ran one after the other; where the database finds that two could
+// not have, work is run again, so it must leave nothing behind but in the database
+// and what it sets anew each time.
 func (db *DB) InTx(ctx context.Context, work func(*Conn) error) error {
-	tx, err := db.pool.BeginTx(ctx, nil)
+	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
+		err := db.try(ctx, work)
+		if err == nil || !db.engine.conflict(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		case <-time.After(rand.N(wait)): //nolint:gosec // Who waits for how long is no secret.
+		}
+	}
+}
+
+func (db *DB) try(ctx context.Context, work func(*Conn) error) error {
+	tx, err := db.pool.BeginTx(ctx, db.tx)
 	if err != nil {
 		return fmt.Errorf("begin transaction: %w", err)
 	}
-	if err := work(&Conn{on: tx, spans: db.spans}); err != nil {
+	if err := work(&Conn{on: tx, engine: db.engine, spans: db.spans}); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
 	if err := tx.Commit(); err != nil {
@@ -98,14 +95,27 @@ type statements interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// Conn runs statements, on the database or inside a transaction.
+// Conn runs statements, on the database or inside a transaction. Statements have
+// a ? for each argument, whatever the database, and are SQL that all of them know.
 type Conn struct {
-	on    statements
-	spans *querySpans
+	on     statements
+	engine *engine
+	spans  *querySpans
+}
+
+// LockAppends keeps others from adding rows to the table until the transaction
+// ends, so that rows that number themselves are seen in the order of their numbers.
+func (c *Conn) LockAppends(ctx context.Context, table string) error {
+	if c.engine.lockAppends == "" {
+		return nil
+	}
+	_, err := c.Exec(ctx, c.engine.lockAppends, table)
+	return err
 }
 
 // Exec runs one statement and returns how many rows it changed.
 func (c *Conn) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	query = c.engine.native(query)
 	ctx, end := c.spans.start(ctx, query)
 	result, err := c.on.ExecContext(ctx, query, args...)
 	end(-1, err)
@@ -121,6 +131,7 @@ type Scan func(dest ...any) error
 // Query calls each for every row. Each must not run another statement on the
 // same Conn.
 func (c *Conn) Query(ctx context.Context, each func(Scan) error, query string, args ...any) error {
+	query = c.engine.native(query)
 	ctx, end := c.spans.start(ctx, query)
 	n, err := c.rows(ctx, each, query, args)
 	end(n, err)

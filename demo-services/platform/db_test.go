@@ -5,26 +5,43 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/waybill-dev/waybill/demo-services/platform/pgtest"
 )
+
+// forPostgreSQL makes what the tests have for SQLite fit for PostgreSQL.
+var forPostgreSQL = strings.NewReplacer("INTEGER PRIMARY KEY AUTOINCREMENT", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+	"INTEGER", "BIGINT", "BLOB", "BYTEA", ") STRICT", ")")
 
 func schema(files ...string) fstest.MapFS {
 	migrations := fstest.MapFS{}
 	for i, text := range files {
-		migrations[string(rune('1'+i))+".sql"] = &fstest.MapFile{Data: []byte(text)}
+		name := "/" + strconv.Itoa(i+1) + "_test.sql"
+		text = "-- +goose Up\n" + text + ";"
+		migrations["sqlite"+name] = &fstest.MapFile{Data: []byte(text)}
+		migrations["postgresql"+name] = &fstest.MapFile{Data: []byte(forPostgreSQL.Replace(text))}
 	}
 	return migrations
+}
+
+// sourceIn is where a database is that has the directory to itself.
+func sourceIn(t *testing.T, dir string) Source {
+	t.Helper()
+	return Source{URL: pgtest.URL(t), Dir: dir, Name: pgtest.Name(dir)}
 }
 
 func openTestDB(t *testing.T, dir string, exporter sdktrace.SpanExporter, files ...string) *DB {
 	t.Helper()
 	tp := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
-	db, err := OpenDB(t.Context(), dir, "test", schema(files...), tp)
+	db, err := OpenDB(t.Context(), sourceIn(t, dir), schema(files...), tp)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +51,7 @@ func openTestDB(t *testing.T, dir string, exporter sdktrace.SpanExporter, files 
 
 func TestMigrationsRunOnceAndInOrder(t *testing.T) {
 	dir := t.TempDir()
-	first := "CREATE TABLE things (id INTEGER PRIMARY KEY); INSERT INTO things VALUES (1);"
+	first := "CREATE TABLE things (id INTEGER PRIMARY KEY); INSERT INTO things VALUES (1)"
 	db := openTestDB(t, dir, tracetest.NewNoopExporter(), first)
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
@@ -48,7 +65,7 @@ func TestMigrationsRunOnceAndInOrder(t *testing.T) {
 	if id != 1 || name != "x" {
 		t.Errorf("row is %d, %q", id, name)
 	}
-	if _, err := OpenDB(t.Context(), dir, "test", schema(first), sdktrace.NewTracerProvider()); err == nil {
+	if _, err := OpenDB(t.Context(), sourceIn(t, dir), schema(first), sdktrace.NewTracerProvider()); err == nil {
 		t.Error("a schema newer than the program was accepted")
 	}
 }
@@ -59,7 +76,10 @@ func TestDirectoryMayHaveAnyName(t *testing.T) {
 		t.Fatal(err)
 	}
 	openTestDB(t, dir, tracetest.NewNoopExporter(), "CREATE TABLE things (id INTEGER PRIMARY KEY)")
-	if _, err := os.Stat(filepath.Join(dir, "test.db")); err != nil {
+	if pgtest.OnPostgreSQL() {
+		return // Which has no use for it.
+	}
+	if _, err := os.Stat(filepath.Join(dir, pgtest.Name(dir)+".db")); err != nil {
 		t.Error(err)
 	}
 }
@@ -84,7 +104,8 @@ func TestTransactionRollsBack(t *testing.T) {
 
 func TestStatementsBecomeSpansInsideATraceOnly(t *testing.T) {
 	exporter := tracetest.NewInMemoryExporter()
-	db := openTestDB(t, t.TempDir(), exporter, "CREATE TABLE things (id INTEGER PRIMARY KEY)")
+	dir := t.TempDir()
+	db := openTestDB(t, dir, exporter, "CREATE TABLE things (id INTEGER PRIMARY KEY)")
 	if _, err := db.Exec(t.Context(), "INSERT INTO things (id) VALUES (?)", 1); err != nil {
 		t.Fatal(err)
 	}
@@ -106,10 +127,19 @@ func TestStatementsBecomeSpansInsideATraceOnly(t *testing.T) {
 	}
 	want := map[string]string{
 		"name": "INSERT things", "status": "Error",
-		"db.system.name": "sqlite", "db.namespace": "test", "db.operation.name": "INSERT",
+		"db.system.name": "sqlite", "db.namespace": pgtest.Name(dir), "db.operation.name": "INSERT",
 		"db.collection.name": "things", "db.query.summary": "INSERT things",
 		"db.query.text":           "INSERT INTO things (id) VALUES (?)",
 		"db.response.status_code": "1555", "error.type": "1555",
+	}
+	if pgtest.OnPostgreSQL() {
+		want["db.system.name"], want["db.namespace"] = "postgresql", "postgres|"+pgtest.Name(dir)
+		want["db.query.text"] = "INSERT INTO things (id) VALUES ($1)"
+		want["db.response.status_code"], want["error.type"] = "23505", "23505"
+		want["server.address"] = got["server.address"]
+		if !filepath.IsAbs(got["server.address"]) {
+			t.Errorf("the server is at %q, not on a socket", got["server.address"])
+		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("span (-want +got):\n%s", diff)
@@ -120,7 +150,7 @@ func TestSummarize(t *testing.T) {
 	for query, want := range map[string]string{
 		"SELECT a, b FROM orders WHERE id = ?":     "SELECT orders",
 		"INSERT INTO outbox(id, x) VALUES (?, ?)":  "INSERT outbox",
-		"insert or ignore into items (id) values":  "INSERT items",
+		"insert into items (id) values":            "INSERT items",
 		"UPDATE items SET available = 1":           "UPDATE items",
 		"DELETE FROM outbox":                       "DELETE outbox",
 		"PRAGMA user_version":                      "PRAGMA",

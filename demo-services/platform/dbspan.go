@@ -2,30 +2,32 @@ package platform
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
-	"modernc.org/sqlite"
 )
 
 // querySpans makes a client span of every statement that runs inside a trace,
 // after the database conventions.
 type querySpans struct {
-	tracer    trace.Tracer
-	namespace string
+	tracer trace.Tracer
+	engine *engine
+	// about is what all spans say: which database it is.
+	about []attribute.KeyValue
 	// before runs within the span, before the statement; nil does nothing.
 	before func(context.Context)
 }
 
-func newQuerySpans(tp trace.TracerProvider, namespace string) *querySpans {
+func newQuerySpans(tp trace.TracerProvider, e *engine, namespace string, also ...attribute.KeyValue) *querySpans {
 	return &querySpans{
-		tracer:    tp.Tracer("github.com/waybill-dev/waybill/demo-services/platform"),
-		namespace: namespace,
+		tracer: tp.Tracer("github.com/waybill-dev/waybill/demo-services/platform"),
+		engine: e,
+		about: append([]attribute.KeyValue{
+			attribute.String("db.system.name", e.system), attribute.String("db.namespace", namespace),
+		}, also...),
 	}
 }
 
@@ -39,9 +41,8 @@ func (s *querySpans) start(ctx context.Context, query string) (context.Context, 
 	summary := strings.TrimSpace(operation + " " + table)
 	ctx, span := s.tracer.Start(ctx, summary,
 		trace.WithSpanKind(trace.SpanKindClient),
+		trace.WithAttributes(s.about...),
 		trace.WithAttributes(
-			attribute.String("db.system.name", "sqlite"),
-			attribute.String("db.namespace", s.namespace),
 			attribute.String("db.operation.name", operation),
 			attribute.String("db.collection.name", table),
 			attribute.String("db.query.summary", summary),
@@ -55,15 +56,14 @@ func (s *querySpans) start(ctx context.Context, query string) (context.Context, 
 			span.SetAttributes(attribute.Int("db.response.returned_rows", rows))
 		}
 		if err != nil {
-			recordQueryError(span, err)
+			s.recordError(span, err)
 		}
 		span.End()
 	}
 }
 
-func recordQueryError(span trace.Span, err error) {
-	if failure, ok := errors.AsType[*sqlite.Error](err); ok {
-		code := strconv.Itoa(failure.Code())
+func (s *querySpans) recordError(span trace.Span, err error) {
+	if code := s.engine.code(err); code != "" {
 		span.SetAttributes(attribute.String("db.response.status_code", code), attribute.String("error.type", code))
 	} else {
 		span.SetAttributes(attribute.String("error.type", fmt.Sprintf("%T", err)))

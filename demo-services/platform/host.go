@@ -70,8 +70,11 @@ type Config struct {
 	Listen string
 	// Admin is the address of /healthz and /metrics, or Off.
 	Admin string
-	// DataDir holds the service's database; it must exist.
-	DataDir   string
+	// DataDir holds the service's database, which is SQLite's; it must exist.
+	DataDir string
+	// Database is the URL of a database of a PostgreSQL server that has the
+	// service's own instead; see Source. Empty is SQLite.
+	Database  string
 	Discovery Discovery
 	// Faults says what goes wrong; nil is nothing.
 	Faults *fault.Flags
@@ -90,12 +93,12 @@ func (h *Host) Logger() *slog.Logger { return h.logger }
 func (h *Host) Telemetry() *middleware.Telemetry { return h.telemetry }
 
 // OpenDB opens the service's database (see OpenDB), which /healthz then asks.
-func (h *Host) OpenDB(ctx context.Context, dir, name string, migrations func() (fs.FS, error)) (*DB, error) {
+func (h *Host) OpenDB(ctx context.Context, at Source, migrations func() (fs.FS, error)) (*DB, error) {
 	files, err := migrations()
 	if err != nil {
 		return nil, err
 	}
-	db, err := OpenDB(ctx, dir, name, files, h.telemetry.TracerProvider())
+	db, err := OpenDB(ctx, at, files, h.telemetry.TracerProvider())
 	if err != nil {
 		return nil, err
 	}

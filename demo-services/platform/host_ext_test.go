@@ -19,6 +19,7 @@ import (
 
 	userv1 "github.com/waybill-dev/waybill/demo-services/api/user/v1"
 	"github.com/waybill-dev/waybill/demo-services/platform"
+	"github.com/waybill-dev/waybill/demo-services/platform/pgtest"
 	"github.com/waybill-dev/waybill/demo-services/platform/platformtest"
 )
 
@@ -53,7 +54,11 @@ func get(t *testing.T, url string) (status int, body string) {
 func TestHealthFollowsTheDatabase(t *testing.T) {
 	var db *platform.DB
 	host := startHost(t, func(h *platform.Host) (err error) {
-		db, err = h.OpenDB(t.Context(), t.TempDir(), "test", func() (fs.FS, error) { return fstest.MapFS{}, nil })
+		dir := t.TempDir()
+		table := &fstest.MapFile{Data: []byte("-- +goose Up\nCREATE TABLE things (id TEXT);")}
+		db, err = h.OpenDB(t.Context(), platform.Source{URL: pgtest.URL(t), Dir: dir, Name: pgtest.Name(dir)}, func() (fs.FS, error) {
+			return fstest.MapFS{"sqlite/1_things.sql": table, "postgresql/1_things.sql": table}, nil
+		})
 		if err != nil {
 			return err
 		}

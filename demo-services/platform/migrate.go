@@ -5,50 +5,30 @@ import (
 	"database/sql"
 	"fmt"
 	"io/fs"
-	"slices"
-	"strconv"
+
+	"github.com/pressly/goose/v3"
 )
 
-// migrate runs the *.sql files at the root of migrations, in the order of
-// their names, each once and in a transaction of its own. How many have run
-// stands in the database's user_version, so a file must never be changed,
-// renamed or removed once it has been released.
-func migrate(ctx context.Context, pool *sql.DB, migrations fs.FS) error {
-	names, err := fs.Glob(migrations, "*.sql")
+// migrate runs the *.sql files in the engine's folder of migrations, in the order
+// of their numbers, each once and in a transaction of its own. Which have run
+// stands in the table goose_db_version, so a file must never be changed, renamed
+// or removed once it has been released.
+func migrate(ctx context.Context, pool *sql.DB, e *engine, migrations fs.FS) error {
+	files, err := fs.Sub(migrations, e.system)
 	if err != nil {
 		return err
 	}
-	slices.Sort(names)
-	var done int
-	if err := pool.QueryRowContext(ctx, "PRAGMA user_version").Scan(&done); err != nil {
+	provider, err := goose.NewProvider(e.dialect, pool, files, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return fmt.Errorf("read migrations: %w", err)
+	}
+	done, newest, err := provider.GetVersions(ctx)
+	if err != nil {
 		return fmt.Errorf("read schema version: %w", err)
 	}
-	if done > len(names) {
-		return fmt.Errorf("schema version %d is newer than this program's %d", done, len(names))
+	if done > newest {
+		return fmt.Errorf("schema version %d is newer than this program's %d", done, newest)
 	}
-	for i := done; i < len(names); i++ {
-		if err := runMigration(ctx, pool, migrations, names[i], i+1); err != nil {
-			return fmt.Errorf("%s: %w", names[i], err)
-		}
-	}
-	return nil
-}
-
-func runMigration(ctx context.Context, pool *sql.DB, migrations fs.FS, name string, version int) error {
-	statements, err := fs.ReadFile(migrations, name)
-	if err != nil {
-		return err
-	}
-	tx, err := pool.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback() }() // After Commit it does nothing.
-	if _, err := tx.ExecContext(ctx, string(statements)); err != nil {
-		return err
-	}
-	if _, err := tx.ExecContext(ctx, "PRAGMA user_version = "+strconv.Itoa(version)); err != nil {
-		return err
-	}
-	return tx.Commit()
+	_, err = provider.Up(ctx)
+	return err
 }

@@ -28,9 +28,10 @@ const (
 // the transaction of what it tells of, so that none is lost and none invented,
 // and published in the order in which it was added, at least once; the bus
 // drops what it has seen. Instances that share the database share the work; the
-// order is then that of each instance. Safe for concurrent use.
+// order is then that of each instance. On PostgreSQL, of events whose
+// transactions overlap either may come first. Safe for concurrent use.
 //
-// It is the table outbox of the service's own database:
+// It is the table outbox of the service's own database, here as in SQLite:
 //
 //	CREATE TABLE outbox (
 //	    seq        INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -95,7 +96,7 @@ func (o *Outbox) Add(ctx context.Context, tx *Conn, e Event) error {
 	o.propagator.Inject(ctx, carrier)
 	headers, err := json.Marshal(carrier)
 	if err == nil {
-		_, err = tx.on.ExecContext(ctx, insert, e.ID, subject, payload, string(headers), o.now().UnixMilli())
+		_, err = tx.on.ExecContext(ctx, tx.engine.native(insert), e.ID, subject, payload, string(headers), o.now().UnixMilli())
 	}
 	end(-1, err)
 	if err != nil {
@@ -169,7 +170,16 @@ type outgoing struct {
 func (o *Outbox) claim(ctx context.Context) (rows []outgoing, until int64, err error) {
 	now := o.now()
 	until = now.Add(claimTime).UnixMilli()
-	err = o.db.Query(ctx, func(scan Scan) error {
+	err = o.db.InTx(ctx, func(tx *Conn) error {
+		rows, err = claim(ctx, tx, now.UnixMilli(), until)
+		return err
+	})
+	slices.SortFunc(rows, func(a, b outgoing) int { return cmp.Compare(a.seq, b.seq) })
+	return rows, until, err
+}
+
+func claim(ctx context.Context, tx *Conn, now, until int64) (rows []outgoing, err error) {
+	err = tx.Query(ctx, func(scan Scan) error {
 		var row outgoing
 		var headers string
 		if err := scan(&row.seq, &row.message.ID, &row.message.Subject, &row.message.Payload, &headers); err != nil {
@@ -182,9 +192,8 @@ func (o *Outbox) claim(ctx context.Context) (rows []outgoing, until int64, err e
 		return nil
 	}, `UPDATE outbox SET claimed_until = ?
 		WHERE seq IN (SELECT seq FROM outbox WHERE claimed_until <= ? ORDER BY seq LIMIT ?)
-		RETURNING seq, event_id, subject, payload, headers`, until, now.UnixMilli(), relayBatch)
-	slices.SortFunc(rows, func(a, b outgoing) int { return cmp.Compare(a.seq, b.seq) })
-	return rows, until, err
+		RETURNING seq, event_id, subject, payload, headers`, until, now, relayBatch)
+	return rows, err
 }
 
 // release lets anybody publish what was claimed, which this instance could not.

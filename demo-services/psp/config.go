@@ -24,7 +24,7 @@ func DefaultConfig() Config {
 // Start runs the service until its host is shut down.
 func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platform.Host, error) {
 	return platform.Start(ctx, tel, func(h *platform.Host) error {
-		db, err := h.OpenDB(ctx, cfg.DataDir, "psp", Migrations)
+		db, err := h.OpenDB(ctx, cfg.Source("psp"), Migrations)
 		if err != nil {
 			return err
 		}

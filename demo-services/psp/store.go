@@ -11,10 +11,10 @@ import (
 	"github.com/waybill-dev/waybill/demo-services/platform"
 )
 
-//go:embed migrations/*.sql
+//go:embed migrations/*/*.sql
 var migrations embed.FS
 
-// Migrations are the schema of the service's database.
+// Migrations are the schema of the service's database, in a folder for each kind.
 func Migrations() (fs.FS, error) { return fs.Sub(migrations, "migrations") }
 
 // State is what became of a charge.
@@ -50,16 +50,17 @@ func NewStore(db *platform.DB) *Store { return &Store{db: db} }
 // Add stores the charge unless one with its key is there, and returns the one
 // that is stored.
 func (s *Store) Add(ctx context.Context, c Charge, now time.Time) (Charge, error) {
+	var stored Charge
 	err := s.db.InTx(ctx, func(tx *platform.Conn) error {
-		if _, err := tx.Exec(ctx, `INSERT OR IGNORE INTO charges (key, id, state, decline_code, amount, currency, created_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?)`, c.Key, c.ID, c.State, c.DeclineCode, c.Amount, c.Currency, now.UnixMilli()); err != nil {
+		if _, err := tx.Exec(ctx, `INSERT INTO charges (key, id, state, decline_code, amount, currency, created_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`, c.Key, c.ID, c.State, c.DeclineCode, c.Amount, c.Currency, now.UnixMilli()); err != nil {
 			return err
 		}
 		var err error
-		c, err = find(ctx, tx, c.Key)
+		stored, err = find(ctx, tx, c.Key)
 		return err
 	})
-	return c, err
+	return stored, err
 }
 
 // Find reads the charge with the key, or returns errUnknown.
@@ -72,7 +73,7 @@ func (s *Store) Find(ctx context.Context, key string) (Charge, error) {
 func (s *Store) Refund(ctx context.Context, key string, now time.Time) (Charge, error) {
 	var c Charge
 	err := s.db.InTx(ctx, func(tx *platform.Conn) error {
-		if _, err := tx.Exec(ctx, "INSERT OR IGNORE INTO charges (key, id, state, created_at) VALUES (?, ?, ?, ?)",
+		if _, err := tx.Exec(ctx, "INSERT INTO charges (key, id, state, created_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
 			key, platform.NewID("ch"), Voided, now.UnixMilli()); err != nil {
 			return err
 		}

@@ -32,7 +32,7 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 		if err := h.Join(cfg.Discovery); err != nil {
 			return err
 		}
-		db, err := h.OpenDB(ctx, cfg.DataDir, "user", Migrations)
+		db, err := h.OpenDB(ctx, cfg.Source("user"), Migrations)
 		if err != nil {
 			return err
 		}

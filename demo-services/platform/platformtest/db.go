@@ -8,16 +8,19 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/waybill-dev/waybill/demo-services/platform"
+	"github.com/waybill-dev/waybill/demo-services/platform/pgtest"
 )
 
-// OpenDB opens a service's database in dir and closes it when the test ends.
+// OpenDB opens a service's database and closes it when the test ends. It is in
+// dir, or of dir where it is on PostgreSQL: see pgtest.Main.
 func OpenDB(t testing.TB, dir string, migrations func() (fs.FS, error)) *platform.DB {
 	t.Helper()
 	files, err := migrations()
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := platform.OpenDB(t.Context(), dir, "test", files, noop.NewTracerProvider())
+	at := platform.Source{URL: pgtest.URL(t), Dir: dir, Name: pgtest.Name(dir)}
+	db, err := platform.OpenDB(t.Context(), at, files, noop.NewTracerProvider())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,3 +1,4 @@
+-- +goose Up
 CREATE TABLE messages (
     -- One message for each event, however often the event comes.
     event_id  TEXT PRIMARY KEY,
@@ -5,7 +6,7 @@ CREATE TABLE messages (
     recipient TEXT NOT NULL,
     subject   TEXT NOT NULL,
     body      TEXT NOT NULL,
-    sent_at   INTEGER NOT NULL
-) STRICT;
+    sent_at   BIGINT NOT NULL
+);
 
 CREATE INDEX messages_order ON messages (order_id);

@@ -1,3 +1,4 @@
+-- +goose Up
 CREATE TABLE charges (
     -- The client's Idempotency-Key.
     key          TEXT PRIMARY KEY,
@@ -5,7 +6,7 @@ CREATE TABLE charges (
     -- VOIDED without an amount is a refund that came before its charge.
     state        TEXT NOT NULL CHECK (state IN ('CAPTURED', 'DECLINED', 'REFUNDED', 'VOIDED')),
     decline_code TEXT NOT NULL DEFAULT '',
-    amount       INTEGER NOT NULL DEFAULT 0,
+    amount       BIGINT NOT NULL DEFAULT 0,
     currency     TEXT NOT NULL DEFAULT '',
-    created_at   INTEGER NOT NULL
-) STRICT;
+    created_at   BIGINT NOT NULL
+);

@@ -1,0 +1,9 @@
+package payment
+
+import (
+	"testing"
+
+	"github.com/waybill-dev/waybill/demo-services/platform/pgtest"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }

@@ -1,6 +1,0 @@
-CREATE TABLE users (
-    id      TEXT PRIMARY KEY,
-    name    TEXT NOT NULL,
-    email   TEXT NOT NULL UNIQUE,
-    blocked INTEGER NOT NULL DEFAULT 0
-) STRICT;
