@@ -28,6 +28,7 @@ func reasons() map[string]platform.Problem {
 		platform.ReasonCardDeclined:         {Status: http.StatusPaymentRequired, Code: "card-declined", Title: "Card declined"},
 		platform.ReasonInvalid:              {Status: http.StatusUnprocessableEntity, Code: "invalid-order", Title: "Invalid order"},
 		platform.ReasonPSPUnavailable:       {Status: http.StatusServiceUnavailable, Code: "payment-unavailable", Title: "Payment unavailable"},
+		platform.ReasonChargeVoided:         {Status: http.StatusServiceUnavailable, Code: "payment-unavailable", Title: "Payment unavailable"},
 		platform.ReasonPaymentUnavailable:   {Status: http.StatusServiceUnavailable, Code: "payment-unavailable", Title: "Payment unavailable"},
 		platform.ReasonInventoryUnavailable: {Status: http.StatusServiceUnavailable, Code: "inventory-unavailable", Title: "Inventory unavailable"},
 		platform.ReasonCancelledByCustomer:  {Status: http.StatusConflict, Code: "cancelled-by-customer", Title: "Cancelled by the customer"},

@@ -10,7 +10,9 @@ import (
 	"net/http"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 
 	paymentv1 "github.com/waybill-dev/waybill/demo-services/api/payment/v1"
 	"github.com/waybill-dev/waybill/demo-services/platform"
@@ -86,6 +88,9 @@ func (s *Server) ask(ctx context.Context, c Charge, first bool, cardToken string
 		if _, err := s.settle(ctx, c); err != nil {
 			return c, err
 		}
+		// To call again at once is of no use, and gRPC's clients obey (its
+		// proposal A6). The error is that of a direct call, not of a server's.
+		_ = grpc.SetTrailer(ctx, metadata.Pairs("grpc-retry-pushback-ms", "-1"))
 		return c, platform.RPCError(codes.Unavailable, platform.ReasonPSPUnavailable, "the payment provider is left alone for a while", nil)
 	default:
 		s.logger.WarnContext(ctx, "psp did not answer, the charge's outcome is unknown", "order_id", c.OrderID, "error", err)
