@@ -34,18 +34,13 @@ func open(ctx context.Context, cfg Config, own *prometheus.Registry, logger *slo
 
 // entrance wants the token of those who ask, where there is one. Probes have
 // none.
-type entrance struct {
-	door *listen.Guard
-	next http.Handler
-}
-
-func (e *entrance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path != "/healthz" {
-		if err := e.door.Admit(r.Header.Values("Authorization"), r.TLS); err != nil {
-			w.Header().Set("WWW-Authenticate", listen.Challenge)
-			http.Error(w, err.Error(), http.StatusUnauthorized)
+func entrance(door *listen.Guard, next http.Handler) http.Handler {
+	guarded := door.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/healthz" {
+			next.ServeHTTP(w, r)
 			return
 		}
-	}
-	e.next.ServeHTTP(w, r)
+		guarded.ServeHTTP(w, r)
+	})
 }

@@ -75,7 +75,7 @@ func Start(ctx context.Context, cfg Config, j journal.Journal, logger *slog.Logg
 		return nil, err
 	}
 	v := &Viewer{logger: logger, listener: listener, door: door, reader: reader}
-	v.server = newServer(secure(newGuard(listener.Addr(), cfg.Hosts, &entrance{door, mux})), logger)
+	v.server = newServer(secure(newGuard(listener.Addr(), cfg.Hosts, entrance(door, mux))), logger)
 	feeding, stop := context.WithCancel(ctx)
 	v.stop = stop
 	f := &feed{journal: j, reader: reader, index: x, logger: logger, report: engine.Report}

@@ -154,26 +154,14 @@ func (a *Admin) handler() http.Handler {
 	})
 	mux.HandleFunc("GET /readyz", a.serveReadiness)
 	mux.HandleFunc("GET /healthz", a.serveHealth)
-	mux.Handle("GET /metrics", a.guarded(promhttp.HandlerFor(prometheus.Gatherers{a.sources.Metrics, a.own}, promhttp.HandlerOpts{
+	mux.Handle("GET /metrics", a.guard.Handler(promhttp.HandlerFor(prometheus.Gatherers{a.sources.Metrics, a.own}, promhttp.HandlerOpts{
 		EnableOpenMetrics:   true,
 		ErrorHandling:       promhttp.ContinueOnError,
 		ErrorLog:            slog.NewLogLogger(a.logger.Handler(), slog.LevelWarn),
 		MaxRequestsInFlight: 4,
 	})))
-	mux.Handle("GET /{$}", a.guarded(http.HandlerFunc(a.servePage)))
+	mux.Handle("GET /{$}", a.guard.Handler(http.HandlerFunc(a.servePage)))
 	return mux
-}
-
-// guarded wants the token of those who ask, where there is one.
-func (a *Admin) guarded(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := a.guard.Admit(r.Header.Values("Authorization"), r.TLS); err != nil {
-			w.Header().Set("WWW-Authenticate", listen.Challenge)
-			http.Error(w, err.Error(), http.StatusUnauthorized)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
 }
 
 func writeJSON(w http.ResponseWriter, status int, answer any) {

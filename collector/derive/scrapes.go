@@ -63,16 +63,8 @@ func (s *scrapes) serve(derived prometheus.Gatherer) {
 }
 
 func newServer(guard *listen.Guard, derived prometheus.Gatherer, logger *slog.Logger) *http.Server {
-	metrics := exposition(derived, logger)
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
-		if err := guard.Admit(r.Header.Values("Authorization"), r.TLS); err != nil {
-			w.Header().Set("WWW-Authenticate", listen.Challenge)
-			http.Error(w, err.Error(), http.StatusUnauthorized)
-			return
-		}
-		metrics.ServeHTTP(w, r)
-	})
+	mux.Handle("GET /metrics", guard.Handler(exposition(derived, logger)))
 	return &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 10 * time.Second,

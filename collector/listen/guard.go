@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -165,6 +166,19 @@ func (g *Guard) Admit(authorization []string, conn *tls.ConnectionState) error {
 		return denied
 	}
 	return nil
+}
+
+// Handler has the next one answer the requests that Admit takes, and answers
+// the others 401 in plain text.
+func (g *Guard) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := g.Admit(r.Header.Values("Authorization"), r.TLS); err != nil {
+			w.Header().Set("WWW-Authenticate", Challenge)
+			http.Error(w, err.Error(), http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Check is Admit for those who are not turned away: it counts nothing, and
