@@ -65,7 +65,7 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 		if err := expiry.register(h.Telemetry().Registerer()); err != nil {
 			return fmt.Errorf("register metrics: %w", err)
 		}
-		h.Go(func(ctx context.Context) { expiry.Run(ctx, cfg.ExpiryInterval) })
+		h.Repeat(cfg.ExpiryInterval, "expiry of reservations", expiry.Sweep)
 		h.Go(func(ctx context.Context) { restock(ctx, store, cfg.RestockInterval, h.Logger()) })
 		if err := h.ServeGRPC(ctx, cfg.Listen, func(r grpc.ServiceRegistrar) {
 			server := NewServer(store, h.Logger())

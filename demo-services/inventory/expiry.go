@@ -63,7 +63,7 @@ type Expiry struct {
 	now     func() time.Time
 }
 
-// NewExpiry returns the expiry of a store's reservations; Run does its work.
+// NewExpiry returns the expiry of a store's reservations; Sweep does its work.
 func NewExpiry(store *Store, tp trace.TracerProvider, logger *slog.Logger) *Expiry {
 	return &Expiry{
 		store: store, logger: logger, now: time.Now,
@@ -77,23 +77,8 @@ func NewExpiry(store *Store, tp trace.TracerProvider, logger *slog.Logger) *Expi
 // register has the reservations counted: those that expired, and those that
 // may.
 func (e *Expiry) register(registerer prometheus.Registerer) error {
-	return errors.Join(registerer.Register(e.expired), registerer.Register(openReservations{e.store}))
-}
-
-// Run looks for reservations that are due until the context ends.
-func (e *Expiry) Run(ctx context.Context, every time.Duration) {
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	for {
-		if err := e.Sweep(ctx); err != nil && ctx.Err() == nil {
-			e.logger.Error("expiry of reservations failed", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
+	return errors.Join(registerer.Register(e.expired), registerer.Register(e.store.db.RowGauge("shop_reservations_open",
+		"Reservations that are not confirmed yet, and expire unless they are.", "SELECT count(*) FROM reservations WHERE state = 'RESERVED'")))
 }
 
 // Sweep expires all that is due now.
@@ -127,27 +112,4 @@ func (e *Expiry) one(ctx context.Context, d due) error {
 		e.logger.WarnContext(ctx, "reservation has expired", "order_id", d.orderID)
 	}
 	return nil
-}
-
-// openReservations counts the reservations that may expire, when it is asked.
-type openReservations struct{ store *Store }
-
-var openDesc = prometheus.NewDesc("shop_reservations_open", "Reservations that are not confirmed yet, and expire unless they are.", nil, nil)
-
-// scrapeTimeout bounds how long a scrape waits for the database.
-const scrapeTimeout = time.Second
-
-// Describe implements prometheus.Collector.
-func (o openReservations) Describe(out chan<- *prometheus.Desc) { out <- openDesc }
-
-// Collect implements prometheus.Collector. While the database does not answer
-// there is no figure, which is what there is to know.
-func (o openReservations) Collect(out chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
-	defer cancel()
-	var n int64
-	if err := o.store.db.QueryRow(ctx, []any{&n}, "SELECT count(*) FROM reservations WHERE state = 'RESERVED'"); err != nil {
-		return
-	}
-	out <- prometheus.MustNewConstMetric(openDesc, prometheus.GaugeValue, float64(n))
 }

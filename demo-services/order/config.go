@@ -3,7 +3,6 @@ package order
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"google.golang.org/grpc"
@@ -73,7 +72,7 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 		if err != nil {
 			return err
 		}
-		h.Go(func(ctx context.Context) { recoverSagas(ctx, saga, cfg.RecoverInterval, h.Logger()) })
+		h.Repeat(cfg.RecoverInterval, "recovery of sagas", saga.Recover)
 		if err := h.ServeGRPC(ctx, cfg.Listen, func(r grpc.ServiceRegistrar) {
 			orderv1.RegisterOrderServiceServer(r, NewServer(store, saga, projector))
 		}); err != nil {
@@ -106,19 +105,4 @@ func newSaga(h *platform.Host, store *Store, cfg Config) (*Saga, error) {
 		logger:     h.Logger(),
 		config:     cfg.Saga,
 	}, nil
-}
-
-func recoverSagas(ctx context.Context, saga *Saga, every time.Duration, logger *slog.Logger) {
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	for {
-		if err := saga.Recover(ctx); err != nil && ctx.Err() == nil {
-			logger.Error("recovery of sagas failed", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
 }

@@ -61,11 +61,11 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 			return err
 		}
 		server := NewServer(NewStore(db, outbox), client, cfg, h.Logger())
-		inquiry := NewInquiry(server, cfg.Inquiry, h.Telemetry().TracerProvider(), h.Logger())
+		inquiry := NewInquiry(server, cfg.Inquiry, h.Telemetry().TracerProvider())
 		if err := errors.Join(server.psp.breaker.register(h.Telemetry().Registerer()), inquiry.register(h.Telemetry().Registerer())); err != nil {
 			return fmt.Errorf("register metrics: %w", err)
 		}
-		h.Go(inquiry.Run)
+		h.Repeat(cfg.Inquiry.Interval, "inquiry for charges", inquiry.Sweep)
 		if err := h.ServeGRPC(ctx, cfg.Listen, func(r grpc.ServiceRegistrar) {
 			paymentv1.RegisterPaymentServiceServer(r, server)
 		}); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -68,15 +67,14 @@ type Inquiry struct {
 	server *Server
 	config InquiryConfig
 	tracer trace.Tracer
-	logger *slog.Logger
 	found  *prometheus.CounterVec
 	now    func() time.Time
 }
 
-// NewInquiry returns the inquiry for a server's charges; Run does its work.
-func NewInquiry(server *Server, cfg InquiryConfig, tp trace.TracerProvider, logger *slog.Logger) *Inquiry {
+// NewInquiry returns the inquiry for a server's charges; Sweep does its work.
+func NewInquiry(server *Server, cfg InquiryConfig, tp trace.TracerProvider) *Inquiry {
 	return &Inquiry{
-		server: server, config: cfg, logger: logger, now: time.Now,
+		server: server, config: cfg, now: time.Now,
 		tracer: tp.Tracer("github.com/waybill-dev/waybill/demo-services/payment"),
 		found: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "shop_payment_found_out_total",
@@ -87,23 +85,8 @@ func NewInquiry(server *Server, cfg InquiryConfig, tp trace.TracerProvider, logg
 
 // register has what is unknown, and what was found out, counted.
 func (i *Inquiry) register(registerer prometheus.Registerer) error {
-	return errors.Join(registerer.Register(i.found), registerer.Register(unknownCharges{i.server.store}))
-}
-
-// Run looks for charges and refunds until the context ends.
-func (i *Inquiry) Run(ctx context.Context) {
-	ticker := time.NewTicker(i.config.Interval)
-	defer ticker.Stop()
-	for {
-		if err := i.Sweep(ctx); err != nil && ctx.Err() == nil {
-			i.logger.Error("inquiry for charges failed", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
+	return errors.Join(registerer.Register(i.found), registerer.Register(i.server.store.db.RowGauge("shop_payment_unknown",
+		"Charges and refunds whose outcome is not known, or not yet.", "SELECT count(*) FROM charges WHERE state IN ('PENDING', 'REFUNDING')")))
 }
 
 // Sweep asks once for each charge and refund that has been unknown for long
@@ -181,27 +164,4 @@ func (s *Store) unknown(ctx context.Context, since time.Time) ([]unknownCharge, 
 func (s *Store) touch(ctx context.Context, u unknownCharge, now time.Time) (ours bool, err error) {
 	n, err := s.db.Exec(ctx, "UPDATE charges SET updated_at = ? WHERE order_id = ? AND updated_at = ?", now.UnixMilli(), u.OrderID, u.touched)
 	return n > 0, err
-}
-
-var unknownDesc = prometheus.NewDesc("shop_payment_unknown", "Charges and refunds whose outcome is not known, or not yet.", nil, nil)
-
-// scrapeTimeout bounds how long a scrape waits for the database.
-const scrapeTimeout = time.Second
-
-// unknownCharges counts what is unknown, when it is asked.
-type unknownCharges struct{ store *Store }
-
-// Describe implements prometheus.Collector.
-func (u unknownCharges) Describe(out chan<- *prometheus.Desc) { out <- unknownDesc }
-
-// Collect implements prometheus.Collector. While the database does not answer
-// there is no figure, which is what there is to know.
-func (u unknownCharges) Collect(out chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
-	defer cancel()
-	var n int64
-	if err := u.store.db.QueryRow(ctx, []any{&n}, "SELECT count(*) FROM charges WHERE state IN ('PENDING', 'REFUNDING')"); err != nil {
-		return
-	}
-	out <- prometheus.MustNewConstMetric(unknownDesc, prometheus.GaugeValue, float64(n))
 }

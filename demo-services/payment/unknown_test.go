@@ -46,7 +46,7 @@ func TestInquiryFindsOutWhatNobodyAsksFor(t *testing.T) {
 	s := newShop(t)
 	exporter := tracetest.NewInMemoryExporter()
 	tp := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
-	inquiry := NewInquiry(s.Server, DefaultInquiryConfig(), tp, slog.New(slog.DiscardHandler))
+	inquiry := NewInquiry(s.Server, DefaultInquiryConfig(), tp)
 	registry := prometheus.NewPedanticRegistry()
 	if err := inquiry.register(registry); err != nil {
 		t.Fatal(err)
@@ -135,7 +135,7 @@ func TestInquiryLeavesTheProviderAlone(t *testing.T) {
 	s.psp.breaker = newBreaker(BreakerConfig{Failures: 1, OpenFor: time.Hour, Successes: 1}, slog.New(slog.DiscardHandler))
 	s.down.Store(1)
 	s.charge(t.Context(), "o1", psp.TokenVisa)
-	inquiry := NewInquiry(s.Server, InquiryConfig{}, sdktrace.NewTracerProvider(), slog.New(slog.DiscardHandler))
+	inquiry := NewInquiry(s.Server, InquiryConfig{}, sdktrace.NewTracerProvider())
 	asked := s.asked.Load()
 	if err := inquiry.Sweep(t.Context()); err != nil || s.asked.Load() != asked {
 		t.Errorf("psp was asked, %v", err)

@@ -113,6 +113,26 @@ func (h *Host) Go(work func(context.Context)) {
 	h.wg.Go(func() { work(h.work) })
 }
 
+// Repeat does the work in the background, at once and then again and again,
+// until Shutdown ends its context. What is the subject of the log line that
+// tells of a failure.
+func (h *Host) Repeat(every time.Duration, what string, work func(context.Context) error) {
+	h.Go(func(ctx context.Context) {
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		for {
+			if err := work(ctx); err != nil && ctx.Err() == nil {
+				h.logger.Error(what+" failed", "error", err)
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+		}
+	})
+}
+
 // OnClose adds something to close once nothing runs any more; the last added
 // is closed first.
 func (h *Host) OnClose(closer func() error) { h.closers = append(h.closers, closer) }

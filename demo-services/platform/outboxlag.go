@@ -7,9 +7,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// lagTimeout bounds how long a scrape waits for the database.
-const lagTimeout = time.Second
-
 var (
 	outboxAge = prometheus.NewDesc("shop_outbox_lag_seconds",
 		"Age of the oldest event that is not on the bus yet; 0 if there is none.", nil, nil)
@@ -29,7 +26,7 @@ func (l outboxLag) Describe(out chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector. While the database does not answer
 // there are no figures, which is what there is to know.
 func (l outboxLag) Collect(out chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), lagTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()
 	var oldest, waiting int64
 	if err := l.outbox.db.QueryRow(ctx, []any{&oldest, &waiting}, "SELECT coalesce(min(created_at), 0), count(*) FROM outbox"); err != nil {
