@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -22,6 +23,7 @@ import (
 	"github.com/waybill-dev/waybill/demo-services/order"
 	"github.com/waybill-dev/waybill/demo-services/payment"
 	"github.com/waybill-dev/waybill/demo-services/platform"
+	"github.com/waybill-dev/waybill/demo-services/platform/pgtest"
 	"github.com/waybill-dev/waybill/demo-services/platform/platformtest"
 )
 
@@ -33,13 +35,15 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
 	}
-	os.Exit(m.Run())
+	m.Run()
+	pgtest.Stop()
 }
 
 // killing is a shop whose order service is a process of its own, to be killed,
 // and whose other services stay.
 type killing struct {
 	*trap
+	// data is where the databases are, and bus where the events are.
 	data, bus string
 	env       []string
 	process   *exec.Cmd
@@ -47,14 +51,17 @@ type killing struct {
 	calls     sync.WaitGroup
 }
 
-func newKilling(t *testing.T) *killing {
+// newKilling starts the other services, on PostgreSQL if there is the URL of a
+// database, and else on SQLite.
+func newKilling(t *testing.T, database string) *killing {
 	t.Helper()
 	broker, err := platform.StartBroker(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(broker.Close)
-	k := &killing{trap: &trap{old: map[string]bool{}}, data: t.TempDir(), bus: broker.URL()}
+	base := platform.Config{Listen: "127.0.0.1:0", Admin: platform.Off, DataDir: t.TempDir(), Database: database}
+	k := &killing{trap: &trap{old: map[string]bool{}}, data: cmp.Or(database, base.DataDir), bus: broker.URL()}
 	tuned, err := command{getenv: environment{}.lookup}.tuned()
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +72,7 @@ func newKilling(t *testing.T) *killing {
 		if !slices.Contains([]string{"psp", "payment", "inventory", "notification"}, s.name) {
 			continue
 		}
-		host, err := s.start(t.Context(), platform.Config{Listen: "127.0.0.1:0", Admin: platform.Off, DataDir: k.data}, at, platformtest.Telemetry(t))
+		host, err := s.start(t.Context(), base, at, platformtest.Telemetry(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,8 +80,8 @@ func newKilling(t *testing.T) *killing {
 		s.found(&at, host.Addr().String())
 	}
 	tapped := k.tap(t, at)
-	k.env = append(os.Environ(), asProgram+"=1", "LISTEN=127.0.0.1:0", "ADMIN_LISTEN=off", "DATA_DIR="+k.data, "NATS_URL="+k.bus,
-		"INVENTORY_ADDR="+tapped, "PAYMENT_ADDR="+tapped, "SAGA_LEASE=500ms",
+	k.env = append(os.Environ(), asProgram+"=1", "LISTEN=127.0.0.1:0", "ADMIN_LISTEN=off", "DATA_DIR="+base.DataDir, "DATABASE_URL="+database,
+		"NATS_URL="+k.bus, "INVENTORY_ADDR="+tapped, "PAYMENT_ADDR="+tapped, "SAGA_LEASE=500ms",
 		"OTEL_TRACES_EXPORTER=none", "OTEL_METRICS_EXPORTER=none", "OTEL_LOGS_EXPORTER=none")
 	k.listen(t)
 	return k

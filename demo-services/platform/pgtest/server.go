@@ -16,6 +16,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // startTimeout bounds how long the server takes to accept connections.
@@ -101,6 +103,17 @@ func (s *server) wait(ctx context.Context) error {
 			return errors.New("PostgreSQL does not become ready")
 		}
 	}
+}
+
+// execute runs one statement, on a connection of its own.
+func (s *server) execute(ctx context.Context, statement string) (err error) {
+	conn, err := pgx.Connect(ctx, s.url)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
+	_, err = conn.Exec(ctx, statement)
+	return err
 }
 
 // stop ends the server, without waiting for its clients.
