@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"encoding/json"
+	"regexp"
 
 	"github.com/waybill-dev/waybill/demo-services/platform"
 )
@@ -10,24 +11,46 @@ import (
 // Told are how many events of each type the bus has of one order.
 type Told map[string]int
 
-// aboutOrder is what an audit needs of an event's data.
-type aboutOrder struct {
-	OrderID string `json:"order_id"`
+// orderID finds whose a message is although nobody can read it.
+var orderID = regexp.MustCompile(`"order_id":\s*"([^"]+)"`)
+
+// about is the order that a message on the subject is about, and the type of its
+// event. A message that can't be read may show its order all the same: it is on
+// the bus, and whoever could not read it has it with the dead letters.
+func about(subject string, payload []byte) (order, eventType string) {
+	var e struct {
+		Type string `json:"type"`
+		Data struct {
+			OrderID string `json:"order_id"`
+		} `json:"data"`
+	}
+	if json.Unmarshal(payload, &e) == nil {
+		return e.Data.OrderID, e.Type
+	}
+	if found := orderID.FindSubmatch(payload); found != nil {
+		order = string(found[1])
+	}
+	for _, known := range []string{platform.EventOrderCreated, platform.EventOrderConfirmed, platform.EventOrderCancelled} {
+		if on, err := platform.SubjectOf(known); err == nil && on == subject {
+			eventType = known
+		}
+	}
+	return order, eventType
 }
 
 // ReadBus adds to the books what the bus of the server at url knows: the events
 // of each order, unless it has dropped some, and the dead letters.
 func (b *Books) ReadBus(ctx context.Context, url string) error {
 	told := map[string]Told{}
-	complete, err := platform.ReadStream(ctx, url, platform.StreamOrders, func(_ string, e platform.Event) {
-		var about aboutOrder
-		if json.Unmarshal(e.Data, &about) != nil || about.OrderID == "" {
+	complete, err := platform.ReadStream(ctx, url, platform.StreamOrders, func(subject string, payload []byte) {
+		order, eventType := about(subject, payload)
+		if order == "" {
 			return
 		}
-		if told[about.OrderID] == nil {
-			told[about.OrderID] = Told{}
+		if told[order] == nil {
+			told[order] = Told{}
 		}
-		told[about.OrderID][e.Type]++
+		told[order][eventType]++
 	})
 	if err != nil {
 		return err
@@ -51,11 +74,8 @@ func (b *Books) readLetters(ctx context.Context, url string) error {
 		return err
 	}
 	for _, l := range all {
-		var e struct {
-			Data aboutOrder `json:"data"`
-		}
-		if l.Consumer == "notification" && json.Unmarshal(l.Payload, &e) == nil && e.Data.OrderID != "" {
-			b.Letters[e.Data.OrderID]++
+		if order, _ := about(l.Subject, l.Payload); l.Consumer == "notification" && order != "" {
+			b.Letters[order]++
 		}
 	}
 	return nil

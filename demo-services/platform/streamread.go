@@ -2,7 +2,6 @@ package platform
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -11,11 +10,11 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// ReadStream hands each the events that a stream of the server at url has now,
-// the oldest first; messages that are no events are passed over. Complete says
-// that the stream has dropped none so far, as it does with what is old or too
-// much. A stream that is not there is complete.
-func ReadStream(ctx context.Context, url, name string, each func(subject string, e Event)) (complete bool, err error) {
+// ReadStream hands each the messages that a stream of the server at url has now,
+// the oldest first; they need not be events. Complete says that the stream has
+// dropped none so far, as it does with what is old or too much. A stream that is
+// not there is complete.
+func ReadStream(ctx context.Context, url, name string, each func(subject string, payload []byte)) (complete bool, err error) {
 	conn, err := nats.Connect(url, nats.Timeout(5*time.Second))
 	if err != nil {
 		return false, fmt.Errorf("connect to bus %s: %w", url, err)
@@ -42,8 +41,8 @@ func ReadStream(ctx context.Context, url, name string, each func(subject string,
 	return state.FirstSeq == 1 && state.NumDeleted == 0, nil
 }
 
-// readUpTo hands out the events of a stream that has a message with the number.
-func readUpTo(ctx context.Context, stream jetstream.Stream, last uint64, each func(string, Event)) error {
+// readUpTo hands out the messages of a stream that has one with the number.
+func readUpTo(ctx context.Context, stream jetstream.Stream, last uint64, each func(string, []byte)) error {
 	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
 	if err != nil {
 		return err
@@ -62,10 +61,7 @@ func readUpTo(ctx context.Context, stream jetstream.Stream, last uint64, each fu
 		if err != nil {
 			return err
 		}
-		var e Event
-		if json.Unmarshal(message.Data(), &e) == nil && e.ID != "" {
-			each(message.Subject(), e)
-		}
+		each(message.Subject(), message.Data())
 		if metadata.Sequence.Stream >= last {
 			return nil
 		}

@@ -1,6 +1,7 @@
 package platform_test
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -10,29 +11,33 @@ import (
 
 func TestStreamIsRead(t *testing.T) {
 	b := newTestBus(t)
-	read := func(stream string) (ids []string, complete bool) {
+	read := func(stream string) (all []string, complete bool) {
 		t.Helper()
-		complete, err := platform.ReadStream(t.Context(), b.url, stream, func(subject string, e platform.Event) {
-			ids = append(ids, subject+" "+e.ID)
+		complete, err := platform.ReadStream(t.Context(), b.url, stream, func(subject string, payload []byte) {
+			var e platform.Event
+			if err := json.Unmarshal(payload, &e); err != nil {
+				e.ID = string(payload)
+			}
+			all = append(all, subject+" "+e.ID)
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return ids, complete
+		return all, complete
 	}
-	if ids, complete := read(platform.StreamOrders); len(ids) != 0 || !complete {
-		t.Errorf("an empty stream has %v, complete: %v", ids, complete)
+	if got, complete := read(platform.StreamOrders); len(got) != 0 || !complete {
+		t.Errorf("an empty stream has %v, complete: %v", got, complete)
 	}
-	if ids, complete := read("NOWHERE"); len(ids) != 0 || !complete {
-		t.Errorf("a stream that is not there has %v, complete: %v", ids, complete)
+	if got, complete := read("NOWHERE"); len(got) != 0 || !complete {
+		t.Errorf("a stream that is not there has %v, complete: %v", got, complete)
 	}
 	for _, id := range []string{"evt_1", "evt_2", "evt_1"} { // The last one is dropped.
 		b.publish(t, id, event(t, id), nil)
 	}
 	b.publish(t, "noise", []byte("{"), nil)
-	ids, complete := read(platform.StreamOrders)
-	if diff := cmp.Diff([]string{"orders.confirmed evt_1", "orders.confirmed evt_2"}, ids); diff != "" || !complete {
-		t.Errorf("complete: %v; events (-want +got):\n%s", complete, diff)
+	messages, complete := read(platform.StreamOrders)
+	if diff := cmp.Diff([]string{"orders.confirmed evt_1", "orders.confirmed evt_2", "orders.confirmed {"}, messages); diff != "" || !complete {
+		t.Errorf("complete: %v; messages (-want +got):\n%s", complete, diff)
 	}
 	stream, err := b.js.Stream(t.Context(), platform.StreamOrders)
 	if err != nil {
@@ -41,8 +46,8 @@ func TestStreamIsRead(t *testing.T) {
 	if err := stream.DeleteMsg(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
-	if ids, complete := read(platform.StreamOrders); len(ids) != 1 || complete {
-		t.Errorf("a stream that has lost its first event has %v, complete: %v", ids, complete)
+	if got, complete := read(platform.StreamOrders); len(got) != 2 || complete {
+		t.Errorf("a stream that has lost its first event has %v, complete: %v", got, complete)
 	}
 	if _, err := platform.ReadStream(t.Context(), "nats://127.0.0.1:1", platform.StreamOrders, nil); err == nil {
 		t.Error("somebody listens on port 1")
