@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	inventoryv1 "github.com/waybill-dev/waybill/demo-services/api/inventory/v1"
 	orderv1 "github.com/waybill-dev/waybill/demo-services/api/order/v1"
 	userv1 "github.com/waybill-dev/waybill/demo-services/api/user/v1"
 	"github.com/waybill-dev/waybill/demo-services/platform"
@@ -168,5 +169,34 @@ func GatewayOfOrder() []Call {
 			Request: &orderv1.CancelOrderRequest{OrderId: GivenOrder + "_shipped"}, Answer: &orderv1.CancelOrderResponse{},
 			Code: codes.FailedPrecondition, Reason: platform.ReasonStatusConflict,
 		},
+	}
+}
+
+// chocolate is what the gateway reads of an item: the first in the order of ids.
+func chocolate() *inventoryv1.Item {
+	return &inventoryv1.Item{Id: "itm_chocolate", Name: "Dark chocolate, 12 bars", UnitPrice: 3600, Available: 1000}
+}
+
+// GatewayOfInventory is what the gateway expects of the inventory service.
+func GatewayOfInventory() []Call {
+	const (
+		list = inventoryv1.InventoryService_ListItems_FullMethodName
+		get  = inventoryv1.InventoryService_GetItem_FullMethodName
+	)
+	return []Call{
+		{
+			Name: "items", Method: list,
+			Request: &inventoryv1.ListItemsRequest{Limit: 1}, Answer: &inventoryv1.ListItemsResponse{Items: []*inventoryv1.Item{chocolate()}, More: true},
+		},
+		{
+			Name: "last items", Method: list,
+			Request: &inventoryv1.ListItemsRequest{After: "itm_tray", Limit: 50}, Answer: &inventoryv1.ListItemsResponse{},
+		},
+		{
+			Name: "item", Method: get,
+			Request: &inventoryv1.GetItemRequest{ItemId: "itm_chocolate"}, Answer: &inventoryv1.GetItemResponse{Item: chocolate()},
+		},
+		refused("unknown item", get, &inventoryv1.GetItemRequest{ItemId: "itm_unicorn"}, &inventoryv1.GetItemResponse{},
+			codes.NotFound, platform.ReasonUnknownItem),
 	}
 }

@@ -33,6 +33,10 @@ func TestProvidersDoWhatIsExpected(t *testing.T) {
 			t.Helper()
 			return dial(t, startOrders(t, noBus))
 		}},
+		"gateway of inventory": {GatewayOfInventory(), func(t *testing.T) *grpc.ClientConn {
+			t.Helper()
+			return dial(t, startInventory(t, noBus, time.Hour))
+		}},
 		"order of inventory": {OrderOfInventory(), func(t *testing.T) *grpc.ClientConn {
 			t.Helper()
 			return dial(t, startInventory(t, noBus, time.Hour))

@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"net/http"
+	"net/url"
+	"strconv"
 
 	"github.com/waybill-dev/waybill/demo-services/platform"
 )
@@ -46,6 +48,11 @@ func (e edition) write(w http.ResponseWriter, status int, data any, meta Meta) {
 	}
 	meta.Version = e.name
 	platform.WriteJSON(w, status, Envelope{Data: data, Meta: meta})
+}
+
+// after is the path of a list's part that follows the one which ends with the id.
+func (e edition) after(list, id string, limit int32) string {
+	return "/api/" + e.name + "/" + list + "?" + url.Values{"after": {id}, "limit": {strconv.Itoa(int(limit))}}.Encode()
 }
 
 // list answers with a list.

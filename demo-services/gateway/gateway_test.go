@@ -21,22 +21,26 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	inventoryv1 "github.com/waybill-dev/waybill/demo-services/api/inventory/v1"
 	orderv1 "github.com/waybill-dev/waybill/demo-services/api/order/v1"
 	userv1 "github.com/waybill-dev/waybill/demo-services/api/user/v1"
 	"github.com/waybill-dev/waybill/demo-services/platform"
 )
 
-// backend is the user and order services. Each call gives what the test has
+// backend is the user, order and inventory services. Each call gives what the test has
 // put there.
 type backend struct {
 	// What these tests do not call is missing.
 	userv1.UserServiceClient
 	orderv1.OrderServiceClient
+	inventoryv1.InventoryServiceClient
 
-	userErr, orderErr error
-	created           *orderv1.CreateOrderRequest
-	listed            *orderv1.ListOrdersRequest
-	deadline          time.Time
+	userErr, orderErr, itemErr error
+
+	created     *orderv1.CreateOrderRequest
+	listed      *orderv1.ListOrdersRequest
+	itemsListed *inventoryv1.ListItemsRequest
+	deadline    time.Time
 }
 
 func (b *backend) ValidateUser(_ context.Context, r *userv1.ValidateUserRequest, _ ...grpc.CallOption) (*userv1.ValidateUserResponse, error) {
@@ -103,7 +107,7 @@ func askWith(t *testing.T, b *backend, header http.Header, method, path, body st
 	request := httptest.NewRequestWithContext(trace.ContextWithSpanContext(t.Context(), sc), method, path, strings.NewReader(body))
 	maps.Copy(request.Header, header)
 	recorder := httptest.NewRecorder()
-	NewServer(b, b, Limits{Timeout: time.Minute}, slog.New(slog.DiscardHandler)).Handler().ServeHTTP(recorder, request)
+	NewServer(b, b, b, Limits{Timeout: time.Minute}, slog.New(slog.DiscardHandler)).Handler().ServeHTTP(recorder, request)
 	if documented(method, path) {
 		wantInContract(t, request, body, recorder)
 	}
@@ -112,7 +116,7 @@ func askWith(t *testing.T, b *backend, header http.Header, method, path, body st
 
 // documented says whether the document knows the route.
 func documented(method, path string) bool {
-	return method != http.MethodDelete && regexp.MustCompile(`^/api/v[12]/(users|orders|sessions)(/|\?|$)`).MatchString(path)
+	return method != http.MethodDelete && regexp.MustCompile(`^/api/v[12]/(users|items|orders|sessions)(/|\?|$)`).MatchString(path)
 }
 
 // problemOf reads the answer as a problem, and checks what all of them have.
@@ -224,6 +228,8 @@ func TestRoutes(t *testing.T) {
 		{http.MethodDelete, "/api/v1/orders", "", 405, "method-not-allowed", "GET, HEAD, POST"},
 		{http.MethodDelete, "/api/v1/orders/ord_1", "", 405, "method-not-allowed", "GET, HEAD"},
 		{http.MethodDelete, "/api/v2/users", "", 405, "method-not-allowed", "GET, HEAD, POST"},
+		{http.MethodDelete, "/api/v2/items", "", 405, "method-not-allowed", "GET, HEAD"},
+		{http.MethodDelete, "/api/v1/items/itm_tea", "", 405, "method-not-allowed", "GET, HEAD"},
 		{http.MethodGet, "/api/v1", "", 404, "route-not-found", ""},
 		{http.MethodGet, "/api/v1/things", "", 404, "route-not-found", ""},
 		{http.MethodGet, "/", "", 404, "route-not-found", ""},
@@ -255,7 +261,7 @@ func TestWhatOtherServicesAnswer(t *testing.T) {
 		{"other amount", refusal(codes.FailedPrecondition, platform.ReasonAmountMismatch), 409, "amount-mismatch", "because"},
 		{"no provider", refusal(codes.Unavailable, platform.ReasonPSPUnavailable), 503, "payment-unavailable", "because"},
 		{"too late", refusal(codes.DeadlineExceeded, platform.ReasonTimedOut), 504, "timed-out", "because"},
-		{"no answer in time", status.Error(codes.DeadlineExceeded, "secret"), 504, "timed-out", "The order service did not answer in time."},
+		{"no answer in time", status.Error(codes.DeadlineExceeded, "secret"), 504, "timed-out", "A part of the shop did not answer in time."},
 		{"not there", status.Error(codes.Unavailable, "secret"), 503, "unavailable", "A part of the shop is not available; try again."},
 		{"failed", status.Error(codes.Internal, "secret"), 502, "upstream-failed", "A part of the shop has failed."},
 		{"no status", errors.New("secret"), 502, "upstream-failed", "A part of the shop has failed."},

@@ -12,7 +12,7 @@ import (
 func TestClientThatAsksTooOftenWaits(t *testing.T) {
 	b := &backend{}
 	limits := Limits{Timeout: time.Minute, Client: Limit{Rate: 0.1, Burst: 3}}
-	handler := NewServer(b, b, limits, slog.New(slog.DiscardHandler)).Handler()
+	handler := NewServer(b, b, b, limits, slog.New(slog.DiscardHandler)).Handler()
 	from := func(address string) *httptest.ResponseRecorder {
 		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v1/users", nil)
 		request.RemoteAddr = address

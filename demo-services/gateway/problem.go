@@ -50,7 +50,7 @@ func (s *Server) upstream(err error) (p platform.Problem, fault bool) {
 	}
 	switch status.Code(err) {
 	case codes.DeadlineExceeded:
-		return *problem(http.StatusGatewayTimeout, "timed-out", "The order service did not answer in time."), true
+		return *problem(http.StatusGatewayTimeout, "timed-out", "A part of the shop did not answer in time."), true
 	case codes.Unavailable:
 		return *problem(http.StatusServiceUnavailable, "unavailable", "A part of the shop is not available; try again."), true
 	default:

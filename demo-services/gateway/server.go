@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	inventoryv1 "github.com/waybill-dev/waybill/demo-services/api/inventory/v1"
 	orderv1 "github.com/waybill-dev/waybill/demo-services/api/order/v1"
 	userv1 "github.com/waybill-dev/waybill/demo-services/api/user/v1"
 	"github.com/waybill-dev/waybill/demo-services/platform"
@@ -33,6 +34,7 @@ type Limits struct {
 type Server struct {
 	users    userv1.UserServiceClient
 	orders   orderv1.OrderServiceClient
+	items    inventoryv1.InventoryServiceClient
 	verifier *verifier
 	limits   Limits
 	logger   *slog.Logger
@@ -40,8 +42,10 @@ type Server struct {
 }
 
 // NewServer returns a server that keeps requests within the limits.
-func NewServer(users userv1.UserServiceClient, orders orderv1.OrderServiceClient, limits Limits, logger *slog.Logger) *Server {
-	return &Server{users: users, orders: orders, verifier: newVerifier(users), limits: limits, logger: logger, reasons: reasons()}
+func NewServer(
+	users userv1.UserServiceClient, orders orderv1.OrderServiceClient, items inventoryv1.InventoryServiceClient, limits Limits, logger *slog.Logger,
+) *Server {
+	return &Server{users: users, orders: orders, items: items, verifier: newVerifier(users), limits: limits, logger: logger, reasons: reasons()}
 }
 
 // Handler routes the public API, in all its versions.
@@ -53,6 +57,8 @@ func (s *Server) Handler() http.Handler {
 		mux.HandleFunc("POST "+base+"/users", s.register(e))
 		mux.HandleFunc("GET "+base+"/users/{id}", s.getUser(e))
 		mux.HandleFunc("POST "+base+"/sessions", s.signIn(e))
+		mux.HandleFunc("GET "+base+"/items", s.listItems(e))
+		mux.HandleFunc("GET "+base+"/items/{id}", s.getItem(e))
 		mux.HandleFunc("GET "+base+"/orders", s.guests(s.listOrders(e)))
 		mux.HandleFunc("POST "+base+"/orders", s.guests(s.createOrder(e)))
 		mux.HandleFunc("GET "+base+"/orders/{id}", s.guests(s.getOrder(e)))
@@ -60,6 +66,8 @@ func (s *Server) Handler() http.Handler {
 		mux.HandleFunc(base+"/users", methodNotAllowed(http.MethodGet, http.MethodHead, http.MethodPost))
 		mux.HandleFunc(base+"/sessions", methodNotAllowed(http.MethodPost))
 		mux.HandleFunc(base+"/users/{id}", methodNotAllowed(http.MethodGet, http.MethodHead))
+		mux.HandleFunc(base+"/items", methodNotAllowed(http.MethodGet, http.MethodHead))
+		mux.HandleFunc(base+"/items/{id}", methodNotAllowed(http.MethodGet, http.MethodHead))
 		mux.HandleFunc(base+"/orders", methodNotAllowed(http.MethodGet, http.MethodHead, http.MethodPost))
 		mux.HandleFunc(base+"/orders/{id}", methodNotAllowed(http.MethodGet, http.MethodHead))
 		mux.HandleFunc(base+"/orders/{id}/cancel", methodNotAllowed(http.MethodPost))

@@ -66,7 +66,7 @@ func (k *keyring) token(t *testing.T, change func(*jwt.RegisteredClaims)) string
 func (k *keyring) as(t *testing.T, authorization string, limits Limits, method, path, body string) *httptest.ResponseRecorder {
 	t.Helper()
 	limits.Timeout = time.Minute
-	handler := NewServer(k, k, limits, slog.New(slog.DiscardHandler)).Handler()
+	handler := NewServer(k, k, k, limits, slog.New(slog.DiscardHandler)).Handler()
 	return through(t, handler, http.Header{"Authorization": {authorization}}, method, path, body)
 }
 

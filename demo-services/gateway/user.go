@@ -2,8 +2,6 @@ package gateway
 
 import (
 	"net/http"
-	"net/url"
-	"strconv"
 	"time"
 
 	userv1 "github.com/waybill-dev/waybill/demo-services/api/user/v1"
@@ -61,8 +59,7 @@ func (s *Server) listUsers(e edition) http.HandlerFunc {
 		}
 		var next string
 		if n := len(users); answer.GetMore() && n > 0 {
-			values := url.Values{"after": {answer.GetUsers()[n-1].GetId()}, "limit": {strconv.Itoa(int(request.GetLimit()))}}
-			next = "/api/" + e.name + "/users?" + values.Encode()
+			next = e.after("users", answer.GetUsers()[n-1].GetId(), request.GetLimit())
 		}
 		e.list(w, users, int(request.GetLimit()), next)
 	}

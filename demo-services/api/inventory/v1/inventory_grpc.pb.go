@@ -21,9 +21,11 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	InventoryService_Reserve_FullMethodName = "/shop.inventory.v1.InventoryService/Reserve"
-	InventoryService_Confirm_FullMethodName = "/shop.inventory.v1.InventoryService/Confirm"
-	InventoryService_Release_FullMethodName = "/shop.inventory.v1.InventoryService/Release"
+	InventoryService_Reserve_FullMethodName   = "/shop.inventory.v1.InventoryService/Reserve"
+	InventoryService_Confirm_FullMethodName   = "/shop.inventory.v1.InventoryService/Confirm"
+	InventoryService_Release_FullMethodName   = "/shop.inventory.v1.InventoryService/Release"
+	InventoryService_ListItems_FullMethodName = "/shop.inventory.v1.InventoryService/ListItems"
+	InventoryService_GetItem_FullMethodName   = "/shop.inventory.v1.InventoryService/GetItem"
 )
 
 // InventoryServiceClient is the client API for InventoryService service.
@@ -43,6 +45,11 @@ type InventoryServiceClient interface {
 	// Release puts an order's stock back, confirmed or not. Idempotent; an order that has
 	// no reservation can get none afterwards.
 	Release(ctx context.Context, in *ReleaseRequest, opts ...grpc.CallOption) (*ReleaseResponse, error)
+	// ListItems reads the catalogue, in the order of the items' ids.
+	// INVALID_ARGUMENT with INVALID for a limit that is none.
+	ListItems(ctx context.Context, in *ListItemsRequest, opts ...grpc.CallOption) (*ListItemsResponse, error)
+	// GetItem reads one item of it. NOT_FOUND with reason UNKNOWN_ITEM.
+	GetItem(ctx context.Context, in *GetItemRequest, opts ...grpc.CallOption) (*GetItemResponse, error)
 }
 
 type inventoryServiceClient struct {
@@ -83,6 +90,26 @@ func (c *inventoryServiceClient) Release(ctx context.Context, in *ReleaseRequest
 	return out, nil
 }
 
+func (c *inventoryServiceClient) ListItems(ctx context.Context, in *ListItemsRequest, opts ...grpc.CallOption) (*ListItemsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListItemsResponse)
+	err := c.cc.Invoke(ctx, InventoryService_ListItems_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inventoryServiceClient) GetItem(ctx context.Context, in *GetItemRequest, opts ...grpc.CallOption) (*GetItemResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetItemResponse)
+	err := c.cc.Invoke(ctx, InventoryService_GetItem_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // InventoryServiceServer is the server API for InventoryService service.
 // All implementations must embed UnimplementedInventoryServiceServer
 // for forward compatibility.
@@ -100,6 +127,11 @@ type InventoryServiceServer interface {
 	// Release puts an order's stock back, confirmed or not. Idempotent; an order that has
 	// no reservation can get none afterwards.
 	Release(context.Context, *ReleaseRequest) (*ReleaseResponse, error)
+	// ListItems reads the catalogue, in the order of the items' ids.
+	// INVALID_ARGUMENT with INVALID for a limit that is none.
+	ListItems(context.Context, *ListItemsRequest) (*ListItemsResponse, error)
+	// GetItem reads one item of it. NOT_FOUND with reason UNKNOWN_ITEM.
+	GetItem(context.Context, *GetItemRequest) (*GetItemResponse, error)
 	mustEmbedUnimplementedInventoryServiceServer()
 }
 
@@ -118,6 +150,12 @@ func (UnimplementedInventoryServiceServer) Confirm(context.Context, *ConfirmRequ
 }
 func (UnimplementedInventoryServiceServer) Release(context.Context, *ReleaseRequest) (*ReleaseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Release not implemented")
+}
+func (UnimplementedInventoryServiceServer) ListItems(context.Context, *ListItemsRequest) (*ListItemsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListItems not implemented")
+}
+func (UnimplementedInventoryServiceServer) GetItem(context.Context, *GetItemRequest) (*GetItemResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetItem not implemented")
 }
 func (UnimplementedInventoryServiceServer) mustEmbedUnimplementedInventoryServiceServer() {}
 func (UnimplementedInventoryServiceServer) testEmbeddedByValue()                          {}
@@ -194,6 +232,42 @@ func _InventoryService_Release_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _InventoryService_ListItems_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListItemsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServiceServer).ListItems(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: InventoryService_ListItems_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServiceServer).ListItems(ctx, req.(*ListItemsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _InventoryService_GetItem_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetItemRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServiceServer).GetItem(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: InventoryService_GetItem_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServiceServer).GetItem(ctx, req.(*GetItemRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // InventoryService_ServiceDesc is the grpc.ServiceDesc for InventoryService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -212,6 +286,14 @@ var InventoryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Release",
 			Handler:    _InventoryService_Release_Handler,
+		},
+		{
+			MethodName: "ListItems",
+			Handler:    _InventoryService_ListItems_Handler,
+		},
+		{
+			MethodName: "GetItem",
+			Handler:    _InventoryService_GetItem_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
