@@ -62,8 +62,8 @@ var traces = map[string]string{
         order client INSERT outbox
           order producer publish orders.confirmed
             notification consumer process orders.confirmed
-              notification client SELECT messages
               notification client INSERT messages
+              notification client UPDATE messages
 `,
 	// The provider's refusal is an answer, so its own span and payment's did
 	// their work; whoever wanted the money has failed.
@@ -114,8 +114,8 @@ var traces = map[string]string{
         order client INSERT outbox
           order producer publish orders.cancelled
             notification consumer process orders.cancelled
-              notification client SELECT messages
               notification client INSERT messages
+              notification client UPDATE messages
 `,
 	soldOut.name: `gateway server POST /api/v1/orders
   gateway client shop.user.v1.UserService/ValidateUser
@@ -140,8 +140,8 @@ var traces = map[string]string{
         order client INSERT outbox
           order producer publish orders.cancelled
             notification consumer process orders.cancelled
-              notification client SELECT messages
               notification client INSERT messages
+              notification client UPDATE messages
 `,
 }
 

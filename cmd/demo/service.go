@@ -82,7 +82,7 @@ func startUser(ctx context.Context, base platform.Config, at addresses, tel *mid
 
 func startNotification(ctx context.Context, base platform.Config, at addresses, tel *middleware.Telemetry) (*platform.Host, error) {
 	cfg := notification.DefaultConfig()
-	cfg.Config, cfg.NATSURL = base, at.nats
+	cfg.Config, cfg.NATSURL, cfg.SMTP = base, at.nats, at.mail
 	return notification.Start(ctx, cfg, tel)
 }
 

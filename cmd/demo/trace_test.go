@@ -161,8 +161,8 @@ gateway: POST /api/v1/orders (server)
         order: INSERT outbox (client)
           order: publish orders.confirmed (producer)
             notification: process orders.confirmed (consumer)
-              notification: SELECT messages (client)
               notification: INSERT messages (client)
+              notification: UPDATE messages (client)
 `
 
 const declinedOrder = `
@@ -213,8 +213,8 @@ gateway: POST /api/v1/orders (server)
         order: INSERT outbox (client)
           order: publish orders.cancelled (producer)
             notification: process orders.cancelled (consumer)
-              notification: SELECT messages (client)
               notification: INSERT messages (client)
+              notification: UPDATE messages (client)
 `
 
 const soldOutOrder = `
@@ -241,6 +241,6 @@ gateway: POST /api/v1/orders (server)
         order: INSERT outbox (client)
           order: publish orders.cancelled (producer)
             notification: process orders.cancelled (consumer)
-              notification: SELECT messages (client)
               notification: INSERT messages (client)
+              notification: UPDATE messages (client)
 `

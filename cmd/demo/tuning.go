@@ -7,17 +7,20 @@ import (
 	"time"
 
 	"github.com/waybill-dev/waybill/demo-services/inventory"
+	"github.com/waybill-dev/waybill/demo-services/notification"
 	"github.com/waybill-dev/waybill/demo-services/order"
 	"github.com/waybill-dev/waybill/demo-services/payment"
 )
 
-// tuning is how patient the services are with one another, and whom they serve.
+// tuning is how patient the services are with one another, whom they serve, and who
+// sends their mail.
 type tuning struct {
 	signIn         bool
 	saga           order.SagaConfig
 	reservationTTL time.Duration
 	pspTimeout     time.Duration
 	breaker        payment.BreakerConfig
+	mail           notification.SMTPConfig
 }
 
 // tuned reads the tuning of the environment.
@@ -27,7 +30,10 @@ func (c command) tuned() (tuning, error) {
 		reservationTTL: inventory.DefaultConfig().ReservationTTL,
 		pspTimeout:     payment.DefaultConfig().PSPTimeout,
 		breaker:        payment.DefaultBreakerConfig(),
+		mail:           notification.DefaultSMTPConfig(),
 	}
+	// As with databases, it may hold a password.
+	t.mail.URL, t.mail.From = c.env("SMTP_URL", ""), c.env("SMTP_FROM", t.mail.From)
 	return t, errors.Join(
 		c.envBool("SIGN_IN", &t.signIn),
 		c.envDuration("SAGA_LEASE", &t.saga.Lease),

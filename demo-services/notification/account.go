@@ -6,8 +6,8 @@ import (
 	"github.com/waybill-dev/waybill/demo-services/platform"
 )
 
-// Accounts counts the messages about each order, for an audit that compares
-// them with what has happened to the order.
+// Accounts counts the messages that were sent about each order, for an audit that
+// compares them with what has happened to the order.
 func Accounts(ctx context.Context, on *platform.Conn) (map[string]int, error) {
 	all := map[string]int{}
 	err := on.Query(ctx, func(scan platform.Scan) error {
@@ -16,6 +16,6 @@ func Accounts(ctx context.Context, on *platform.Conn) (map[string]int, error) {
 		err := scan(&id, &n)
 		all[id] = n
 		return err
-	}, "SELECT order_id, count(*) FROM messages GROUP BY order_id")
+	}, "SELECT order_id, count(*) FROM messages WHERE sent_at > 0 GROUP BY order_id")
 	return all, err
 }

@@ -2,6 +2,7 @@ package notification
 
 import (
 	"context"
+	"fmt"
 
 	"google.golang.org/grpc"
 
@@ -14,7 +15,9 @@ import (
 type Config struct {
 	platform.Config
 	NATSURL string
-	Delays  platform.Delays
+	// SMTP sends the mail. Without it, sending takes Delays.SendMail and goes nowhere.
+	SMTP   SMTPConfig
+	Delays platform.Delays
 }
 
 // DefaultConfig is the service alone on one machine.
@@ -22,6 +25,7 @@ func DefaultConfig() Config {
 	return Config{
 		Config:  platform.Config{Listen: "127.0.0.1:9005", Admin: "127.0.0.1:9105", DataDir: "."},
 		NATSURL: "nats://127.0.0.1:4222",
+		SMTP:    DefaultSMTPConfig(),
 		Delays:  platform.DefaultDelays(),
 	}
 }
@@ -37,7 +41,16 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 		if err != nil {
 			return err
 		}
-		server := NewServer(NewStore(db), cfg.Delays.SendMail, h.Logger())
+		store := NewStore(db)
+		mailer, err := cfg.mailer(store, h)
+		if err != nil {
+			return err
+		}
+		if err := mailer.metrics.register(h.Telemetry().Registerer(), db); err != nil {
+			return fmt.Errorf("register metrics: %w", err)
+		}
+		h.Go(mailer.Run)
+		server := NewServer(store, mailer.Wake)
 		bus, err := h.ConnectBus(cfg.NATSURL)
 		if err != nil {
 			return err
@@ -55,4 +68,16 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 		}
 		return h.ServeAdmin(ctx, cfg.Admin)
 	})
+}
+
+// mailer sends by the mail server, if there is one.
+func (c Config) mailer(store *Store, h *platform.Host) (*Mailer, error) {
+	if c.SMTP.URL == "" {
+		return newMailer(store, ownOutbox{c.Delays.SendMail}, h.Logger()), nil
+	}
+	relay, err := newSMTPRelay(c.SMTP, h.Telemetry().TracerProvider())
+	if err != nil {
+		return nil, err
+	}
+	return newMailer(store, relay, h.Logger()), nil
 }

@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
+	"net/mail"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -21,14 +21,15 @@ import (
 // concurrent use.
 type Server struct {
 	notificationv1.UnimplementedNotificationServiceServer
-	store  *Store
-	mail   platform.Delay
-	logger *slog.Logger
+	store *Store
+	// queued is called when there is something new in the store's queue.
+	queued func()
 }
 
-// NewServer returns a server on the store; mail is what sending one message takes.
-func NewServer(store *Store, mail platform.Delay, logger *slog.Logger) *Server {
-	return &Server{store: store, mail: mail, logger: logger}
+// NewServer returns a server on the store. It calls queued when a message is to be
+// sent.
+func NewServer(store *Store, queued func()) *Server {
+	return &Server{store: store, queued: queued}
 }
 
 // ListMessages implements NotificationService.
@@ -59,26 +60,19 @@ type orderData struct {
 	Reason   string `json:"reason"`
 }
 
-// Handle sends the message for one event, once however often the event comes.
+// Handle has the message for one event sent, once however often the event comes.
 // An event that can't be understood is a platform.ErrPoison.
 func (s *Server) Handle(ctx context.Context, e platform.Event) error {
 	m, err := compose(e)
 	if err != nil {
 		return err
 	}
-	sent, err := s.store.Sent(ctx, e.ID)
-	if err != nil || sent {
-		return err
+	m.QueuedAt, m.Traceparent = time.Now(), platform.Traceparent(ctx)
+	queued, err := s.store.Queue(ctx, m)
+	if queued {
+		s.queued()
 	}
-	if err := s.mail.Wait(ctx); err != nil {
-		return fmt.Errorf("send mail: %w", err)
-	}
-	m.SentAt = time.Now()
-	if err := s.store.Add(ctx, m); err != nil {
-		return err
-	}
-	s.logger.InfoContext(ctx, "message sent", "order_id", m.OrderID, "event_id", m.EventID, "event_type", e.Type)
-	return nil
+	return err
 }
 
 // compose writes the message for an event.
@@ -89,6 +83,9 @@ func compose(e platform.Event) (Message, error) {
 	}
 	if data.OrderID == "" || data.Email == "" {
 		return Message{}, errors.Join(platform.ErrPoison, errors.New("event has no order or no address"))
+	}
+	if address, err := mail.ParseAddress(data.Email); err != nil || address.Address != data.Email || !printable(data.Email+data.OrderID) {
+		return Message{}, errors.Join(platform.ErrPoison, errors.New("event's address or order has a form that no mail may have"))
 	}
 	m := Message{EventID: e.ID, OrderID: data.OrderID, Recipient: data.Email}
 	switch {
