@@ -3,7 +3,6 @@ package inventory
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"google.golang.org/grpc"
@@ -16,8 +15,8 @@ import (
 // Config is the service's configuration.
 type Config struct {
 	platform.Config
-	// RestockInterval is how often a delivery arrives (see Store.Restock), so
-	// that a demo can run for days.
+	// RestockInterval is how often a delivery arrives (see Delivery), so that a
+	// demo can run for days.
 	RestockInterval time.Duration
 	NATSURL         string
 	// ReservationTTL is how long stock stays set aside for an order that does
@@ -66,7 +65,7 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 			return fmt.Errorf("register metrics: %w", err)
 		}
 		h.Repeat(cfg.ExpiryInterval, "expiry of reservations", expiry.Sweep)
-		h.Go(func(ctx context.Context) { restock(ctx, store, cfg.RestockInterval, h.Logger()) })
+		h.Go(NewDelivery(store, cfg.RestockInterval, h.Logger()).Run)
 		if err := h.ServeGRPC(ctx, cfg.Listen, func(r grpc.ServiceRegistrar) {
 			server := NewServer(store, h.Logger())
 			server.faults = cfg.Faults
@@ -76,19 +75,4 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 		}
 		return h.ServeAdmin(ctx, cfg.Admin)
 	})
-}
-
-func restock(ctx context.Context, store *Store, every time.Duration, logger *slog.Logger) {
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			if err := store.Restock(ctx, time.Now()); err != nil && ctx.Err() == nil {
-				logger.Error("restock failed", "error", err)
-			}
-		}
-	}
 }

@@ -108,19 +108,6 @@ func TestStockIsNeverOversold(t *testing.T) {
 	wantAvailable(t, s, map[string]int64{"print": 0})
 }
 
-func TestRestockFillsUpToCapacity(t *testing.T) {
-	s := newStore(t)
-	if _, err := s.Reserve(t.Context(), "o1", []Line{{ItemID: "mug", Quantity: 2}}, time.Now()); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []int64{9, 10, 10} {
-		if err := s.Restock(t.Context(), time.Now()); err != nil {
-			t.Fatal(err)
-		}
-		wantAvailable(t, s, map[string]int64{"mug": want, "gone": 0})
-	}
-}
-
 func TestServerAnswersWithReasons(t *testing.T) {
 	server := NewServer(newStore(t), slog.New(slog.DiscardHandler))
 	line := func(item string, n int64) []*inventoryv1.Line {

@@ -52,20 +52,6 @@ func (s *Store) AddItems(ctx context.Context, items []Item) error {
 	})
 }
 
-// Restock lets a tenth of each shelf's capacity arrive, up to the capacity.
-func (s *Store) Restock(ctx context.Context, now time.Time) error {
-	return s.inTx(ctx, func(tx *platform.Conn) error {
-		items, err := levels(ctx, tx, `UPDATE items SET available = available + arrives.quantity, delivered = delivered + arrives.quantity
-			FROM (SELECT id, CASE WHEN available + (capacity + 9) / 10 > capacity THEN capacity - available
-				ELSE (capacity + 9) / 10 END AS quantity FROM items) AS arrives
-			WHERE items.id = arrives.id AND available < capacity RETURNING items.id, available`)
-		if err != nil {
-			return err
-		}
-		return s.tell(ctx, tx, UpdatedData{Cause: causeDelivered, Items: items}, now)
-	})
-}
-
 // Available says how much of an item is on the shelf.
 func (s *Store) Available(ctx context.Context, itemID string) (int64, error) {
 	var available int64

@@ -1,0 +1,9 @@
+-- +goose Up
+-- The one row says for which turn a delivery has come last; turns are counted from
+-- 1970, and each has one delivery however many instances the service has.
+CREATE TABLE deliveries (
+    id   INTEGER PRIMARY KEY CHECK (id = 1),
+    turn INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO deliveries (id, turn) VALUES (1, 0);
