@@ -7,15 +7,21 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
+	inventoryv1 "github.com/waybill-dev/waybill/demo-services/api/inventory/v1"
 	notificationv1 "github.com/waybill-dev/waybill/demo-services/api/notification/v1"
 	orderv1 "github.com/waybill-dev/waybill/demo-services/api/order/v1"
+	paymentv1 "github.com/waybill-dev/waybill/demo-services/api/payment/v1"
 	userv1 "github.com/waybill-dev/waybill/demo-services/api/user/v1"
 	"github.com/waybill-dev/waybill/demo-services/notification"
+	"github.com/waybill-dev/waybill/demo-services/payment"
 	"github.com/waybill-dev/waybill/demo-services/platform"
 	"github.com/waybill-dev/waybill/demo-services/platform/platformtest"
 )
@@ -51,6 +57,9 @@ func TestProducersPublishByTheSchemas(t *testing.T) {
 	}
 	register(t, userv1.NewUserServiceClient(dial(t, startUser(t, url))))
 	buy(t, orderv1.NewOrderServiceClient(dial(t, startOrders(t, url))))
+	expire(t, url)
+	deliver(t, url)
+	void(t, url)
 
 	validators := map[string]*jsonschema.Schema{}
 	for name, schema := range schemas(t, "schema") {
@@ -59,7 +68,8 @@ func TestProducersPublishByTheSchemas(t *testing.T) {
 	missing := map[string]bool{
 		"user.created": true, "order.created": true, "order.confirmed": true, "order.cancelled CARD_DECLINED": true, "order.cancelled OUT_OF_STOCK": true,
 		"order.cancelled CANCELLED_BY_CUSTOMER": true, "payment.processed charged": true, "payment.processed declined": true,
-		"payment.processed refunded": true, "inventory.updated reserved": true, "inventory.updated released": true,
+		"payment.processed refunded": true, "payment.processed voided": true, "inventory.updated reserved": true, "inventory.updated released": true,
+		"inventory.updated expired": true, "inventory.updated delivered": true,
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -93,6 +103,43 @@ func buy(t *testing.T, orders orderv1.OrderServiceClient) {
 	for item, card := range map[string]string{"itm_coffee": "tok_declined", "itm_gramophone": "tok_visa"} {
 		if _, err := orders.CreateOrder(t.Context(), ordered(item, card, 0)); err == nil {
 			t.Fatalf("%s is sold for %s", item, card)
+		}
+	}
+}
+
+// expire has nobody confirm a reservation until it has expired.
+func expire(t *testing.T, bus string) {
+	t.Helper()
+	reserve(t, startInventory(t, bus, -time.Second))
+}
+
+// deliver has something taken from a shelf, which is then filled again.
+func deliver(t *testing.T, bus string) {
+	t.Helper()
+	reserve(t, startSupplied(t, bus, time.Hour, 10*time.Millisecond))
+}
+
+func reserve(t *testing.T, stock *platform.Host) {
+	t.Helper()
+	if _, err := inventoryv1.NewInventoryServiceClient(dial(t, stock)).Reserve(t.Context(), &inventoryv1.ReserveRequest{
+		OrderId: anOrder, Lines: []*inventoryv1.Line{{ItemId: "itm_tea", Quantity: 1}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// void has an order come when payment has given the provider up: what the
+// provider was never asked for is no charge.
+func void(t *testing.T, bus string) {
+	t.Helper()
+	host := startPatientPayment(t, bus, "http://127.0.0.1:1", payment.BreakerConfig{Failures: 1, OpenFor: time.Hour, Successes: 1})
+	payments := paymentv1.NewPaymentServiceClient(dial(t, host))
+	for _, order := range []string{"ord_before", "ord_after"} {
+		_, err := payments.Charge(t.Context(), &paymentv1.ChargeRequest{
+			OrderId: order, Total: &paymentv1.Money{Amount: 790, Currency: "EUR"}, CardToken: "tok_visa",
+		})
+		if status.Code(err) != codes.Unavailable {
+			t.Fatalf("charge of %s without a provider: %v", order, err)
 		}
 	}
 }

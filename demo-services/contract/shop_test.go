@@ -62,9 +62,16 @@ func startPSP(t *testing.T) *platform.Host {
 
 func startPayment(t *testing.T, bus, provider string) *platform.Host {
 	t.Helper()
+	return startPatientPayment(t, bus, provider, payment.DefaultBreakerConfig())
+}
+
+// startPatientPayment gives the provider up when the breaker says so, and not
+// because it takes long.
+func startPatientPayment(t *testing.T, bus, provider string, breaker payment.BreakerConfig) *platform.Host {
+	t.Helper()
 	cfg := payment.DefaultConfig()
 	cfg.Config, cfg.NATSURL, cfg.PSPURL = alone(t), bus, provider
-	cfg.PSPTimeout = patience
+	cfg.PSPTimeout, cfg.Breaker = patience, breaker
 	host, err := payment.Start(t.Context(), cfg, platformtest.Telemetry(t))
 	return running(t, host, err)
 }
@@ -72,7 +79,14 @@ func startPayment(t *testing.T, bus, provider string) *platform.Host {
 // startInventory has reservations expire after ttl.
 func startInventory(t *testing.T, bus string, ttl time.Duration) *platform.Host {
 	t.Helper()
+	return startSupplied(t, bus, ttl, inventory.DefaultConfig().RestockInterval)
+}
+
+// startSupplied has a delivery come every so often, besides.
+func startSupplied(t *testing.T, bus string, ttl, restock time.Duration) *platform.Host {
+	t.Helper()
 	cfg := inventory.DefaultConfig()
+	cfg.RestockInterval = restock
 	cfg.Config, cfg.NATSURL, cfg.ReservationTTL, cfg.ExpiryInterval = alone(t), bus, ttl, 10*time.Millisecond
 	host, err := inventory.Start(t.Context(), cfg, platformtest.Telemetry(t))
 	return running(t, host, err)
