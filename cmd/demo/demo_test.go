@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -24,8 +25,17 @@ type running struct {
 
 func startDemo(t *testing.T, args ...string) running {
 	t.Helper()
+	return startDemoIn(t, environment{}, args...)
+}
+
+// startDemoIn has what the services record sent at once, unless the environment
+// says otherwise: tests wait for it.
+func startDemoIn(t *testing.T, env environment, args ...string) running {
+	t.Helper()
 	args = append([]string{"--config", writeFile(t, freePorts), "--gateway", "127.0.0.1:0"}, args...)
-	p := runProgram(t, nil, args...)
+	soon := environment{"OTEL_BSP_SCHEDULE_DELAY": "20", "OTEL_BLRP_SCHEDULE_DELAY": "20"} // milliseconds
+	maps.Copy(soon, env)
+	p := runProgram(t, soon, args...)
 	return running{
 		program: p,
 		gateway: p.address(t, "gateway"), viewer: p.address(t, "viewer"),
