@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	buf.build/gen/go/prometheus/prometheus/protocolbuffers/go v1.36.12-20260707164124-2360da55afce.2
+	github.com/DataDog/go-sqllexer v0.2.6
 	github.com/XSAM/otelsql v0.44.0
 	github.com/apache/thrift v0.25.0
 	github.com/bufbuild/protocompile v0.14.1
@@ -66,7 +67,6 @@ require (
 require go.uber.org/mock v0.6.0 // indirect
 
 require (
-	github.com/DataDog/go-sqllexer v0.2.6 // indirect
 	github.com/jackc/pgpassfile v1.0.0 // indirect
 	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
 	github.com/jackc/puddle/v2 v2.2.3 // indirect

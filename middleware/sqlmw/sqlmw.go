@@ -1,14 +1,18 @@
 // Package sqlmw observes databases behind database/sql: statements are client
 // spans, timed by db.client.operation.duration, and the pool of connections is
-// measured. XSAM/otelsql does the work; this package chooses what of it to use:
+// measured. XSAM/otelsql stands between database/sql and the driver; this
+// package says what is told, by OpenTelemetry's conventions for databases:
 //
+//   - a span is named after what the statement does and to which tables, as in
+//     "SELECT orders", and so is its series: few names, whatever values there are;
+//   - the text of a statement is recorded without the values that are written in
+//     it; arguments never are;
 //   - a statement has a span only inside a trace, so that polling and migrations
 //     do not fill the store with traces of one span;
-//   - the text of a statement is recorded, its arguments never are: write values
-//     as parameters;
-//   - what the pool does for itself, resetting, preparing, connecting, reading
-//     rows, makes no spans;
-//   - that there is no row is an answer, not an error.
+//   - what the pool does for itself, connecting, preparing, resetting, is neither
+//     a span nor an operation that is timed;
+//   - that there is no row is an answer, and that the caller has given up is not
+//     the database's failure.
 package sqlmw
 
 import (
@@ -17,65 +21,12 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/XSAM/otelsql"
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
-
-	"github.com/waybill-dev/waybill/middleware/internal/semconv"
 )
-
-// Telemetry is where spans and metrics go. *middleware.Telemetry is one.
-type Telemetry interface {
-	TracerProvider() trace.TracerProvider
-	MeterProvider() metric.MeterProvider
-}
-
-// Option changes what Open makes.
-type Option interface{ apply(*config) }
-
-type optionFunc func(*config)
-
-func (f optionFunc) apply(c *config) { f(c) }
-
-type config struct {
-	telemetry  Telemetry
-	attributes []attribute.KeyValue
-	hideText   bool
-}
-
-// WithTelemetry sends spans and metrics there. Otherwise they go to
-// OpenTelemetry's global providers.
-func WithTelemetry(telemetry Telemetry) Option {
-	return optionFunc(func(c *config) { c.telemetry = telemetry })
-}
-
-// WithDatabase tells on spans and metrics which database it is: system is one of
-// the conventions' names, as in postgresql or sqlite, and namespace the
-// database's own name, or empty.
-func WithDatabase(system, namespace string) Option {
-	return optionFunc(func(c *config) {
-		c.attributes = append(c.attributes, semconv.DBSystemName.String(system))
-		if namespace != "" {
-			c.attributes = append(c.attributes, semconv.DBNamespace.String(namespace))
-		}
-	})
-}
-
-// WithoutQueryText keeps the text of statements out of the spans, for services
-// that write values into it.
-func WithoutQueryText() Option {
-	return optionFunc(func(c *config) { c.hideText = true })
-}
-
-// globals are OpenTelemetry's.
-type globals struct{}
-
-func (globals) TracerProvider() trace.TracerProvider { return otel.GetTracerProvider() }
-func (globals) MeterProvider() metric.MeterProvider  { return otel.GetMeterProvider() }
 
 // DB is an observed database.
 type DB struct {
@@ -84,17 +35,29 @@ type DB struct {
 }
 
 // Open is sql.Open with observation. An error is what sql.Open gives, or what
-// comes of measuring the pool.
+// comes of registering metrics.
 func Open(driverName, source string, opts ...Option) (*DB, error) {
-	cfg := config{telemetry: globals{}}
-	for _, opt := range opts {
-		opt.apply(&cfg)
-	}
-	db, err := otelsql.Open(driverName, source, cfg.options()...)
+	return open(opts, func(observe []otelsql.Option) (*sql.DB, error) { return otelsql.Open(driverName, source, observe...) })
+}
+
+// OpenDB is sql.OpenDB with observation, for drivers that give connectors. An
+// error is what comes of registering metrics.
+func OpenDB(connector driver.Connector, opts ...Option) (*DB, error) {
+	return open(opts, func(observe []otelsql.Option) (*sql.DB, error) { return otelsql.OpenDB(connector, observe...), nil })
+}
+
+func open(opts []Option, how func([]otelsql.Option) (*sql.DB, error)) (*DB, error) {
+	cfg := newConfig(opts)
+	o, err := newObserver(cfg)
 	if err != nil {
 		return nil, err
 	}
-	pool, err := otelsql.RegisterDBStatsMetrics(db, otelsql.WithMeterProvider(cfg.telemetry.MeterProvider()), otelsql.WithAttributes(cfg.attributes...))
+	db, err := how(o.options())
+	if err != nil {
+		return nil, err
+	}
+	pool, err := otelsql.RegisterDBStatsMetrics(db,
+		otelsql.WithMeterProvider(cfg.telemetry.MeterProvider()), otelsql.WithAttributes(cfg.database.attributes()...))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("measure the pool: %w", err), db.Close())
 	}
@@ -106,31 +69,64 @@ func (db *DB) Close() error {
 	return errors.Join(db.pool.Unregister(), db.DB.Close())
 }
 
-func (c config) options() []otelsql.Option {
+// observer answers otelsql's questions about one database. It is safe for
+// concurrent use.
+type observer struct {
+	config
+	statements *statements
+	durations  *durations
+}
+
+func newObserver(cfg config) (*observer, error) {
+	measured, err := newDurations(cfg.telemetry, cfg.database)
+	if err != nil {
+		return nil, err
+	}
+	return &observer{cfg, newStatements(cfg.database.system, !cfg.hideText), measured}, nil
+}
+
+func (o *observer) options() []otelsql.Option {
 	return []otelsql.Option{
-		otelsql.WithTracerProvider(c.telemetry.TracerProvider()),
-		otelsql.WithMeterProvider(c.telemetry.MeterProvider()),
-		otelsql.WithAttributes(c.attributes...),
-		otelsql.WithSpanNameFormatter(spanName),
-		otelsql.WithDisableSkipErrMeasurement(true),
+		otelsql.WithTracerProvider(o.telemetry.TracerProvider()),
+		otelsql.WithMeterProvider(meterProvider{durations: o.durations}),
+		otelsql.WithAttributes(o.database.attributes()...),
+		otelsql.WithSpanNameFormatter(func(_ context.Context, method otelsql.Method, query string) string {
+			return o.about(method, query).name
+		}),
+		otelsql.WithAttributesGetter(func(_ context.Context, method otelsql.Method, query string, _ []driver.NamedValue) []attribute.KeyValue {
+			return o.about(method, query).span
+		}),
+		otelsql.WithInstrumentAttributesGetter(func(_ context.Context, method otelsql.Method, query string, _ []driver.NamedValue) []attribute.KeyValue {
+			return o.about(method, query).series
+		}),
+		otelsql.WithSpanErrorAttributesGetter(o.onSpan),
+		otelsql.WithInstrumentErrorAttributesGetter(o.onSeries),
 		otelsql.WithSpanOptions(otelsql.SpanOptions{
-			DisableErrSkip: true, DisableQuery: c.hideText,
+			DisableErrSkip: true, DisableQuery: true, RecordError: isFailure, SpanFilter: o.hasSpan,
 			OmitConnResetSession: true, OmitConnPrepare: true, OmitRows: true, OmitConnectorConnect: true,
-			RecordError: func(err error) bool { return !errors.Is(err, sql.ErrNoRows) },
-			SpanFilter: func(ctx context.Context, _ otelsql.Method, _ string, _ []driver.NamedValue) bool {
-				return trace.SpanContextFromContext(ctx).IsValid()
-			},
 		}),
 	}
 }
 
-// spanName is the statement's first word, which is one of few, or what
-// database/sql does.
-func spanName(_ context.Context, method otelsql.Method, query string) string {
-	word, _, _ := strings.Cut(strings.TrimLeft(query, " \t\r\n("), " ")
-	switch word = strings.ToUpper(strings.TrimSpace(word)); word {
-	case "SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "WITH", "CREATE", "ALTER", "DROP", "PRAGMA", "CALL", "TRUNCATE":
-		return word
+// about is what is told of a statement, or of the end of a transaction.
+func (o *observer) about(method otelsql.Method, query string) *statement {
+	if told, ends := transactions[method]; ends {
+		return told
 	}
-	return string(method)
+	return o.statements.of(query)
+}
+
+// transactions are the operations that have no text.
+var transactions = map[otelsql.Method]*statement{
+	otelsql.MethodConnBeginTx: newStatement("BEGIN", "BEGIN", ""),
+	otelsql.MethodTxCommit:    newStatement("COMMIT", "COMMIT", ""),
+	otelsql.MethodTxRollback:  newStatement("ROLLBACK", "ROLLBACK", ""),
+}
+
+// hasSpan is asked before each span.
+func (o *observer) hasSpan(ctx context.Context, method otelsql.Method, _ string, _ []driver.NamedValue) bool {
+	if _, ends := transactions[method]; ends && !o.transactions {
+		return false
+	}
+	return trace.SpanContextFromContext(ctx).IsValid()
 }

@@ -4,12 +4,15 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
@@ -51,7 +54,9 @@ func open(t *testing.T, opts ...sqlmw.Option) *sqlmw.DB {
 func exposition(t *testing.T, telemetry *middleware.Telemetry) string {
 	t.Helper()
 	w := httptest.NewRecorder()
-	telemetry.MetricsHandler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil)
+	r.Header.Set("Accept", "application/openmetrics-text") // which has exemplars
+	telemetry.MetricsHandler().ServeHTTP(w, r)
 	return w.Body.String()
 }
 
@@ -69,7 +74,7 @@ func TestStatementsAreSpansOfTheirTrace(t *testing.T) {
 	if err := db.QueryRowContext(ctx, "SELECT item FROM orders WHERE id = ?", 7).Scan(&item); !errors.Is(err, sql.ErrNoRows) {
 		t.Fatal(err)
 	}
-	if _, err := db.ExecContext(ctx, "SELECT * FROM nowhere"); err == nil {
+	if _, err := db.ExecContext(ctx, "SELECT * FROM nowhere WHERE item = 'secret tea'"); err == nil {
 		t.Fatal("a table that is not there is read")
 	}
 	ended := spans.Ended()
@@ -77,16 +82,19 @@ func TestStatementsAreSpansOfTheirTrace(t *testing.T) {
 		t.Fatalf("%d spans have ended, want 3", len(ended))
 	}
 	for i, want := range []struct {
-		name, text string
-		status     codes.Code
+		name, text, errorType string
+		status                codes.Code
 	}{
-		{"INSERT", "insert into orders (item) values (?)", codes.Unset},
-		{"SELECT", "SELECT item FROM orders WHERE id = ?", codes.Unset},
-		{"SELECT", "SELECT * FROM nowhere", codes.Error},
+		{"INSERT orders", "insert into orders (item) values (?)", "", codes.Unset},
+		{"SELECT orders", "SELECT item FROM orders WHERE id = ?", "", codes.Unset},
+		{"SELECT nowhere", "SELECT * FROM nowhere WHERE item = ?", "1", codes.Error},
 	} {
 		got := instrumenttest.Attributes(ended[i].Attributes())
-		if ended[i].Name() != want.name || got["db.query.text"] != want.text || ended[i].Status().Code != want.status {
+		if ended[i].Name() != want.name || got["db.query.summary"] != want.name || got["db.query.text"] != want.text || ended[i].Status().Code != want.status {
 			t.Errorf("span %d is %q of %v with status %v", i, ended[i].Name(), got, ended[i].Status())
+		}
+		if got["error.type"] != want.errorType || got["db.response.status_code"] != want.errorType {
+			t.Errorf("span %d has the error %q, code %q", i, got["error.type"], got["db.response.status_code"])
 		}
 		if ended[i].SpanKind() != trace.SpanKindClient || ended[i].Parent().SpanID() != request.SpanContext().SpanID() {
 			t.Errorf("span %d is of kind %v under %v", i, ended[i].SpanKind(), ended[i].Parent().SpanID())
@@ -104,19 +112,124 @@ func TestStatementsAreSpansOfTheirTrace(t *testing.T) {
 
 func TestStatementsAndPoolAreMeasured(t *testing.T) {
 	telemetry, _ := setup(t)
-	db := open(t, sqlmw.WithTelemetry(telemetry))
-	const duration, pool = "db_client_operation_duration_seconds_count{", "db_sql_connection_open{"
+	db := open(t, sqlmw.WithTelemetry(telemetry), sqlmw.WithServer("db.example", 5432))
+	for range 2 {
+		rows, err := db.QueryContext(t.Context(), "SELECT item FROM orders WHERE id = 7")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(rows.Close(), rows.Err()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := db.ExecContext(t.Context(), "DELETE FROM nowhere"); err == nil {
+		t.Fatal("a table that is not there is emptied")
+	}
+	const pool = "db_sql_connection_open{"
 	served := exposition(t, telemetry)
-	for _, want := range []string{duration, pool, `db_namespace="orders"`, `db_system_name="sqlite"`} {
+	of := func(summary, code, errorType string, n int) string {
+		return fmt.Sprintf(`db_client_operation_duration_seconds_count{db_namespace="orders",db_query_summary=%q,db_response_status_code=%q,`+
+			`db_system_name="sqlite",error_type=%q,server_address="db.example"} %d`, summary, code, errorType, n)
+	}
+	for _, want := range []string{
+		of("CREATE TABLE orders", "", "", 1), of("SELECT orders", "", "", 2), of("DELETE nowhere", "1", "1", 1),
+		`db_client_operation_duration_seconds_bucket{db_namespace="orders",db_query_summary="SELECT orders",db_response_status_code="",` +
+			`db_system_name="sqlite",error_type="",server_address="db.example",le="0.001"}`,
+		pool,
+	} {
 		if !strings.Contains(served, want) {
 			t.Errorf("%s is not served", want)
 		}
+	}
+	if n := strings.Count(served, "db_client_operation_duration_seconds_count{"); n != 3 {
+		t.Errorf("%d series of durations, want those of the three statements", n)
 	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(exposition(t, telemetry), pool) {
 		t.Error("the pool of a closed database is measured")
+	}
+}
+
+// TestDurationsLeadToTheirTrace looks for the exemplar of a statement.
+func TestDurationsLeadToTheirTrace(t *testing.T) {
+	telemetry, _ := setup(t)
+	db := open(t, sqlmw.WithTelemetry(telemetry))
+	ctx, span := telemetry.TracerProvider().Tracer("test").Start(t.Context(), "request")
+	defer span.End()
+	if _, err := db.ExecContext(ctx, "DELETE FROM orders"); err != nil {
+		t.Fatal(err)
+	}
+	if id := span.SpanContext().TraceID().String(); !strings.Contains(exposition(t, telemetry), id) {
+		t.Errorf("no exemplar leads to trace %s", id)
+	}
+}
+
+func TestTransactionsAreTimedAndSpansOnRequest(t *testing.T) {
+	for _, on := range []bool{false, true} {
+		telemetry, spans := setup(t)
+		opts := []sqlmw.Option{sqlmw.WithTelemetry(telemetry)}
+		want := []string{"INSERT orders", "INSERT orders"}
+		if on {
+			opts = append(opts, sqlmw.WithTransactions())
+			want = []string{"BEGIN", "INSERT orders", "COMMIT", "BEGIN", "INSERT orders", "ROLLBACK"}
+		}
+		db := open(t, opts...)
+		ctx, request := telemetry.TracerProvider().Tracer("test").Start(t.Context(), "request")
+		for _, end := range []func(*sql.Tx) error{(*sql.Tx).Commit, (*sql.Tx).Rollback} {
+			tx, err := db.BeginTx(ctx, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := tx.ExecContext(ctx, "INSERT INTO orders (item) VALUES (?)", "tea"); err != nil {
+				t.Fatal(err)
+			}
+			if err := end(tx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var got []string
+		for _, span := range spans.Ended() {
+			got = append(got, span.Name())
+			if span.Parent().SpanID() != request.SpanContext().SpanID() || span.SpanKind() != trace.SpanKindClient {
+				t.Errorf("span %s is of kind %v under %v", span.Name(), span.SpanKind(), span.Parent().SpanID())
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("spans of transactions %v (-want +got):\n%s", on, diff)
+		}
+		served := exposition(t, telemetry)
+		for summary, n := range map[string]int{"BEGIN": 2, "COMMIT": 1, "ROLLBACK": 1} {
+			if want := fmt.Sprintf(`db_query_summary=%q,db_response_status_code="",db_system_name="sqlite",error_type="",server_address=""} %d`, summary, n); !strings.Contains(served, want) {
+				t.Errorf("%s is not timed", summary)
+			}
+		}
+		request.End()
+	}
+}
+
+// TestGivingUpIsNoFailure cancels a statement: the database is not to blame.
+func TestGivingUpIsNoFailure(t *testing.T) {
+	telemetry, spans := setup(t)
+	db := open(t, sqlmw.WithTelemetry(telemetry))
+	ctx, request := telemetry.TracerProvider().Tracer("test").Start(t.Context(), "request")
+	defer request.End()
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	ctx, cancel := context.WithCancel(ctx)
+	giveUp := time.AfterFunc(50*time.Millisecond, cancel)
+	defer giveUp.Stop()
+	_, err = conn.ExecContext(ctx, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n")
+	if !errors.Is(ctx.Err(), context.Canceled) || err == nil {
+		t.Fatalf("a statement without end: %v", err)
+	}
+	ended := spans.Ended()
+	if len(ended) != 1 || ended[0].Status().Code != codes.Unset || instrumenttest.Attributes(ended[0].Attributes())["error.type"] == "" {
+		t.Errorf("spans are %v", ended)
 	}
 }
 
@@ -129,7 +242,7 @@ func TestQueryTextCanBeHidden(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended := spans.Ended()
-	if len(ended) != 1 || ended[0].Name() != "DELETE" {
+	if len(ended) != 1 || ended[0].Name() != "DELETE orders" {
 		t.Fatalf("spans are %v, want one", ended)
 	}
 	for _, kv := range ended[0].Attributes() {

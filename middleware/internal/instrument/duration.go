@@ -41,7 +41,7 @@ type Duration[K comparable] struct {
 func NewDuration[K comparable](
 	source Source, metric semconv.Metric, labels func(K) []string, attributes ...attribute.Key,
 ) (*Duration[K], error) {
-	series, err := newHistograms(source, metric, semconv.Buckets(), labels, attributes)
+	series, err := newHistograms(source, metric, metric.Buckets(), labels, attributes)
 	if err != nil {
 		return nil, err
 	}

@@ -166,7 +166,7 @@ func TestNativeBucketsStandBesideTheClassicOnes(t *testing.T) {
 		d.Observe("/a", 20*time.Millisecond, time.Now(), spanContext(1, trace.FlagsSampled))
 		d.Observe("/a", 25*time.Millisecond, time.Now(), trace.SpanContext{})
 		h := gathered(t, registry).GetMetric()[0].GetHistogram()
-		if len(h.GetBucket()) != len(semconv.Buckets()) || h.GetSampleCount() != 2 {
+		if len(h.GetBucket()) != len(semconv.HTTPServerRequestDuration.Buckets()) || h.GetSampleCount() != 2 {
 			t.Errorf("native %v: %d classic buckets, %d observations", native, len(h.GetBucket()), h.GetSampleCount())
 		}
 		if got := len(h.GetPositiveDelta()) > 0 && len(h.GetExemplars()) == 1; got != native {

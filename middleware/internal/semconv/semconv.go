@@ -92,8 +92,11 @@ const (
 
 // Attributes of databases.
 const (
-	DBSystemName = attribute.Key("db.system.name")
-	DBNamespace  = attribute.Key("db.namespace")
+	DBSystemName         = attribute.Key("db.system.name")
+	DBNamespace          = attribute.Key("db.namespace")
+	DBQuerySummary       = attribute.Key("db.query.summary")
+	DBQueryText          = attribute.Key("db.query.text")
+	DBResponseStatusCode = attribute.Key("db.response.status_code")
 )
 
 // Attributes of the place in a cluster.
@@ -129,10 +132,15 @@ var (
 	RPCClientCallDuration     = Metric{"rpc.client.call.duration", "s", "Duration of outbound RPCs."}
 	MessagingClientDuration   = Metric{"messaging.client.operation.duration", "s", "Duration of sending a message."}
 	MessagingProcessDuration  = Metric{"messaging.process.duration", "s", "Duration of processing a message."}
+	DBClientOperationDuration = Metric{"db.client.operation.duration", "s", "Duration of database client operations."}
 )
 
-// Buckets are the conventions' boundaries for durations, in seconds.
-func Buckets() []float64 {
+// Buckets are the conventions' boundaries for durations, in seconds. Databases
+// are quicker than services.
+func (m Metric) Buckets() []float64 {
+	if m == DBClientOperationDuration {
+		return []float64{0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10}
+	}
 	return []float64{0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10}
 }
 
@@ -179,7 +187,7 @@ func NewOrigins() Origins {
 	for _, m := range []Metric{
 		HTTPServerRequestDuration, HTTPServerActiveRequests, HTTPServerRequestBodySize, HTTPServerResponseSize,
 		HTTPClientRequestDuration, RPCServerCallDuration, RPCClientCallDuration,
-		MessagingClientDuration, MessagingProcessDuration, ClientCallDuration,
+		MessagingClientDuration, MessagingProcessDuration, DBClientOperationDuration, ClientCallDuration,
 	} {
 		o.metrics[m.Prometheus()] = m
 	}
@@ -187,6 +195,7 @@ func NewOrigins() Origins {
 		HTTPRequestMethod, HTTPResponseStatusCode, HTTPRoute, URLScheme, ServerAddress, ServerPort, ErrorType,
 		NetworkProtocolVersion, RPCSystemName, RPCMethod, RPCResponseStatusCode,
 		MessagingSystem, MessagingOperationName, MessagingDestinationName, MessagingDestinationTemplate, MessagingConsumerGroup,
+		DBSystemName, DBNamespace, DBQuerySummary, DBResponseStatusCode,
 		PeerService,
 	} {
 		o.labels[Label(key)] = string(key)
