@@ -42,8 +42,14 @@ func Loki() Backend {
 	return Backend{Name: "loki", Package: "github.com/grafana/loki/v3/cmd/loki"}
 }
 
+// Mailpit is a mail server that delivers nothing and shows what it was given,
+// without its pages.
+func Mailpit() Backend {
+	return Backend{Name: "mailpit", Package: "github.com/axllent/mailpit"}
+}
+
 // All are the backends, in the order in which they are built.
-func All() []Backend { return []Backend{Jaeger(), Prometheus(), Loki()} }
+func All() []Backend { return []Backend{Mailpit(), Jaeger(), Prometheus(), Loki()} }
 
 // Binary is where the backend's binary belongs: a folder of the user's cache
 // that is named after what the binary was made of, so that a binary that is
