@@ -45,7 +45,7 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 			return err
 		}
 		store := NewStore(db, outbox)
-		if err := store.AddSeed(ctx); err != nil {
+		if err := store.AddSeed(ctx, h.Telemetry().TracerProvider()); err != nil {
 			return err
 		}
 		server, err := NewServer(ctx, store)

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // BlockedID is the customer who may not order.
@@ -44,9 +47,10 @@ func Seed() []User {
 	return users
 }
 
-// AddSeed stores the seed's users, with DemoPassword, in a new database. In one
-// that has them already they stay as they are.
-func (s *Store) AddSeed(ctx context.Context) error {
+// AddSeed stores the seed's users, with DemoPassword, in a new database, and has
+// the shop told of them as of anybody who registers, in a trace of its own. In
+// a database that has them already they stay as they are.
+func (s *Store) AddSeed(ctx context.Context, tp trace.TracerProvider) error {
 	users := Seed()
 	if _, err := s.Find(ctx, users[0].ID); !errors.Is(err, ErrUnknown) {
 		return err
@@ -58,5 +62,10 @@ func (s *Store) AddSeed(ctx context.Context) error {
 	for i := range users {
 		users[i].passwordHash = hash
 	}
-	return s.Add(ctx, users)
+	ctx, span := tp.Tracer("github.com/waybill-dev/waybill/demo-services/user").Start(ctx, "add seed users", trace.WithNewRoot())
+	defer span.End()
+	if err = s.Add(ctx, users); err != nil {
+		span.SetStatus(codes.Error, err.Error())
+	}
+	return err
 }

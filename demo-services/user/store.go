@@ -46,18 +46,6 @@ type Store struct {
 // the outbox in it.
 func NewStore(db *platform.DB, outbox *platform.Outbox) *Store { return &Store{db: db, outbox: outbox} }
 
-// Add stores users; those whose id is taken stay as they are.
-func (s *Store) Add(ctx context.Context, users []User) error {
-	return s.db.InTx(ctx, func(tx *platform.Conn) error {
-		for _, u := range users {
-			if _, err := insert(ctx, tx, u); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
 // insert stores a user unless the id or the email address is taken.
 func insert(ctx context.Context, tx *platform.Conn, u User) (stored bool, err error) {
 	rows, err := tx.Exec(ctx, "INSERT INTO users (id, name, email, blocked, created_at, password_hash) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -72,24 +60,47 @@ type EventData struct {
 
 // Register stores a new user and has the shop told, or returns ErrEmailTaken.
 func (s *Store) Register(ctx context.Context, u User) error {
-	event, err := platform.NewEvent(platform.EventUserCreated, u.CreatedAt, EventData{UserID: u.ID})
-	if err != nil {
-		return err
-	}
-	err = s.db.InTx(ctx, func(tx *platform.Conn) error {
-		stored, err := insert(ctx, tx, u)
-		if err != nil {
-			return err
-		}
-		if !stored {
+	return s.inTx(ctx, func(tx *platform.Conn) error {
+		stored, err := s.add(ctx, tx, u)
+		if err == nil && !stored {
 			return ErrEmailTaken
 		}
-		return s.outbox.Add(ctx, tx, event)
+		return err
 	})
-	if err == nil {
-		s.outbox.Wake()
+}
+
+// Add stores users and has the shop told of each; those whose id or email
+// address is taken stay as they are.
+func (s *Store) Add(ctx context.Context, users []User) error {
+	return s.inTx(ctx, func(tx *platform.Conn) error {
+		for _, u := range users {
+			if _, err := s.add(ctx, tx, u); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// inTx is one write transaction, after which the outbox is looked at.
+func (s *Store) inTx(ctx context.Context, work func(*platform.Conn) error) error {
+	if err := s.db.InTx(ctx, work); err != nil {
+		return err
 	}
-	return err
+	s.outbox.Wake()
+	return nil
+}
+
+// add stores a user and has the shop told, unless there is one already.
+func (s *Store) add(ctx context.Context, tx *platform.Conn, u User) (stored bool, err error) {
+	event, err := platform.NewEvent(platform.EventUserCreated, u.CreatedAt, EventData{UserID: u.ID})
+	if err != nil {
+		return false, err
+	}
+	if stored, err = insert(ctx, tx, u); err != nil || !stored {
+		return false, err
+	}
+	return true, s.outbox.Add(ctx, tx, event)
 }
 
 // Find reads one user, or returns ErrUnknown.

@@ -1,10 +1,16 @@
 package user
 
 import (
+	"fmt"
 	"slices"
+	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/propagation"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace/noop"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -18,7 +24,7 @@ func newServer(t *testing.T) *Server {
 	t.Helper()
 	db := platformtest.OpenDB(t, t.TempDir(), Migrations)
 	store := NewStore(db, platform.NewOutbox(db, propagation.TraceContext{}))
-	if err := store.AddSeed(t.Context()); err != nil {
+	if err := store.AddSeed(t.Context(), noop.NewTracerProvider()); err != nil {
 		t.Fatal(err)
 	}
 	server, err := NewServer(t.Context(), store)
@@ -30,7 +36,7 @@ func newServer(t *testing.T) *Server {
 
 func TestValidateUser(t *testing.T) {
 	server := newServer(t)
-	if err := server.store.AddSeed(t.Context()); err != nil { // A second start finds the users there.
+	if err := server.store.AddSeed(t.Context(), noop.NewTracerProvider()); err != nil { // A second start finds the users there.
 		t.Fatal(err)
 	}
 	for id, want := range map[string]struct {
@@ -49,6 +55,41 @@ func TestValidateUser(t *testing.T) {
 		}
 		if err == nil && answer.GetUser().GetEmail() != "ada@example.com" {
 			t.Errorf("%q: user is %v", id, answer.GetUser())
+		}
+	}
+}
+
+// TestSeedIsToldOf has the shop learn of the seed's users as of any others: once,
+// although several instances start with the same database.
+func TestSeedIsToldOf(t *testing.T) {
+	exporter := tracetest.NewInMemoryExporter()
+	tp := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+	dir := t.TempDir()
+	var db *platform.DB
+	var starting sync.WaitGroup
+	for range 2 {
+		db = platformtest.OpenDB(t, dir, Migrations)
+		store := NewStore(db, platform.NewOutbox(db, propagation.TraceContext{}))
+		starting.Go(func() {
+			if err := store.AddSeed(t.Context(), tp); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	starting.Wait()
+	var want, got []string
+	for _, u := range Seed() {
+		want = append(want, fmt.Sprintf(`users.created {"user_id":%q} %v`, u.ID, u.CreatedAt))
+	}
+	for _, told := range platformtest.OutboxOf(t, db) {
+		got = append(got, fmt.Sprintf("%s %s %v", told.Subject, told.Event.Data, told.Event.Time))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+	for _, span := range exporter.GetSpans() {
+		if span.Name != "add seed users" || span.Parent.IsValid() {
+			t.Errorf("span %q below %v", span.Name, span.Parent)
 		}
 	}
 }
