@@ -9,13 +9,20 @@ import (
 // live are the keys, with all that is inside, that a running collector takes
 // over from a new configuration.
 func live() []string {
-	return []string{
+	keys := []string{
 		"redact",
 		"derive.max_series", "derive.max_series_per_service", "derive.expire_after", "derive.exclude", "derive.graph.max_edges",
 		"sample.head.percent", "sample.head.rates",
 		"export",
 		"admin.stall_after", "admin.log_level", "admin.drain",
 	}
+	for _, listener := range []string{
+		"receive.otlp.grpc", "receive.otlp.http", "receive.jaeger.thrift_http", "receive.jaeger.grpc", "receive.jaeger.sampling",
+		"receive.zipkin", "receive.loki", "derive", "admin",
+	} {
+		keys = append(keys, listener+".tls", listener+".auth")
+	}
+	return keys
 }
 
 // changes are the keys in which two configurations differ, and those among

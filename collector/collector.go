@@ -154,7 +154,7 @@ func (c *Collector) sources(own prometheus.Gatherer) admin.Sources {
 		Redacting:    c.redact.Active,
 		LastRefusal:  c.gate.lastRefusal,
 		LastReload:   c.configured.lastRefusal,
-		Listeners:    c.dataListeners(),
+		Listeners:    c.dataListeners,
 	}
 	if c.sampling != nil {
 		s.Chosen = c.sampling.kept

@@ -114,6 +114,10 @@ func (c *Collector) reload(load func() (Config, error)) ([]string, error) {
 		return nil, nil
 	}
 	// First what may fail, and then leaves everything as it was.
+	changeRules, err := c.prepareListeners(cfg)
+	if err != nil {
+		return nil, err
+	}
 	if err := c.exporters.Reload(cfg.forwarding()); err != nil {
 		// It may have got some of the cursors that it wanted before one failed.
 		return nil, errors.Join(fmt.Errorf("export: %w", err), c.forgetUnused(c.configured.get(), c.logger))
@@ -130,6 +134,10 @@ func (c *Collector) reload(load func() (Config, error)) ([]string, error) {
 	c.strategies.Set(strategies(cfg))
 	if c.admin != nil {
 		c.admin.Reconfigure(cfg.Admin)
+	}
+	if changeRules != nil {
+		changeRules()
+		c.warnOfOpenListeners()
 	}
 	c.configured.take(cfg, reloadApplied)
 	if err := c.forgetUnused(cfg, c.logger); err != nil {

@@ -2,21 +2,17 @@ package admin
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"html/template"
 	"log/slog"
 	"net"
-	"net/http"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/waybill-dev/waybill/collector/journal"
 	"github.com/waybill-dev/waybill/collector/listen"
-	"github.com/waybill-dev/waybill/collector/silent"
 )
 
 const (
@@ -34,8 +30,8 @@ type Sources struct {
 	Chosen journal.Journal
 	// Metrics are the collector's own.
 	Metrics prometheus.Gatherer
-	// Listeners are named on the status page, in this order.
-	Listeners []Listener
+	// Listeners are named on the status page, in this order; nil means none.
+	Listeners func() []Listener
 	// Destinations tells how forwarding is doing; nil where nothing is forwarded.
 	Destinations func() []Destination
 	// Redacting says whether anything is redacted before the journal; nil means
@@ -59,19 +55,16 @@ type Listener struct {
 
 // Admin serves what is known about a running collector.
 type Admin struct {
-	sources  Sources
-	watch    *watch
-	rates    rates
-	own      *prometheus.Registry
-	page     *template.Template
-	began    time.Time
-	logger   *slog.Logger
-	listener net.Listener
-	guard    *listen.Guard
-	server   *http.Server
-	silent   *silent.Connections
-	quit     chan struct{}
-	running  sync.WaitGroup
+	sources Sources
+	watch   *watch
+	rates   rates
+	own     *prometheus.Registry
+	page    *template.Template
+	began   time.Time
+	logger  *slog.Logger
+	door    *listen.Door
+	quit    chan struct{}
+	running sync.WaitGroup
 }
 
 // Start listens and begins to watch the readers. ctx bounds the start only;
@@ -89,43 +82,21 @@ func Start(ctx context.Context, cfg Config, sources Sources, logger *slog.Logger
 		logger:  logger,
 		quit:    make(chan struct{}),
 	}
-	if err := a.listen(ctx, cfg); err != nil {
+	if err := a.open(ctx, cfg); err != nil {
 		return nil, err
 	}
-	a.server = &http.Server{
-		Handler:           a.handler(),
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      time.Minute,
-		IdleTimeout:       5 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug), // What peers do wrong.
-	}
-	a.silent = silent.Of(a.server)
-	a.running.Go(func() {
-		if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
-			logger.Error("administration is no longer served", "error", err)
-		}
-	})
+	a.door.Serve(a.serve)
 	a.running.Go(a.follow)
 	return a, nil
 }
 
-func (a *Admin) listen(ctx context.Context, cfg Config) error {
+func (a *Admin) open(ctx context.Context, cfg Config) error {
 	meters, err := listen.NewMeters(a.own)
 	if err := errors.Join(err, a.own.Register(newCollector(a))); err != nil {
 		return err
 	}
-	if a.guard, err = listen.NewGuard("admin", cfg.Security, meters, a.logger); err != nil {
-		return err
-	}
-	inner, err := listen.TCP(ctx, "admin.address", cfg.Address)
-	if err != nil {
-		a.guard.Close()
-		return err
-	}
-	a.listener = a.guard.Secure(inner)
-	return nil
+	a.door, err = listen.Open(ctx, listen.Place{Key: "admin", Address: cfg.Address, Meters: meters, Logger: a.logger}, cfg.Security)
+	return err
 }
 
 // follow looks at the readers even when nobody asks, so that it is known since
@@ -147,35 +118,19 @@ func (a *Admin) follow() {
 	}
 }
 
-func (a *Admin) handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, map[string]any{"live": true})
-	})
-	mux.HandleFunc("GET /readyz", a.serveReadiness)
-	mux.HandleFunc("GET /healthz", a.serveHealth)
-	mux.Handle("GET /metrics", a.guard.Handler(promhttp.HandlerFor(prometheus.Gatherers{a.sources.Metrics, a.own}, promhttp.HandlerOpts{
-		EnableOpenMetrics:   true,
-		ErrorHandling:       promhttp.ContinueOnError,
-		ErrorLog:            slog.NewLogLogger(a.logger.Handler(), slog.LevelWarn),
-		MaxRequestsInFlight: 4,
-	})))
-	mux.Handle("GET /{$}", a.guard.Handler(http.HandlerFunc(a.servePage)))
-	return mux
-}
-
-func writeJSON(w http.ResponseWriter, status int, answer any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(answer) // The peer may be gone.
-}
-
 // Addr is where the listener is.
-func (a *Admin) Addr() net.Addr { return a.listener.Addr() }
+func (a *Admin) Addr() net.Addr { return a.door.Addr() }
+
+// Security says what protects the listener, for people; empty is nothing.
+func (a *Admin) Security() string { return a.door.Summary() }
+
+// Prepare reads what another rule for the listener needs, and returns what has
+// it count, nil where there is nothing to do. Until that is called nothing has
+// changed.
+func (a *Admin) Prepare(rule listen.Security) (change func(), err error) { return a.door.Prepare(rule) }
 
 // Reconfigure makes cfg what counts from now on, as far as it can: not the
-// address.
+// address, and for the listener's rule there is Prepare.
 func (a *Admin) Reconfigure(cfg Config) { a.watch.setStallAfter(cfg.StallAfter) }
 
 // Stopping makes the collector not ready, so that no new senders are sent to
@@ -186,12 +141,8 @@ func (a *Admin) Stopping() { a.watch.stop() }
 // more, or until ctx ends; then they are cut off.
 func (a *Admin) Shutdown(ctx context.Context) {
 	close(a.quit)
-	a.silent.Close()
 	ctx, cancel := context.WithTimeout(ctx, graceTime)
 	defer cancel()
-	if a.server.Shutdown(ctx) != nil {
-		_ = a.server.Close()
-	}
+	_ = a.door.Shutdown(ctx) // What is cut off is no fault.
 	a.running.Wait()
-	a.guard.Close()
 }

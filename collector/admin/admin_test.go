@@ -160,7 +160,9 @@ func start(t *testing.T) *fixture {
 	var err error
 	f.admin, err = Start(t.Context(), cfg, Sources{
 		Journal: f.journal, Metrics: own, LastRefusal: f.lastRefusal, Destinations: f.destinations,
-		Listeners: []Listener{{Name: "OTLP <here>", Addr: &net.TCPAddr{Port: 4318}, Security: "TLS, token"}, {Name: "nothing"}},
+		Listeners: func() []Listener {
+			return []Listener{{Name: "OTLP <here>", Addr: &net.TCPAddr{Port: 4318}, Security: "TLS, token"}, {Name: "nothing"}}
+		},
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

@@ -66,8 +66,10 @@ func (a *Admin) status() status {
 		Uptime:    now.Sub(a.began).Round(time.Second),
 		Journal:   stats,
 		Held:      uint64(stats.End - stats.Oldest),
-		Listeners: a.sources.Listeners,
 		Errors:    a.lastErrors(),
+	}
+	if a.sources.Listeners != nil {
+		s.Listeners = a.sources.Listeners()
 	}
 	destinations := a.sources.destinations()
 	for _, state := range states {

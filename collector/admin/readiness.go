@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/waybill-dev/waybill/collector/journal"
+	"github.com/waybill-dev/waybill/collector/listen"
 )
 
 // Destination is how forwarding to one backend is doing.
@@ -102,25 +103,12 @@ func (a *Admin) readiness(now time.Time, states []readerState) readiness {
 	return r
 }
 
-func (a *Admin) serveReadiness(w http.ResponseWriter, r *http.Request) {
-	ready := a.readinessFor(r)
-	status := http.StatusOK
-	if !ready.Ready {
-		status = http.StatusServiceUnavailable
-	}
-	writeJSON(w, status, ready)
-}
-
-func (a *Admin) serveHealth(w http.ResponseWriter, r *http.Request) {
-	writeJSON(w, http.StatusOK, a.readinessFor(r))
-}
-
 // readinessFor is all of it for those who have a token, where one is wanted.
 // Probes have none: they learn whether, and not why not.
-func (a *Admin) readinessFor(r *http.Request) readiness {
+func (a *Admin) readinessFor(guard *listen.Guard, r *http.Request) readiness {
 	now := time.Now()
 	ready := a.readiness(now, a.watch.look(now, a.sources.stats()...))
-	if a.guard.Check(r.Header.Values("Authorization"), r.TLS) != "" {
+	if guard.Check(r.Header.Values("Authorization"), r.TLS) != "" {
 		return readiness{Ready: ready.Ready, Reasons: []string{}}
 	}
 	return ready

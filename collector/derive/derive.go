@@ -12,6 +12,7 @@ import (
 
 	"github.com/waybill-dev/waybill/collector/derive/push"
 	"github.com/waybill-dev/waybill/collector/journal"
+	"github.com/waybill-dev/waybill/collector/listen"
 )
 
 // ReaderName is the name by which deriving keeps its place in the journal.
@@ -42,7 +43,7 @@ type Deriver struct {
 	reader   journal.Reader
 	progress *progress
 	logger   *slog.Logger
-	scrapes  *scrapes // nil: off
+	door     *listen.Door // of scrapes; nil: off
 	pushers  []*push.Pusher
 	stop     context.CancelFunc
 	running  sync.WaitGroup
@@ -66,12 +67,12 @@ func Start(ctx context.Context, cfg Config, j journal.Journal, reg prometheus.Re
 	}
 	var err error
 	if cfg.scraped() {
-		if d.scrapes, err = listenForScrapes(ctx, cfg, reg, logger); err != nil {
+		if d.door, err = listenForScrapes(ctx, cfg, reg, logger); err != nil {
 			return nil, err
 		}
 	}
 	if d.reader, err = j.Reader(ReaderName); err != nil {
-		d.scrapes.shutdown(canceled())
+		d.closeDoor(canceled())
 		return nil, fmt.Errorf("derive: %w", err)
 	}
 	d.progress.reach(j.Stats().Cursors[ReaderName])
@@ -80,10 +81,12 @@ func Start(ctx context.Context, cfg Config, j journal.Journal, reg prometheus.Re
 	gatherer := current{derived, j, d.progress, stop}
 	if err := d.startPushers(cfg, gatherer, reg); err != nil {
 		cancel()
-		d.scrapes.shutdown(canceled())
+		d.closeDoor(canceled())
 		return nil, errors.Join(err, d.reader.Close())
 	}
-	d.scrapes.serve(gatherer)
+	if d.door != nil {
+		d.door.Serve(serveScrapes(gatherer, logger))
+	}
 	d.running.Go(func() { d.run(stop) })
 	return d, nil
 }
@@ -179,7 +182,7 @@ func (d *Deriver) complain(message string, err error) {
 // off.
 func (d *Deriver) Shutdown(ctx context.Context) error {
 	d.stop()
-	d.scrapes.shutdown(ctx)
+	d.closeDoor(ctx)
 	d.running.Wait()
 	d.stopPushers(ctx)
 	return d.reader.Close()

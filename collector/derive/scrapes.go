@@ -19,47 +19,34 @@ import (
 // graceTime is what Shutdown gives to scrapes in progress.
 const graceTime = time.Second
 
-// scrapes serves derived metrics to whom the guard lets in. Methods of nil do
-// nothing.
-type scrapes struct {
-	guard    *listen.Guard
-	listener net.Listener
-	logger   *slog.Logger
-	server   *http.Server        // nil until serve
-	silent   *silent.Connections // the server's
-	running  sync.WaitGroup
-}
-
-// listenForScrapes opens the listener. ctx bounds that only; shutdown ends it.
-func listenForScrapes(ctx context.Context, cfg Config, reg prometheus.Registerer, logger *slog.Logger) (*scrapes, error) {
+// listenForScrapes opens the listener. ctx bounds that only.
+func listenForScrapes(ctx context.Context, cfg Config, reg prometheus.Registerer, logger *slog.Logger) (*listen.Door, error) {
 	meters, err := listen.NewMeters(reg)
 	if err != nil {
 		return nil, err
 	}
-	guard, err := listen.NewGuard("derive", cfg.Security, meters, logger)
-	if err != nil {
-		return nil, err
-	}
-	inner, err := listen.TCP(ctx, "derive.address", cfg.Address)
-	if err != nil {
-		guard.Close()
-		return nil, err
-	}
-	return &scrapes{guard: guard, listener: guard.Secure(inner), logger: logger}, nil
+	return listen.Open(ctx, listen.Place{Key: "derive", Address: cfg.Address, Meters: meters, Logger: logger}, cfg.Security)
 }
 
-// serve answers from now on.
-func (s *scrapes) serve(derived prometheus.Gatherer) {
-	if s == nil {
-		return
+// scrapes serves derived metrics to whom a guard lets in.
+type scrapes struct {
+	server  *http.Server
+	silent  *silent.Connections // the server's
+	running sync.WaitGroup
+}
+
+// serveScrapes has a door answer with what is derived.
+func serveScrapes(derived prometheus.Gatherer, logger *slog.Logger) listen.Serve {
+	return func(l net.Listener, guard *listen.Guard) func(context.Context) error {
+		s := &scrapes{server: newServer(guard, derived, logger)}
+		s.silent = silent.Of(s.server)
+		s.running.Go(func() {
+			if err := s.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				logger.Error("derived metrics are no longer served", "error", err)
+			}
+		})
+		return s.shutdown
 	}
-	s.server = newServer(s.guard, derived, s.logger)
-	s.silent = silent.Of(s.server)
-	s.running.Go(func() {
-		if err := s.server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
-			s.logger.Error("derived metrics are no longer served", "error", err)
-		}
-	})
 }
 
 func newServer(guard *listen.Guard, derived prometheus.Gatherer, logger *slog.Logger) *http.Server {
@@ -86,29 +73,33 @@ func exposition(derived prometheus.Gatherer, logger *slog.Logger) http.Handler {
 	})
 }
 
-// shutdown gives what is in progress a second, or until ctx ends.
-func (s *scrapes) shutdown(ctx context.Context) {
-	if s == nil {
-		return
-	}
-	if s.server == nil {
-		_ = s.listener.Close() // Nobody was answered.
-	} else {
-		s.silent.Close()
-		ctx, cancel := context.WithTimeout(ctx, graceTime)
-		defer cancel()
-		if s.server.Shutdown(ctx) != nil {
-			_ = s.server.Close()
-		}
+// shutdown gives what is in progress until ctx ends.
+func (s *scrapes) shutdown(ctx context.Context) error {
+	s.silent.Close()
+	err := s.server.Shutdown(ctx)
+	if err != nil {
+		_ = s.server.Close() // The error that counts is Shutdown's.
 	}
 	s.running.Wait()
-	s.guard.Close()
+	return err
+}
+
+// closeDoor gives scrapes in progress a second, or until ctx ends.
+func (d *Deriver) closeDoor(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, graceTime)
+	defer cancel()
+	_ = d.door.Shutdown(ctx) // A scrape that is cut off is no fault: nobody will miss the metrics.
 }
 
 // Addr is where metrics are scraped; nil where they are not.
-func (d *Deriver) Addr() net.Addr {
-	if d.scrapes == nil {
-		return nil
-	}
-	return d.scrapes.listener.Addr()
+func (d *Deriver) Addr() net.Addr { return d.door.Addr() }
+
+// Security says what protects the scrapes, for people; empty is nothing.
+func (d *Deriver) Security() string { return d.door.Summary() }
+
+// Prepare reads what another rule for scrapes needs, and returns what has it
+// count, nil where there is nothing to do. Until that is called nothing has
+// changed.
+func (d *Deriver) Prepare(rule listen.Security) (change func(), err error) {
+	return d.door.Prepare(rule)
 }

@@ -36,24 +36,42 @@ type Guard struct {
 // receive.otlp.grpc; errors begin with it, and the metrics waybill_listener_…
 // have it as their label.
 func NewGuard(key string, s Security, m *Meters, logger *slog.Logger) (*Guard, error) {
-	return newGuard(key, s, m, logger, lookEvery)
+	read, err := s.prepare(key)
+	if err != nil {
+		return nil, err
+	}
+	return read.guard(m, logger, lookEvery), nil
 }
 
-func newGuard(key string, s Security, m *Meters, logger *slog.Logger, every time.Duration) (*Guard, error) {
-	g := &Guard{key: key, security: s, meters: m.of(key, s), logger: logger, quit: make(chan struct{})}
+// prepared is a rule with what its files hold.
+type prepared struct {
+	key  string
+	rule Security
+	sum  [sha256.Size]byte // of the files
+	made *credentials
+}
+
+// prepare reads the files, and changes nothing. Its error begins with the key.
+func (s Security) prepare(key string) (prepared, error) {
 	held, err := s.read()
 	if err != nil {
-		return nil, fmt.Errorf("%s.%w", key, err)
+		return prepared{}, fmt.Errorf("%s.%w", key, err)
 	}
 	made, err := s.credentials(held)
 	if err != nil {
-		return nil, fmt.Errorf("%s.%w", key, err)
+		return prepared{}, fmt.Errorf("%s.%w", key, err)
 	}
-	g.take(made)
-	if s.TLS.Enabled() || s.Auth.BearerFile != "" {
-		g.running.Go(func() { g.follow(held.sum(), every) })
+	return prepared{key, s, held.sum(), made}, nil
+}
+
+// guard begins to follow the files, and looks at them that often.
+func (p prepared) guard(m *Meters, logger *slog.Logger, every time.Duration) *Guard {
+	g := &Guard{key: p.key, security: p.rule, meters: m.of(p.key, p.rule), logger: logger, quit: make(chan struct{})}
+	g.take(p.made)
+	if p.rule.TLS.Enabled() || p.rule.Auth.BearerFile != "" {
+		g.running.Go(func() { g.follow(p.sum, every) })
 	}
-	return g, nil
+	return g
 }
 
 func (g *Guard) take(made *credentials) {

@@ -45,9 +45,13 @@ func tryRig(t *testing.T, s Security) (*rig, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	read, err := s.prepare("receive.test")
+	if err != nil {
+		return nil, err
+	}
 	r := &rig{meters: m, log: &logBuffer{}}
-	r.Guard, err = newGuard("receive.test", s, m, slog.New(slog.NewTextHandler(r.log, nil)), 20*time.Millisecond)
-	return r, err
+	r.Guard = read.guard(m, slog.New(slog.NewTextHandler(r.log, nil)), 20*time.Millisecond)
+	return r, nil
 }
 
 func (r *rig) denials(reason Denied) float64 {

@@ -71,6 +71,8 @@ func (m *Meters) of(key string, s Security) meters {
 		for _, reason := range failures() {
 			m.handshakes.WithLabelValues(key, reason)
 		}
+	} else {
+		m.expiry.DeleteLabelValues(key) // Of a certificate that is no longer in use.
 	}
 	if s.TLS.ClientCAFile != "" {
 		reasons = append(reasons, ExpiredCertificate)

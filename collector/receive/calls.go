@@ -22,10 +22,11 @@ type calls struct {
 // calls are served by a handler that asks the guard itself.
 func (in *intake) calls(h *grpcHandler) serving {
 	return func(l net.Listener, guard *listen.Guard, logger *slog.Logger) listener {
+		let := *h
 		if guard.Checks() {
-			h.guard = guard
+			let.guard = guard
 		}
-		return serveCalls(l, h, in.callBounds(h.via), logger)
+		return serveCalls(l, &let, in.callBounds(h.via), logger)
 	}
 }
 

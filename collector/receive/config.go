@@ -62,6 +62,9 @@ type JaegerConfig struct {
 type SamplingConfig struct {
 	// Address is the host and port to listen on, as in ListenerConfig.
 	Address string `yaml:"address"`
+
+	listen.Security
+
 	// Probability is the share of traces that a client shall sample, 0 to 1,
 	// unless sample.head has clients sample by its rates. It is told at the
 	// addresses of ThriftHTTP and GRPC too.
@@ -124,20 +127,7 @@ func (c Config) OTLPOnly() Config {
 // Validate reports all that is wrong with the configuration, by its keys.
 func (c Config) Validate() error {
 	var errs []error
-	for _, l := range []struct {
-		key    string
-		config ListenerConfig
-	}{
-		{keyOTLPGRPC, c.OTLP.GRPC},
-		{keyOTLPHTTP, c.OTLP.HTTP},
-		{keyJaegerCompact, c.Jaeger.ThriftCompact.listener()},
-		{keyJaegerBinary, c.Jaeger.ThriftBinary.listener()},
-		{keyJaegerHTTP, c.Jaeger.ThriftHTTP},
-		{keyJaegerGRPC, c.Jaeger.GRPC},
-		{keySampling, c.Jaeger.Sampling.listener()},
-		{keyZipkin, c.Zipkin},
-		{keyLoki, c.Loki},
-	} {
+	for _, l := range c.listeners() {
 		errs = append(errs, l.config.validate(l.key))
 	}
 	if p := c.Jaeger.Sampling.Probability; !(p >= 0 && p <= 1) {
@@ -171,7 +161,30 @@ const (
 	keyLoki          = "loki"
 )
 
-func (c SamplingConfig) listener() ListenerConfig { return ListenerConfig{Address: c.Address} }
+// keyed is a listener by its key.
+type keyed struct {
+	key    string
+	config ListenerConfig
+}
+
+// listeners are all that there are, those that are off as well.
+func (c Config) listeners() []keyed {
+	return []keyed{
+		{keyOTLPGRPC, c.OTLP.GRPC},
+		{keyOTLPHTTP, c.OTLP.HTTP},
+		{keyJaegerCompact, c.Jaeger.ThriftCompact.listener()},
+		{keyJaegerBinary, c.Jaeger.ThriftBinary.listener()},
+		{keyJaegerHTTP, c.Jaeger.ThriftHTTP},
+		{keyJaegerGRPC, c.Jaeger.GRPC},
+		{keySampling, c.Jaeger.Sampling.listener()},
+		{keyZipkin, c.Zipkin},
+		{keyLoki, c.Loki},
+	}
+}
+
+func (c SamplingConfig) listener() ListenerConfig {
+	return ListenerConfig{Address: c.Address, Security: c.Security}
+}
 
 func (c DatagramConfig) listener() ListenerConfig { return ListenerConfig{Address: c.Address} }
 

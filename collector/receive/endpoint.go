@@ -2,6 +2,7 @@ package receive
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -9,26 +10,29 @@ import (
 	"github.com/waybill-dev/waybill/collector/listen"
 )
 
-// endpoint is one listener. Those that are off are there, too.
+// endpoint is one place where telemetry is taken in. Those that are off are
+// there, too.
 type endpoint struct {
 	key, name string
-	listener
-	guard    *listen.Guard // nil: everybody is let in
-	security listen.Security
+	door      *listen.Door // nil: off, or
+	datagrams *datagrams   // nil: off
 }
 
-// listener is a *server or a *datagrams; nil when it is off.
-type listener interface {
-	addr() net.Addr
-	shutdown(ctx context.Context) error
+func (e endpoint) addr() net.Addr {
+	if e.datagrams != nil {
+		return e.datagrams.addr()
+	}
+	return e.door.Addr()
 }
 
 func (e endpoint) close(ctx context.Context) error {
-	err := e.shutdown(ctx)
-	if e.guard != nil {
-		e.guard.Close()
-	}
-	return err
+	return errors.Join(e.door.Shutdown(ctx), e.datagrams.shutdown(ctx))
+}
+
+// listener is who serves connections.
+type listener interface {
+	addr() net.Addr
+	shutdown(ctx context.Context) error
 }
 
 // plan is an endpoint before it has been opened.
@@ -47,20 +51,20 @@ type opener struct {
 func (o opener) tcp(at ListenerConfig, serve serving) func(context.Context, *endpoint) error {
 	return func(ctx context.Context, e *endpoint) error {
 		if at.Address == Off {
-			e.listener = (*server)(nil)
 			return nil
 		}
-		guard, err := listen.NewGuard("receive."+e.key, at.Security, o.meters, o.intake.logger)
+		place := listen.Place{
+			Key: "receive." + e.key, Address: at.Address, Meters: o.meters, Logger: o.intake.logger,
+			Wrap: func(l net.Listener) net.Listener { return limitConnections(l, maxConnections) },
+		}
+		door, err := listen.Open(ctx, place, at.Security)
 		if err != nil {
 			return err
 		}
-		inner, err := listen.TCP(ctx, "receive."+e.key+".address", at.Address)
-		if err != nil {
-			guard.Close()
-			return err
-		}
-		e.guard, e.security = guard, at.Security
-		e.listener = serve(guard.Secure(limitConnections(inner, maxConnections)), guard, o.intake.logger)
+		e.door = door
+		door.Serve(func(l net.Listener, guard *listen.Guard) func(context.Context) error {
+			return serve(l, guard, o.intake.logger).shutdown
+		})
 		return nil
 	}
 }
@@ -71,7 +75,7 @@ func (o opener) udp(at DatagramConfig, d *datagrams) func(context.Context, *endp
 		if err != nil {
 			return listen.Explain("receive."+e.key+".address", at.Address, err)
 		}
-		e.listener = started
+		e.datagrams = started
 		return nil
 	}
 }
@@ -83,9 +87,18 @@ type serving func(l net.Listener, guard *listen.Guard, logger *slog.Logger) list
 // objection.
 func (in *intake) requests(handler http.Handler, via transport, refuse refuser) serving {
 	return func(l net.Listener, guard *listen.Guard, logger *slog.Logger) listener {
+		let := handler
 		if guard.Checks() {
-			handler = &guarded{guard: guard, next: handler, intake: in, via: via, refuse: refuse}
+			let = &guarded{guard: guard, next: handler, intake: in, via: via, refuse: refuse}
 		}
-		return serve(l, newHTTPServer(handler, logger), logger)
+		return serve(l, newHTTPServer(let, logger), logger)
+	}
+}
+
+// questions are served as requests are. They export nothing, so those that the
+// guard turns away are counted by it alone.
+func questions(handler http.Handler) serving {
+	return func(l net.Listener, guard *listen.Guard, logger *slog.Logger) listener {
+		return serve(l, newHTTPServer(guard.Handler(handler), logger), logger)
 	}
 }

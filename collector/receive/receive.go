@@ -98,7 +98,7 @@ func plans(cfg Config, in *intake, open opener) []plan {
 		{keyJaegerBinary, nameJaegerBinary, udp(cfg.Jaeger.ThriftBinary, overJaegerBinary, jaeger.FromBinaryMessage)},
 		{keyJaegerHTTP, nameJaegerHTTP, tcp(cfg.Jaeger.ThriftHTTP, newJaegerHTTP(in, strategies), overJaegerHTTP, refuseText)},
 		{keyJaegerGRPC, nameJaegerGRPC, open.tcp(cfg.Jaeger.GRPC, in.calls(newJaegerGRPC(in, strategies)))},
-		{keySampling, nameSampling, tcp(cfg.Jaeger.Sampling.listener(), newSampling(strategies), "", refuseText)},
+		{keySampling, nameSampling, open.tcp(cfg.Jaeger.Sampling.listener(), questions(newSampling(strategies)))},
 		{keyZipkin, nameZipkin, tcp(cfg.Zipkin, newZipkin(in), overZipkin, refuseText)},
 		{keyLoki, nameLoki, tcp(cfg.Loki, newLoki(in), overLoki, refuseText)},
 	}
@@ -108,7 +108,7 @@ func plans(cfg Config, in *intake, open opener) []plan {
 func (r *Receivers) Listeners() []Listener {
 	all := make([]Listener, len(r.endpoints))
 	for i, e := range r.endpoints {
-		all[i] = Listener{Key: "receive." + e.key, Name: e.name, Addr: e.addr(), Security: e.security.Summary()}
+		all[i] = Listener{Key: "receive." + e.key, Name: e.name, Addr: e.addr(), Security: e.door.Summary()}
 	}
 	return all
 }
@@ -126,6 +126,22 @@ func (r *Receivers) at(name string) net.Addr {
 		}
 	}
 	return nil
+}
+
+// Prepare reads what the rules of another configuration need, and returns what
+// has the listeners go by them, nil where there is nothing to do. Until that is
+// called nothing has changed. What else differs in the configuration has no
+// effect.
+func (r *Receivers) Prepare(cfg Config) (change func(), err error) {
+	rules := map[string]listen.Security{}
+	for _, l := range cfg.listeners() {
+		rules[l.key] = l.config.Security
+	}
+	changes, errs := make([]func(), len(r.endpoints)), make([]error, len(r.endpoints))
+	for i, e := range r.endpoints {
+		changes[i], errs[i] = e.door.Prepare(rules[e.key])
+	}
+	return listen.Together(changes...), errors.Join(errs...)
 }
 
 // Shutdown stops listening and lets requests in progress end. When ctx ends

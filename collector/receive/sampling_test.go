@@ -2,8 +2,12 @@ package receive
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"net/http"
+	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +21,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/waybill-dev/waybill/collector/journal/memory"
+	"github.com/waybill-dev/waybill/collector/listen"
+	"github.com/waybill-dev/waybill/collector/listen/listentest"
 	"github.com/waybill-dev/waybill/collector/receive/jaeger"
 )
 
@@ -115,8 +121,13 @@ const askEvery = 5 * time.Millisecond
 // ofJaegersClient says what jaeger-client-go samples.
 func ofJaegersClient(t *testing.T, r *Receivers, service string) func(operation string) bool {
 	t.Helper()
-	sampler := jaegerclient.NewRemotelyControlledSampler(service,
-		jaegerclient.SamplerOptions.SamplingServerURL("http://"+r.at(nameSampling).String()+"/sampling"),
+	return ofJaegersClientBy(t, service, jaegerclient.SamplerOptions.SamplingServerURL("http://"+r.at(nameSampling).String()+"/sampling"))
+}
+
+// ofJaegersClientBy says it of one that asks in that way.
+func ofJaegersClientBy(t *testing.T, service string, asking jaegerclient.SamplerOption) func(operation string) bool {
+	t.Helper()
+	sampler := jaegerclient.NewRemotelyControlledSampler(service, asking,
 		jaegerclient.SamplerOptions.SamplingRefreshInterval(askEvery),
 		jaegerclient.SamplerOptions.InitialSampler(jaegerclient.NewConstSampler(false)))
 	tracer, closer := jaegerclient.NewTracer(service, sampler, jaegerclient.NewNullReporter())
@@ -191,4 +202,76 @@ func TestQuestions(t *testing.T) {
 			t.Errorf("%s: status %v, want %v", name, got, c.want)
 		}
 	}
+}
+
+// fetcher asks as a program does that has a token.
+type fetcher struct {
+	client http.Client
+	url    string
+	token  string
+	denied atomic.Int64
+}
+
+// Fetch implements jaegerclient.SamplingStrategyFetcher.
+func (f *fetcher) Fetch(service string) ([]byte, error) {
+	request, err := http.NewRequest(http.MethodGet, f.url+"?service="+url.QueryEscape(service), nil) //nolint:noctx // The interface has no context.
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Authorization", "Bearer "+f.token)
+	response, err := f.client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		f.denied.Add(1)
+		return nil, errors.New(response.Status)
+	}
+	return io.ReadAll(response.Body)
+}
+
+// TestStrategiesBehindTLSAndToken has jaeger-client-go ask as it does by itself,
+// which trusts the system's authorities, and with a token, by a fetcher.
+func TestStrategiesBehindTLSAndToken(t *testing.T) {
+	authority := listentest.NewAuthority(t)
+	cert, key := authority.Issue(t, "collector")
+	cfg := legacyConfig()
+	cfg.Jaeger.Sampling.Probability = 1
+	cfg.Jaeger.Sampling.TLS = listen.TLS{CertFile: listen.File(cert), KeyFile: listen.File(key)}
+	r, _ := receivers(t, cfg, memory.New(memory.Config{}))
+	at := "https://" + r.at(nameSampling).String() + "/sampling"
+	trusting := &http.Transport{TLSClientConfig: authority.Client(t, "", "")}
+	t.Cleanup(trusting.CloseIdleConnections)
+
+	usual := http.DefaultTransport
+	http.DefaultTransport = trusting // The client makes its own of it.
+	byItself := ofJaegersClientBy(t, "shop", jaegerclient.SamplerOptions.SamplingServerURL(at))
+	http.DefaultTransport = usual
+	waitUntil(t, "a client that trusts the authority is told", func() bool { return byItself("any") })
+
+	cfg.Jaeger.Sampling.Auth.Bearer = listen.Tokens{"t0ken"}
+	r, _ = receivers(t, cfg, memory.New(memory.Config{}))
+	at = "https://" + r.at(nameSampling).String() + "/sampling"
+	good, bad := &fetcher{url: at, token: "t0ken"}, &fetcher{url: at, token: "wr0ng"}
+	good.client.Transport, bad.client.Transport = trusting, trusting
+	told := ofJaegersClientBy(t, "shop", jaegerclient.SamplerOptions.SamplingStrategyFetcher(good))
+	refused := ofJaegersClientBy(t, "shop", jaegerclient.SamplerOptions.SamplingStrategyFetcher(bad))
+	waitUntil(t, "a client with a token is told", func() bool { return told("any") })
+	waitUntil(t, "one with another is refused", func() bool { return bad.denied.Load() > 0 })
+	if refused("any") {
+		t.Error("a client that was refused samples what others are told to")
+	}
+	if summary := summaryOf(r, nameSampling); summary != "TLS, token" {
+		t.Errorf("it is said to be protected by %q", summary)
+	}
+}
+
+func summaryOf(r *Receivers, name string) string {
+	for _, l := range r.Listeners() {
+		if l.Name == name {
+			return l.Security
+		}
+	}
+	return ""
 }

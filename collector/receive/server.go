@@ -29,7 +29,7 @@ const (
 	answerTimeout = 2 * time.Minute
 )
 
-// server is one listener and who serves it. A nil server is one that is off.
+// server is one listener and who serves it.
 type server struct {
 	listener net.Listener
 	http     *http.Server
@@ -48,17 +48,9 @@ func serve(l net.Listener, hs *http.Server, logger *slog.Logger) *server {
 	return s
 }
 
-func (s *server) addr() net.Addr {
-	if s == nil {
-		return nil
-	}
-	return s.listener.Addr()
-}
+func (s *server) addr() net.Addr { return s.listener.Addr() }
 
 func (s *server) shutdown(ctx context.Context) error {
-	if s == nil {
-		return nil
-	}
 	s.silent.Close()
 	err := s.http.Shutdown(ctx)
 	if err != nil {
