@@ -104,28 +104,6 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestBreakerOpensWhereTheTroubleIs: with the provider down orders come as far
-// as payment, whose breaker answers without calling the provider any more, and
-// nobody before it gives the others up.
-func TestBreakerOpensWhereTheTroubleIs(t *testing.T) {
-	d := startDemo(t, "--rate", "0")
-	d.switchFault(t, "on", fault.PSPDown)
-	var last string
-	for range 12 {
-		got, id := d.place(t, exampleOrder)
-		if got.status != http.StatusServiceUnavailable || !strings.Contains(got.body, "payment-unavailable") {
-			t.Errorf("%d %s", got.status, got.body)
-		}
-		last = id
-	}
-	eventually(t, "payment in the trace", func() bool {
-		return d.count(t, last, "payment", "shop.payment.v1.PaymentService/Charge") > 0
-	})
-	if called := d.count(t, last, "psp", "POST /charges"); called > 0 {
-		t.Errorf("the provider is still called, %d times", called)
-	}
-}
-
 // TestPoisonedMessage: the customer's order is confirmed, and its event is with
 // the dead letters.
 func TestPoisonedMessage(t *testing.T) {
