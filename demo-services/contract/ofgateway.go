@@ -200,3 +200,16 @@ func GatewayOfInventory() []Call {
 			codes.NotFound, platform.ReasonUnknownItem),
 	}
 }
+
+// GatewayOfParkedOrder is one more of order's calls: what becomes of an order
+// whose stock can't be had, and nothing can be given back either. Its state
+// takes an inventory that is down.
+func GatewayOfParkedOrder() Call {
+	return Call{
+		Name: "parked", Method: orderv1.OrderService_GetOrder_FullMethodName, Later: true,
+		Request: &orderv1.GetOrderRequest{OrderId: GivenOrder},
+		Answer: &orderv1.GetOrderResponse{Order: &orderv1.Order{
+			Id: GivenOrder, Status: orderv1.Status_STATUS_CANCELLING, Reason: platform.ReasonInventoryUnavailable, Parked: true,
+		}},
+	}
+}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -78,16 +79,21 @@ func acceptable(contentType string) bool {
 	return err == nil && (mediaType == "application/json" || mediaType == "application/x-www-form-urlencoded")
 }
 
-// decodeStrictly reads exactly one JSON value without unknown fields.
+// decodeStrictly reads exactly one JSON value without unknown fields, and without
+// control characters.
 func decodeStrictly(body io.Reader, into any) *platform.Problem {
-	decoder := json.NewDecoder(body)
+	var content bytes.Buffer
+	decoder := json.NewDecoder(io.TeeReader(body, &content))
 	decoder.DisallowUnknownFields()
 	err := decoder.Decode(into)
 	if err == nil {
-		if _, err = decoder.Token(); errors.Is(err, io.EOF) {
+		_, err = decoder.Token()
+		switch {
+		case errors.Is(err, io.EOF) && legibleJSON(content.Bytes()):
 			return nil
-		}
-		if err == nil {
+		case errors.Is(err, io.EOF):
+			err = errors.New("there are control characters in it")
+		case err == nil:
 			err = errors.New("there is something after the JSON value")
 		}
 	}

@@ -36,6 +36,8 @@ type backend struct {
 	inventoryv1.InventoryServiceClient
 
 	userErr, orderErr, itemErr error
+	// parked orders are cancelling, and nobody goes on with that.
+	parked bool
 
 	created     *orderv1.CreateOrderRequest
 	listed      *orderv1.ListOrdersRequest
@@ -54,11 +56,19 @@ func (b *backend) CreateOrder(ctx context.Context, r *orderv1.CreateOrderRequest
 }
 
 func (b *backend) GetOrder(_ context.Context, r *orderv1.GetOrderRequest, _ ...grpc.CallOption) (*orderv1.GetOrderResponse, error) {
-	return &orderv1.GetOrderResponse{Order: anOrder(r.GetOrderId())}, b.orderErr
+	o := anOrder(r.GetOrderId())
+	if b.parked {
+		o.Status, o.Reason, o.Parked = orderv1.Status_STATUS_CANCELLING, platform.ReasonCardDeclined, true
+	}
+	return &orderv1.GetOrderResponse{Order: o}, b.orderErr
 }
 
 func (b *backend) CancelOrder(_ context.Context, r *orderv1.CancelOrderRequest, _ ...grpc.CallOption) (*orderv1.CancelOrderResponse, error) {
-	return &orderv1.CancelOrderResponse{Order: anOrder(r.GetOrderId())}, b.orderErr
+	o := anOrder(r.GetOrderId())
+	if b.parked { // Only GetOrder says so.
+		o.Status, o.Reason = orderv1.Status_STATUS_CANCELLING, platform.ReasonCardDeclined
+	}
+	return &orderv1.CancelOrderResponse{Order: o}, b.orderErr
 }
 
 func (b *backend) ListOrders(_ context.Context, r *orderv1.ListOrdersRequest, _ ...grpc.CallOption) (*orderv1.ListOrdersResponse, error) {
@@ -168,6 +178,23 @@ func TestOrderIsShown(t *testing.T) {
 		answer := ask(t, &backend{}, c.method, c.path, c.contentType, c.body)
 		if diff := cmp.Diff(orderJSON, answer.Body.String()); diff != "" {
 			t.Errorf("%s %s as %q: %d (-want +got):\n%s", c.method, c.path, c.contentType, answer.Code, diff)
+		}
+	}
+}
+
+// TestParkedOrderIsShownAsSuch to those who look at it, and to those who cancel
+// what is being cancelled already.
+func TestParkedOrderIsShownAsSuch(t *testing.T) {
+	for _, c := range []struct{ method, path string }{
+		{http.MethodGet, "/api/v1/orders/ord_1"},
+		{http.MethodGet, "/api/v2/orders/ord_1"},
+		{http.MethodPost, "/api/v1/orders/ord_1/cancel"},
+		{http.MethodPost, "/api/v2/orders/ord_1/cancel"},
+	} {
+		const want = `"status":"cancelling","reason":"card-declined","parked":true`
+		answer := ask(t, &backend{parked: true}, c.method, c.path, "", "")
+		if answer.Code != http.StatusOK || !strings.Contains(answer.Body.String(), want) {
+			t.Errorf("%s %s: %d %s", c.method, c.path, answer.Code, answer.Body)
 		}
 	}
 }

@@ -19,7 +19,10 @@ type OrderResponse struct {
 	// Status is pending, confirmed, cancelling, cancelled, shipped or delivered.
 	Status string `json:"status"`
 	// Reason says why the order was cancelled, as a problem's code does.
-	Reason   string `json:"reason,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	// Parked says that the order is cancelling and stays so until a person has
+	// looked into it. Lists do not say so.
+	Parked   bool   `json:"parked,omitempty"`
 	UserID   string `json:"user_id"`
 	Currency string `json:"currency"`
 	// Amount is in minor units (cents).
@@ -66,6 +69,7 @@ func orderBody(o *orderv1.Order) OrderResponse {
 		ID:     o.GetId(),
 		Status: strings.ToLower(strings.TrimPrefix(o.GetStatus().String(), "STATUS_")),
 		Reason: strings.ToLower(strings.ReplaceAll(o.GetReason(), "_", "-")),
+		Parked: o.GetParked(),
 		UserID: o.GetUserId(), Currency: o.GetCurrency(), Amount: o.GetAmount(),
 		Items:     make([]OrderLine, 0, len(o.GetLines())),
 		CreatedAt: o.GetCreatedAt().AsTime(), UpdatedAt: o.GetUpdatedAt().AsTime(),
@@ -143,7 +147,16 @@ func (s *Server) cancelOrder(e edition) http.HandlerFunc {
 			s.fail(w, r, err)
 			return
 		}
-		s.showOrder(w, r, e, answer.GetOrder())
+		o := answer.GetOrder()
+		if o.GetStatus() == orderv1.Status_STATUS_CANCELLING {
+			// What is still to be given back may be parked, which only the order
+			// itself tells.
+			found := false
+			if o, found = s.findOrder(w, r); !found {
+				return
+			}
+		}
+		s.showOrder(w, r, e, o)
 	}
 }
 

@@ -38,6 +38,9 @@ func (q *query) text(name string) string {
 	if len(text) > maxText {
 		q.refuse(name, fmt.Sprintf("must have at most %d bytes", maxText))
 	}
+	if !legible(text) {
+		q.refuse(name, "must have no control characters")
+	}
 	return text
 }
 

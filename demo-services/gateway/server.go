@@ -74,7 +74,7 @@ func (s *Server) Handler() http.Handler {
 	}
 	mux.HandleFunc("GET /openapi.json", serveDocument)
 	mux.HandleFunc("/", notFound)
-	return newLimiter(s.limits.Client).around(versioned(s.inTime(s.identified(httpmw.ReportRoute(mux)))))
+	return newLimiter(s.limits.Client).around(versioned(legiblePaths(s.inTime(s.identified(httpmw.ReportRoute(mux))))))
 }
 
 // inTime gives each request its deadline.
