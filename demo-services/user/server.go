@@ -63,8 +63,8 @@ func (s *Server) ListUsers(ctx context.Context, r *userv1.ListUsersRequest) (*us
 	if limit == 0 {
 		limit = defaultLimit
 	}
-	if limit < 0 || limit > maxLimit {
-		return nil, platform.RPCError(codes.InvalidArgument, platform.ReasonInvalid, "limit must be 0 to 200", nil)
+	if limit < 0 || limit > maxLimit || !legible(r.GetAfter()) {
+		return nil, platform.RPCError(codes.InvalidArgument, platform.ReasonInvalid, "limit must be 0 to 200, and after without control characters", nil)
 	}
 	users, err := s.store.List(ctx, r.GetAfter(), limit+1) // One more tells whether there are more.
 	if err != nil {
@@ -79,7 +79,10 @@ func (s *Server) ListUsers(ctx context.Context, r *userv1.ListUsersRequest) (*us
 
 // find reads the user, or returns what a client is told without one.
 func (s *Server) find(ctx context.Context, id string) (User, error) {
-	u, err := s.store.Find(ctx, id)
+	u, err := User{}, ErrUnknown
+	if legible(id) {
+		u, err = s.store.Find(ctx, id)
+	}
 	if errors.Is(err, ErrUnknown) {
 		return u, platform.RPCError(codes.NotFound, platform.ReasonUnknownUser, "unknown user", nil)
 	}

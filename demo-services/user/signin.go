@@ -6,6 +6,7 @@ import (
 	"net/mail"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"google.golang.org/grpc/codes"
@@ -46,10 +47,10 @@ func (s *Server) RegisterUser(ctx context.Context, r *userv1.RegisterUserRequest
 func registrable(name, email, password string) string {
 	address, err := mail.ParseAddress(email)
 	switch {
-	case strings.TrimSpace(name) == "" || len(name) > maxText || !utf8.ValidString(name):
-		return "a name is required, at most 100 bytes of it"
-	case err != nil || address.Address != email || len(email) > maxText:
-		return "an email address is required, at most 100 bytes of it"
+	case strings.TrimSpace(name) == "" || len(name) > maxText || !utf8.ValidString(name) || !legible(name):
+		return "a name is required, at most 100 bytes of it, without control characters"
+	case err != nil || address.Address != email || len(email) > maxText || !legible(email):
+		return "an email address is required, at most 100 bytes of it, without control characters"
 	case len(password) < minPassword || len(password) > maxPassword:
 		return "a password must have 8 to 72 bytes"
 	default:
@@ -57,10 +58,17 @@ func registrable(name, email, password string) string {
 	}
 }
 
+// legible says that a text has no control characters: nobody's name has any, and a
+// NUL is not even to be looked for in PostgreSQL.
+func legible(text string) bool { return !strings.ContainsFunc(text, unicode.IsControl) }
+
 // SignIn implements UserService. Blocked users may sign in: they see their
 // orders, and that they may not order.
 func (s *Server) SignIn(ctx context.Context, r *userv1.SignInRequest) (*userv1.SignInResponse, error) {
-	u, err := s.store.FindEmail(ctx, strings.ToLower(r.GetEmail()))
+	u, err := User{}, ErrUnknown
+	if legible(r.GetEmail()) {
+		u, err = s.store.FindEmail(ctx, strings.ToLower(r.GetEmail()))
+	}
 	if err != nil && !errors.Is(err, ErrUnknown) {
 		return nil, err
 	}
