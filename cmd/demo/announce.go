@@ -25,7 +25,7 @@ func (w *whole) address(name string, addr net.Addr, path string) {
 // announce prints what to open, a name and a URL on each line, and what the
 // commands that look into the shop need; and what to do first.
 func (w *whole) announce() {
-	order := []string{"gateway", "viewer", "metrics", "collector", "order", "nats"}
+	order := []string{"gateway", "viewer", "metrics", "collector", "order", "nats", "mesh"}
 	slices.SortStableFunc(w.lines, func(a, b addressLine) int {
 		return slices.Index(order, a.name) - slices.Index(order, b.name)
 	})

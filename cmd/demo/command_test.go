@@ -23,6 +23,7 @@ func (p *program) wait(t *testing.T) int {
 
 func TestCalls(t *testing.T) {
 	bad := writeFile(t, "receive:\n  otlp:\n    tcp: {}\n")
+	meshDir := t.TempDir()
 	guarded := writeFile(t, "receive: {otlp: {http: {auth: {bearer: t0ken}}}}\n")
 	for _, c := range []struct {
 		args   []string
@@ -56,6 +57,14 @@ func TestCalls(t *testing.T) {
 		{[]string{"audit", "--data", "/nowhere"}, nil, 1, "read the database of notification: it is in none of the places"},
 		{[]string{"order", "--port", "1"}, nil, 2, "flag provided but not defined: -port"},
 		{[]string{"order"}, environment{"OTEL_EXPORTER_OTLP_ENDPOINT": "collector"}, 1, "OTEL_EXPORTER_OTLP_ENDPOINT"},
+		{[]string{"order"}, environment{"MESH_DIR": "/nowhere"}, 2, "MESH_DIR wants REGISTRY_URL, too"},
+		{[]string{"order"}, environment{"REGISTRY_URL": "nats://127.0.0.1:1", "ADVERTISE_ADDR": "here"}, 1, `ADVERTISE_ADDR="here": want host:port`},
+		{[]string{"mesh", "--canary", "101"}, nil, 2, "--canary 101: want 0 to 100"},
+		{[]string{"mesh", "--listen", "9007"}, nil, 2, `--listen "9007": want host:port`},
+		{[]string{"mesh"}, environment{"CANARY": "many"}, 2, `CANARY="many": want 0 to 100`},
+		{[]string{"mesh"}, environment{"MESH_LIFETIME": "long"}, 2, `MESH_LIFETIME="long": want a time`},
+		{[]string{"mesh"}, environment{"DATA_DIR": "/dev/null"}, 1, "/dev/null"},
+		{[]string{"mesh"}, environment{"DATA_DIR": meshDir, "LISTEN": "0.0.0.0:0"}, 1, "want IP:port, of one IP unless there are hosts"},
 		{[]string{"shopper", "--gateway", "nowhere"}, nil, 2, "want a URL"},
 		{[]string{"shopper"}, environment{"RATE": "many"}, 2, `RATE="many"`},
 		{[]string{"health"}, nil, 2, "health takes one URL"},

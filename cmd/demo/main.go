@@ -36,6 +36,7 @@ type command struct {
 const synopsis = `usage:
   demo [flags]            the whole shop, with a collector, a viewer and customers
   demo SERVICE [flags]    gateway, user, order, inventory, payment, notification or psp alone
+  demo mesh [flags]       the mesh's control plane alone
   demo shopper [flags]    the customers alone
   demo fault [on|off KEY] what goes wrong in the shop; without anything, what can
   demo health URL         whether the URL answers 200
@@ -98,6 +99,7 @@ type tool struct {
 func (c command) tools() []tool {
 	return []tool{
 		{"shopper", c.runShopper},
+		{"mesh", c.runMesh},
 		{"fault", c.runFault},
 		{"health", c.runHealth},
 		{"audit", c.runAudit},

@@ -10,12 +10,9 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
 	orderv1 "github.com/waybill-dev/waybill/demo-services/api/order/v1"
-	"github.com/waybill-dev/waybill/demo-services/gateway"
 )
 
 // runSaga looks at the sagas of a running order service, and has those that are
@@ -26,7 +23,7 @@ func (c command) runSaga(ctx context.Context, args []string) error {
 		return err
 	}
 	flags := flag.NewFlagSet("demo saga "+verb, flag.ContinueOnError)
-	at := c.orderFlag(flags)
+	at := c.ordersFlags(flags)
 	parked := flags.Bool("parked", false, "list only those that are parked")
 	limit := flags.Int("limit", 50, "how many to list, at most 200")
 	ids, err := c.parseWords(flags, args)
@@ -38,7 +35,7 @@ func (c command) runSaga(ctx context.Context, args []string) error {
 	case verb == "resume" && len(ids) == 0:
 		return usageError{errors.New("saga resume takes ids of orders, as saga list shows them")}
 	}
-	return c.askOrders(ctx, *at, func(ctx context.Context, orders orderv1.OrderServiceClient) error {
+	return c.askOrders(ctx, at, func(ctx context.Context, orders orderv1.OrderServiceClient) error {
 		if verb == "list" {
 			return c.listSagas(ctx, orders, &orderv1.ListSagasRequest{Parked: *parked, Limit: int32(*limit)})
 		}
@@ -78,11 +75,11 @@ func (c command) runReadModel(ctx context.Context, args []string) error {
 		return err
 	}
 	flags := flag.NewFlagSet("demo readmodel "+verb, flag.ContinueOnError)
-	at := c.orderFlag(flags)
+	at := c.ordersFlags(flags)
 	if err := c.parse(flags, args); err != nil {
 		return err
 	}
-	return c.askOrders(ctx, *at, func(ctx context.Context, orders orderv1.OrderServiceClient) error {
+	return c.askOrders(ctx, at, func(ctx context.Context, orders orderv1.OrderServiceClient) error {
 		if verb == "rebuild" {
 			answer, err := orders.RebuildReadModel(ctx, &orderv1.RebuildReadModelRequest{})
 			if err != nil {
@@ -103,20 +100,4 @@ func (c command) runReadModel(ctx context.Context, args []string) error {
 		}
 		return table.Flush()
 	})
-}
-
-func (c command) orderFlag(flags *flag.FlagSet) *string {
-	return flags.String("order", c.env("ORDER_ADDR", gateway.DefaultConfig().OrderAddr), "`host:port` of the order service; the demo prints its own")
-}
-
-// askOrders calls a running order service.
-func (c command) askOrders(ctx context.Context, at string, ask func(context.Context, orderv1.OrderServiceClient) error) error {
-	conn, err := grpc.NewClient(at, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		return usageError{fmt.Errorf("--order: %w", err)}
-	}
-	defer func() { _ = conn.Close() }() // Nothing is under way any more.
-	ctx, cancel := context.WithTimeout(ctx, toolTimeout)
-	defer cancel()
-	return ask(ctx, orderv1.NewOrderServiceClient(conn))
 }

@@ -126,28 +126,36 @@ func (c command) runService(ctx context.Context, s service, args []string) error
 		}
 	}
 	tel, err := middleware.Setup(ctx,
-		middleware.WithServiceVersion(version()), middleware.WithLogWriter(c.stderr), middleware.WithGetenv(c.named(s.name)))
+		middleware.WithServiceVersion(c.instanceVersion()), middleware.WithLogWriter(c.stderr), middleware.WithGetenv(c.named(s.name)))
 	if err != nil {
 		return err
 	}
 	unsent := func(err error) { fmt.Fprintln(c.stderr, "demo: telemetry that was left could not be sent:", err) }
+	end := func(host *platform.Host, err error) error {
+		return errors.Join(err, shutDown(context.WithoutCancel(ctx), host, tel, unsent), leave(cfg.Discovery.Mesh))
+	}
 	if *faults != "" {
 		if cfg.Faults, err = fault.Open(*faults, tel.Logger()); err != nil {
-			return errors.Join(err, shutDown(context.WithoutCancel(ctx), nil, tel, unsent))
+			return end(nil, err)
 		}
 	}
-	cfg.Discovery = c.discovery(s.name)
+	if cfg.Discovery, err = c.discover(ctx, s, cfg.Listen, tel.Logger()); err != nil {
+		if ctx.Err() != nil {
+			err = nil // It was stopped while it waited for the mesh.
+		}
+		return end(nil, err)
+	}
 	host, err := s.start(ctx, cfg, at, tel)
 	if err != nil {
-		return errors.Join(err, shutDown(context.WithoutCancel(ctx), nil, tel, unsent))
+		return end(nil, err)
 	}
 	admin := cfg.Admin
 	if addr := host.AdminAddr(); addr != nil {
 		admin = addr.String()
 	}
-	tel.Logger().InfoContext(ctx, "serving", "address", host.Addr().String(), "admin", admin, "version", version())
+	tel.Logger().InfoContext(ctx, "serving", "address", host.Addr().String(), "admin", admin, "version", c.instanceVersion())
 	<-ctx.Done()
-	return shutDown(context.WithoutCancel(ctx), host, tel, unsent)
+	return end(host, nil)
 }
 
 // checkListen says whether an address can be listened on at all.
@@ -201,9 +209,15 @@ func (c command) named(service string) func(string) (string, bool) {
 // patient it is.
 func (c command) addresses() (addresses, error) {
 	tuned, err := c.tuned()
+	if c.inMesh() && c.env("REGISTRY_URL", "") == "" {
+		err = errors.Join(err, errNoRegistry)
+	}
 	// Who has a registry needs no addresses.
 	at := func(variable, service, fallback string) string {
-		if c.env("REGISTRY_URL", "") != "" {
+		switch {
+		case c.inMesh():
+			fallback = meshTarget(service)
+		case c.env("REGISTRY_URL", "") != "":
 			fallback = target(service)
 		}
 		return c.env(variable, fallback)

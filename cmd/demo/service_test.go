@@ -12,21 +12,23 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	collectortrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	tracev1 "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/waybill-dev/waybill/demo-services/platform"
 )
 
-// traceSink is a collector that notes whose spans come.
+// traceSink is a collector that notes whose spans come, and what events they have.
 type traceSink struct {
 	*httptest.Server
 	mu       sync.Mutex
 	services map[string]bool
+	events   map[[2]string]bool // by service and name
 }
 
 func newTraceSink(t *testing.T) *traceSink {
 	t.Helper()
-	sink := &traceSink{services: map[string]bool{}}
+	sink := &traceSink{services: map[string]bool{}, events: map[[2]string]bool{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/traces", sink.take)
 	mux.HandleFunc("POST /v1/", func(http.ResponseWriter, *http.Request) {})
@@ -47,10 +49,29 @@ func (s *traceSink) take(w http.ResponseWriter, r *http.Request) {
 	for _, spans := range request.GetResourceSpans() {
 		for _, attribute := range spans.GetResource().GetAttributes() {
 			if attribute.GetKey() == "service.name" {
-				s.services[attribute.GetValue().GetStringValue()] = true
+				s.note(attribute.GetValue().GetStringValue(), spans)
 			}
 		}
 	}
+}
+
+// note takes down the spans of a service. The caller holds the lock.
+func (s *traceSink) note(service string, spans *tracev1.ResourceSpans) {
+	s.services[service] = true
+	for _, scope := range spans.GetScopeSpans() {
+		for _, span := range scope.GetSpans() {
+			for _, event := range span.GetEvents() {
+				s.events[[2]string{service, event.GetName()}] = true
+			}
+		}
+	}
+}
+
+// event says whether a span of the service has the event.
+func (s *traceSink) event(service, name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.events[[2]string{service, name}]
 }
 
 func (s *traceSink) names() []string {

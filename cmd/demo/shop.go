@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/waybill-dev/waybill/demo-services/fault"
+	"github.com/waybill-dev/waybill/demo-services/mesh"
 	"github.com/waybill-dev/waybill/demo-services/platform"
 	"github.com/waybill-dev/waybill/middleware"
 )
@@ -65,22 +67,24 @@ func (w *whole) instance(s service, n int, endpoint string, at addresses) *insta
 			base.Listen = w.gateway
 		}
 		if s.instances > 0 {
-			base.Discovery = platform.Discovery{
-				URL: at.nats, Service: s.name, Instance: name, Version: w.mesh.version(s.name, n), Mesh: w.mesh.member(s.name),
+			base.Discovery = platform.Discovery{URL: at.nats, Service: s.name, Instance: name, Version: w.mesh.version(s.name, n)}
+			if base.Discovery.Mesh, err = w.mesh.join(ctx, s.name, name, tel.Logger()); err != nil {
+				return nil, w.ending(name, tel, nil), err
 			}
 		}
 		host, err := s.start(ctx, base, at, tel)
-		return host, w.ending(name, tel), err
+		return host, w.ending(name, tel, base.Discovery.Mesh), err
 	}
 	return &instance{name: name, start: start}
 }
 
 // ending is how an instance is ended.
-func (w *whole) ending(name string, tel *middleware.Telemetry) func(context.Context, *platform.Host) error {
+func (w *whole) ending(name string, tel *middleware.Telemetry, member *mesh.Member) func(context.Context, *platform.Host) error {
 	return func(ctx context.Context, host *platform.Host) error {
-		return shutDown(ctx, host, tel, func(err error) {
+		err := shutDown(ctx, host, tel, func(err error) {
 			w.logger.Warn("telemetry that was left could not be sent", "instance", name, "error", err)
 		})
+		return errors.Join(err, leave(member))
 	}
 }
 

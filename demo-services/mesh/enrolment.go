@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/spiffe/go-spiffe/v2/workloadapi"
@@ -18,7 +19,7 @@ import (
 // enrolment is how the Workload API is reached. The library's client is made for
 // a socket of the same machine and speaks without TLS; the control plane is
 // elsewhere, so TLS is in the connection that the client is given.
-func enrolment(config Config, logger *slog.Logger) ([]workloadapi.ClientOption, error) {
+func enrolment(config Config, said *spoken) ([]workloadapi.ClientOption, error) {
 	pem, err := os.ReadFile(config.CAFile)
 	if err != nil {
 		return nil, fmt.Errorf("read certificates of the mesh: %w", err)
@@ -28,13 +29,13 @@ func enrolment(config Config, logger *slog.Logger) ([]workloadapi.ClientOption, 
 		return nil, fmt.Errorf("read certificates of the mesh: none in %s", config.CAFile)
 	}
 	dialer := &tls.Dialer{Config: &tls.Config{RootCAs: roots, NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS13}}
-	dial := func(ctx context.Context, address string) (net.Conn, error) {
-		return dialer.DialContext(ctx, "tcp", address)
+	dial := func(ctx context.Context, _ string) (net.Conn, error) {
+		return dialer.DialContext(ctx, "tcp", config.Address)
 	}
 	return []workloadapi.ClientOption{
-		workloadapi.WithAddr("tcp://" + config.Address),
+		workloadapi.WithAddr("tcp://127.0.0.1:1"), // it takes an IP only, and the dialer dials the control plane whatever it is
 		workloadapi.WithDialOptions(grpc.WithContextDialer(dial), grpc.WithPerRPCCredentials(token(config.Token))),
-		workloadapi.WithLogger(spoken{logger}),
+		workloadapi.WithLogger(said),
 		workloadapi.WithBackoffStrategy(steady(time.Second)),
 	}, nil
 }
@@ -67,10 +68,43 @@ func (s steady) Next() time.Duration { return time.Duration(s) }
 func (steady) Reset() {}
 
 // spoken is a logger in the library's terms. What it calls an error is tried
-// again.
-type spoken struct{ logger *slog.Logger }
+// again each second; it is told once until something else is to be told. Safe
+// for concurrent use.
+type spoken struct {
+	logger *slog.Logger
+	mu     sync.Mutex
+	last   string
+}
 
-func (s spoken) Debugf(format string, args ...any) { s.logger.Debug(fmt.Sprintf(format, args...)) }
-func (s spoken) Infof(format string, args ...any)  { s.logger.Info(fmt.Sprintf(format, args...)) }
-func (s spoken) Warnf(format string, args ...any)  { s.logger.Warn(fmt.Sprintf(format, args...)) }
-func (s spoken) Errorf(format string, args ...any) { s.logger.Warn(fmt.Sprintf(format, args...)) }
+// Debugf implements logger.Logger of go-spiffe.
+func (s *spoken) Debugf(format string, args ...any) { s.logger.Debug(fmt.Sprintf(format, args...)) }
+
+// Infof implements logger.Logger of go-spiffe.
+func (s *spoken) Infof(format string, args ...any) { s.logger.Info(fmt.Sprintf(format, args...)) }
+
+// Warnf implements logger.Logger of go-spiffe.
+func (s *spoken) Warnf(format string, args ...any) { s.warn(fmt.Sprintf(format, args...)) }
+
+// Errorf implements logger.Logger of go-spiffe.
+func (s *spoken) Errorf(format string, args ...any) { s.warn(fmt.Sprintf(format, args...)) }
+
+func (s *spoken) warn(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if text == s.last {
+		s.logger.Debug(text)
+		return
+	}
+	s.last = text
+	s.logger.Warn(text)
+}
+
+// lastly is what there was to warn of, to put behind an error.
+func (s *spoken) lastly() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last == "" {
+		return ""
+	}
+	return " (" + s.last + ")"
+}

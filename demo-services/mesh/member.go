@@ -21,7 +21,7 @@ import (
 
 // Config is how a service becomes a member.
 type Config struct {
-	// Address is the control plane's IP:port.
+	// Address is the control plane's host:port.
 	Address string
 	// CAFile is the PEM file of the certificates that the control plane's own is
 	// believed by.
@@ -51,16 +51,18 @@ func Join(ctx context.Context, config Config, service, instance string, logger *
 	if err != nil {
 		return nil, err
 	}
-	if host, _, err := net.SplitHostPort(config.Address); err != nil || net.ParseIP(host) == nil {
-		return nil, fmt.Errorf("join mesh at %q: want IP:port", config.Address)
+	if host, _, err := net.SplitHostPort(config.Address); err != nil || host == "" {
+		return nil, fmt.Errorf("join mesh at %q: want host:port", config.Address)
 	}
-	options, err := enrolment(config, logger)
+	said := &spoken{logger: logger}
+	options, err := enrolment(config, said)
 	if err != nil {
 		return nil, fmt.Errorf("join mesh: %w", err)
 	}
 	source, err := workloadapi.NewX509Source(ctx, workloadapi.WithClientOptions(options...))
 	if err != nil {
-		return nil, fmt.Errorf("join mesh at %s: %w", config.Address, err)
+		// The library says that the time is over, and not what it waited for.
+		return nil, fmt.Errorf("join mesh at %s: %w%s", config.Address, err, said.lastly())
 	}
 	m := &Member{config: config, service: service, source: source, refused: newRefusals(), node: service + "/" + instance}
 	if err := m.prepare(id.String()); err != nil {

@@ -29,8 +29,9 @@ type Discovery struct {
 	// Advertise is the host:port at which others reach the service; empty is
 	// where it listens.
 	Advertise string
-	// Mesh is how the service becomes a member of the mesh; nil is outside it.
-	Mesh *mesh.Config
+	// Mesh is the service as a member of the mesh; nil is outside it. Whoever has
+	// joined closes it, once the host has shut down.
+	Mesh *mesh.Member
 }
 
 // errKilled ends a host as if its process had been killed.
@@ -59,7 +60,7 @@ func (h *Host) Join(d Discovery) error {
 		return fmt.Errorf("register metrics: %w", err)
 	}
 	h.Go(h.directory.Follow)
-	return h.joinMesh(d)
+	return h.joinMesh(d.Mesh)
 }
 
 // enroll registers the service at the address of its listener until leave, or

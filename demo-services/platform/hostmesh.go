@@ -1,9 +1,7 @@
 package platform
 
 import (
-	"context"
 	"fmt"
-	"time"
 
 	"google.golang.org/grpc"
 
@@ -11,22 +9,12 @@ import (
 	"github.com/waybill-dev/waybill/demo-services/registry"
 )
 
-// joinTime is how long a service waits for the mesh's control plane: without a
-// certificate it could neither call nor be called.
-const joinTime = 30 * time.Second
-
-// joinMesh makes the service a member until the host has shut down.
-func (h *Host) joinMesh(d Discovery) error {
-	if d.Mesh == nil {
+// joinMesh has the service call and be called as the member, which is nil
+// outside the mesh.
+func (h *Host) joinMesh(member *mesh.Member) error {
+	if member == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(h.work, joinTime)
-	defer cancel()
-	member, err := mesh.Join(ctx, *d.Mesh, d.Service, d.Instance, h.logger)
-	if err != nil {
-		return err
-	}
-	h.OnClose(member.Close)
 	for _, metric := range member.Collectors() {
 		if err := h.telemetry.Registerer().Register(metric); err != nil {
 			return fmt.Errorf("register metrics: %w", err)

@@ -150,13 +150,19 @@ func (a *Authority) Issue(service string, lifetime time.Duration) (certificate, 
 }
 
 // issueHost makes the certificate of the control plane itself: it is known by
-// its address, and is no service.
-func (a *Authority) issueHost(ip net.IP, lifetime time.Duration) ([]byte, *ecdsa.PrivateKey, error) {
-	der, key, err := a.leaf(&x509.Certificate{
-		IPAddresses: []net.IP{ip}, DNSNames: []string{"localhost"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}, lifetime)
+// its addresses and names, and is no service.
+func (a *Authority) issueHost(hosts []string, lifetime time.Duration) ([]byte, *ecdsa.PrivateKey, error) {
+	template := &x509.Certificate{DNSNames: []string{"localhost"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	for _, host := range hosts {
+		if ip := net.ParseIP(host); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, host)
+		}
+	}
+	der, key, err := a.leaf(template, lifetime)
 	if err != nil {
-		return nil, nil, fmt.Errorf("issue certificate to %s: %w", ip, err)
+		return nil, nil, fmt.Errorf("issue certificate to %v: %w", hosts, err)
 	}
 	return der, key, nil
 }

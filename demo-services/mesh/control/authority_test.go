@@ -48,6 +48,9 @@ func TestConfigIsChecked(t *testing.T) {
 	for name, spoil := range map[string]func(*Config){
 		"host name":      func(c *Config) { c.Listen = "localhost:0" },
 		"all addresses":  func(c *Config) { c.Listen = "0.0.0.0:0" },
+		"no host":        func(c *Config) { c.Hosts = []string{""} },
+		"two hosts":      func(c *Config) { c.Hosts = []string{"mesh mesh.example"} },
+		"host and port":  func(c *Config) { c.Hosts = []string{"mesh:9007"} },
 		"short lifetime": func(c *Config) { c.Lifetime = time.Second },
 		"service":        func(c *Config) { c.Routes = []Route{{Service: "A B"}} },
 		"method":         func(c *Config) { c.Routes = []Route{{Service: "a", Idempotent: []string{"/x"}}} },

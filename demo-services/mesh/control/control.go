@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -33,8 +35,12 @@ import (
 
 // Config is the control plane's.
 type Config struct {
-	// Listen is an IP:port, by which members know the control plane.
+	// Listen is an IP:port.
 	Listen string
+	// Hosts are the names and addresses by which members know the control plane;
+	// its certificate is for them, and invitations name the first. None is the IP
+	// of Listen, which is to be one that others can dial.
+	Hosts []string
 	// Routes are of all services that are called.
 	Routes []Route
 	// Tokens are what services prove themselves by, by service. They are secrets.
@@ -52,8 +58,13 @@ func NewToken() string { return rand.Text() }
 
 func (c Config) validate() error {
 	host, _, err := net.SplitHostPort(c.Listen)
-	if ip := net.ParseIP(host); err != nil || ip == nil || ip.IsUnspecified() {
-		return fmt.Errorf("the address %q: want IP:port, of one IP", c.Listen)
+	if ip := net.ParseIP(host); err != nil || ip == nil || ip.IsUnspecified() && len(c.Hosts) == 0 {
+		return fmt.Errorf("the address %q: want IP:port, of one IP unless there are hosts", c.Listen)
+	}
+	for _, host := range c.Hosts {
+		if host == "" || strings.ContainsAny(host, " ,/:*") && net.ParseIP(host) == nil {
+			return fmt.Errorf("the host %q is no name and no IP", host)
+		}
 	}
 	if c.Lifetime < 4*time.Second {
 		return fmt.Errorf("certificates of %v: want 4s at least", c.Lifetime)
@@ -85,6 +96,9 @@ type Directory interface {
 // Plane is a control plane that runs.
 type Plane struct {
 	routes    []Route
+	tokens    map[string]string
+	authority *Authority
+	known     string // host:port for members
 	directory Directory
 	logger    *slog.Logger
 	workloads *workloads
@@ -113,13 +127,19 @@ func Start(ctx context.Context, config Config, authority *Authority, directory D
 	}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	p := &Plane{
-		routes: config.Routes, directory: directory, logger: logger,
+		routes: config.Routes, tokens: config.Tokens, authority: authority, directory: directory, logger: logger,
 		workloads: newWorkloads(config, authority, logger),
 		cache:     cachev3.NewSnapshotCache(false, everybody{}, nil),
 		seen:      map[string]bool{}, addr: listener.Addr(), stop: stop,
 	}
 	p.workloads.ended = work.Done()
-	host := &hostCertificate{authority: authority, ip: listener.Addr().(*net.TCPAddr).IP, lifetime: config.Lifetime}
+	at := listener.Addr().(*net.TCPAddr)
+	hosts := config.Hosts
+	if len(hosts) == 0 {
+		hosts = []string{at.IP.String()}
+	}
+	p.known = net.JoinHostPort(hosts[0], strconv.Itoa(at.Port))
+	host := &hostCertificate{authority: authority, hosts: hosts, lifetime: config.Lifetime}
 	p.server = grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(&tls.Config{GetCertificate: host.get, MinVersion: tls.VersionTLS13})),
 		grpc.ConnectionTimeout(10*time.Second), grpc.MaxRecvMsgSize(1<<20),
@@ -196,7 +216,7 @@ func (p *Plane) look() (*cachev3.Snapshot, <-chan struct{}, error) {
 // time is over.
 type hostCertificate struct {
 	authority *Authority
-	ip        net.IP
+	hosts     []string
 	lifetime  time.Duration
 
 	mu   sync.Mutex
@@ -210,7 +230,7 @@ func (h *hostCertificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if h.last != nil && time.Since(h.made) < h.lifetime/2 {
 		return h.last, nil
 	}
-	der, key, err := h.authority.issueHost(h.ip, h.lifetime)
+	der, key, err := h.authority.issueHost(h.hosts, h.lifetime)
 	if err != nil {
 		return nil, err
 	}
