@@ -104,7 +104,7 @@ var traces = map[string]string{
         order client shop.inventory.v1.InventoryService/Release
           inventory server shop.inventory.v1.InventoryService/Release
             inventory client SELECT reservations
-            inventory client UPDATE items
+            inventory client UPDATE items SELECT reservation_lines
             inventory client UPDATE reservations
             inventory client INSERT outbox
               inventory producer publish inventory.updated

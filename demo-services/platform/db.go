@@ -3,19 +3,24 @@ package platform
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
 
 	"github.com/pressly/goose/v3"
+
+	"github.com/waybill-dev/waybill/middleware/sqlmw"
 )
 
 // DB is one service's own database. Safe for concurrent use.
 type DB struct {
 	Conn
-	pool *sql.DB
-	tx   *sql.TxOptions
+	pool  *sql.DB
+	close func() error
+	tx    *sql.TxOptions
+	hook  *hook
 }
 
 // engine is what the kinds of databases differ in, but for their schemas.
@@ -35,16 +40,31 @@ type engine struct {
 	lockAppends string
 }
 
-func newDB(pool *sql.DB, e *engine, spans *querySpans) *DB {
-	return &DB{pool: pool, tx: e.tx, Conn: Conn{on: pool, engine: e, spans: spans}}
+// openPool opens a database whose statements are observed, unless there is no
+// telemetry. The options say which database it is.
+func openPool(e *engine, connector driver.Connector, telemetry sqlmw.Telemetry, about ...sqlmw.Option) (*DB, error) {
+	db := &DB{tx: e.tx, hook: &hook{}}
+	connector = hooked{connector, db.hook}
+	if telemetry == nil {
+		db.pool = sql.OpenDB(connector)
+		db.close = db.pool.Close
+	} else {
+		observed, err := sqlmw.OpenDB(connector, append(about, sqlmw.WithTelemetry(telemetry))...)
+		if err != nil {
+			return nil, err
+		}
+		db.pool, db.close = observed.DB, observed.Close
+	}
+	db.Conn = Conn{on: db.pool, engine: e}
+	return db, nil
 }
 
 // Close waits for running statements and closes the database.
-func (db *DB) Close() error { return db.pool.Close() }
+func (db *DB) Close() error { return db.close() }
 
 // BeforeStatements has something happen before each statement that is part of
 // a trace, as a part of its span. It is called before the database is used.
-func (db *DB) BeforeStatements(before func(context.Context)) { db.spans.before = before }
+func (db *DB) BeforeStatements(before func(context.Context)) { db.hook.before = before }
 
 // Ping says whether the database answers.
 func (db *DB) Ping(ctx context.Context) error { return db.pool.PingContext(ctx) }
@@ -80,7 +100,7 @@ func (db *DB) try(ctx context.Context, work func(*Conn) error) error {
 	if err != nil {
 		return fmt.Errorf("begin transaction: %w", err)
 	}
-	if err := work(&Conn{on: tx, engine: db.engine, spans: db.spans}); err != nil {
+	if err := work(&Conn{on: tx, engine: db.engine}); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
 	if err := tx.Commit(); err != nil {
@@ -100,7 +120,6 @@ type statements interface {
 type Conn struct {
 	on     statements
 	engine *engine
-	spans  *querySpans
 }
 
 // LockAppends keeps others from adding rows to the table until the transaction
@@ -116,11 +135,9 @@ func (c *Conn) LockAppends(ctx context.Context, table string) error {
 // Exec runs one statement and returns how many rows it changed.
 func (c *Conn) Exec(ctx context.Context, query string, args ...any) (int64, error) {
 	query = c.engine.native(query)
-	ctx, end := c.spans.start(ctx, query)
 	result, err := c.on.ExecContext(ctx, query, args...)
-	end(-1, err)
 	if err != nil {
-		return 0, fmt.Errorf("%s: %w", summarize(query), err)
+		return 0, fmt.Errorf("%s: %w", sqlmw.Summary(query), err)
 	}
 	return result.RowsAffected()
 }
@@ -132,11 +149,8 @@ type Scan func(dest ...any) error
 // same Conn.
 func (c *Conn) Query(ctx context.Context, each func(Scan) error, query string, args ...any) error {
 	query = c.engine.native(query)
-	ctx, end := c.spans.start(ctx, query)
-	n, err := c.rows(ctx, each, query, args)
-	end(n, err)
-	if err != nil {
-		return fmt.Errorf("%s: %w", summarize(query), err)
+	if err := c.rows(ctx, each, query, args); err != nil {
+		return fmt.Errorf("%s: %w", sqlmw.Summary(query), err)
 	}
 	return nil
 }
@@ -157,17 +171,16 @@ func (c *Conn) QueryRow(ctx context.Context, dest []any, query string, args ...a
 	return err
 }
 
-func (c *Conn) rows(ctx context.Context, each func(Scan) error, query string, args []any) (n int, err error) {
+func (c *Conn) rows(ctx context.Context, each func(Scan) error, query string, args []any) (err error) {
 	rows, err := c.on.QueryContext(ctx, query, args...)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		if err := each(rows.Scan); err != nil {
-			return n, err
+			return err
 		}
-		n++
 	}
-	return n, rows.Err()
+	return rows.Err()
 }

@@ -1,6 +1,7 @@
 package platform
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"os"
@@ -9,12 +10,13 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/waybill-dev/waybill/demo-services/platform/pgtest"
+	"github.com/waybill-dev/waybill/middleware"
 )
 
 // forPostgreSQL makes what the tests have for SQLite fit for PostgreSQL.
@@ -38,10 +40,10 @@ func sourceIn(t *testing.T, dir string) Source {
 	return Source{URL: pgtest.URL(t), Dir: dir, Name: pgtest.Name(dir)}
 }
 
-func openTestDB(t *testing.T, dir string, exporter sdktrace.SpanExporter, files ...string) *DB {
+// openTestDB opens the database that has the directory to itself, not observed.
+func openTestDB(t *testing.T, dir string, files ...string) *DB {
 	t.Helper()
-	tp := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
-	db, err := OpenDB(t.Context(), sourceIn(t, dir), schema(files...), tp)
+	db, err := OpenDB(t.Context(), sourceIn(t, dir), schema(files...), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,14 +51,32 @@ func openTestDB(t *testing.T, dir string, exporter sdktrace.SpanExporter, files 
 	return db
 }
 
+// observe opens it in a service whose spans are recorded.
+func observe(t *testing.T, dir string, files ...string) (*DB, *middleware.Telemetry, *tracetest.SpanRecorder) {
+	t.Helper()
+	spans := tracetest.NewSpanRecorder()
+	telemetry, err := middleware.Setup(t.Context(), middleware.WithoutGlobals(), middleware.WithLogWriter(nil), middleware.WithSpanProcessor(spans),
+		middleware.WithGetenv(func(name string) (string, bool) { return "none", strings.HasSuffix(name, "S_EXPORTER") }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = telemetry.Shutdown(context.WithoutCancel(t.Context())) })
+	db, err := OpenDB(t.Context(), sourceIn(t, dir), schema(files...), telemetry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db, telemetry, spans
+}
+
 func TestMigrationsRunOnceAndInOrder(t *testing.T) {
 	dir := t.TempDir()
 	first := "CREATE TABLE things (id INTEGER PRIMARY KEY); INSERT INTO things VALUES (1)"
-	db := openTestDB(t, dir, tracetest.NewNoopExporter(), first)
+	db := openTestDB(t, dir, first)
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	db = openTestDB(t, dir, tracetest.NewNoopExporter(), first, "ALTER TABLE things ADD COLUMN name TEXT DEFAULT 'x'")
+	db = openTestDB(t, dir, first, "ALTER TABLE things ADD COLUMN name TEXT DEFAULT 'x'")
 	var id int
 	var name string
 	if err := db.QueryRow(t.Context(), []any{&id, &name}, "SELECT id, name FROM things"); err != nil {
@@ -65,7 +85,7 @@ func TestMigrationsRunOnceAndInOrder(t *testing.T) {
 	if id != 1 || name != "x" {
 		t.Errorf("row is %d, %q", id, name)
 	}
-	if _, err := OpenDB(t.Context(), sourceIn(t, dir), schema(first), sdktrace.NewTracerProvider()); err == nil {
+	if _, err := OpenDB(t.Context(), sourceIn(t, dir), schema(first), nil); err == nil {
 		t.Error("a schema newer than the program was accepted")
 	}
 }
@@ -75,7 +95,7 @@ func TestDirectoryMayHaveAnyName(t *testing.T) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	openTestDB(t, dir, tracetest.NewNoopExporter(), "CREATE TABLE things (id INTEGER PRIMARY KEY)")
+	openTestDB(t, dir, "CREATE TABLE things (id INTEGER PRIMARY KEY)")
 	if pgtest.OnPostgreSQL() {
 		return // Which has no use for it.
 	}
@@ -85,7 +105,7 @@ func TestDirectoryMayHaveAnyName(t *testing.T) {
 }
 
 func TestTransactionRollsBack(t *testing.T) {
-	db := openTestDB(t, t.TempDir(), tracetest.NewNoopExporter(), "CREATE TABLE things (id INTEGER PRIMARY KEY)")
+	db := openTestDB(t, t.TempDir(), "CREATE TABLE things (id INTEGER PRIMARY KEY)")
 	boom := errors.New("boom")
 	err := db.InTx(t.Context(), func(tx *Conn) error {
 		if _, err := tx.Exec(t.Context(), "INSERT INTO things VALUES (?)", 1); err != nil {
@@ -103,32 +123,33 @@ func TestTransactionRollsBack(t *testing.T) {
 }
 
 func TestStatementsBecomeSpansInsideATraceOnly(t *testing.T) {
-	exporter := tracetest.NewInMemoryExporter()
 	dir := t.TempDir()
-	db := openTestDB(t, dir, exporter, "CREATE TABLE things (id INTEGER PRIMARY KEY)")
+	db, telemetry, spans := observe(t, dir, "CREATE TABLE things (id INTEGER PRIMARY KEY)")
 	if _, err := db.Exec(t.Context(), "INSERT INTO things (id) VALUES (?)", 1); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(exporter.GetSpans()); n != 0 {
+	if n := len(spans.Started()); n != 0 {
 		t.Fatalf("%d spans without a trace", n)
 	}
-	ctx, root := sdktrace.NewTracerProvider().Tracer("test").Start(t.Context(), "root")
+	ctx, root := telemetry.TracerProvider().Tracer("test").Start(t.Context(), "root")
 	defer root.End()
-	if _, err := db.Exec(ctx, "INSERT INTO things (id) VALUES (?)", 1); err == nil {
+	if err := db.InTx(ctx, func(tx *Conn) error {
+		_, err := tx.Exec(ctx, "INSERT INTO things (id) VALUES (?)", 1)
+		return err
+	}); err == nil {
 		t.Fatal("a second row with the same key")
 	}
-	spans := exporter.GetSpans()
-	if len(spans) != 1 {
-		t.Fatalf("%d spans, want 1", len(spans))
+	ended := spans.Ended()
+	if len(ended) != 1 {
+		t.Fatalf("%d spans, want 1", len(ended))
 	}
-	got := map[string]string{"name": spans[0].Name, "status": spans[0].Status.Code.String()}
-	for _, kv := range spans[0].Attributes {
+	got := map[string]string{"name": ended[0].Name(), "status": ended[0].Status().Code.String()}
+	for _, kv := range ended[0].Attributes() {
 		got[string(kv.Key)] = kv.Value.String()
 	}
 	want := map[string]string{
 		"name": "INSERT things", "status": "Error",
-		"db.system.name": "sqlite", "db.namespace": pgtest.Name(dir), "db.operation.name": "INSERT",
-		"db.collection.name": "things", "db.query.summary": "INSERT things",
+		"db.system.name": "sqlite", "db.namespace": pgtest.Name(dir), "db.query.summary": "INSERT things",
 		"db.query.text":           "INSERT INTO things (id) VALUES (?)",
 		"db.response.status_code": "1555", "error.type": "1555",
 	}
@@ -146,19 +167,32 @@ func TestStatementsBecomeSpansInsideATraceOnly(t *testing.T) {
 	}
 }
 
-func TestSummarize(t *testing.T) {
-	for query, want := range map[string]string{
-		"SELECT a, b FROM orders WHERE id = ?":     "SELECT orders",
-		"INSERT INTO outbox(id, x) VALUES (?, ?)":  "INSERT outbox",
-		"insert into items (id) values":            "INSERT items",
-		"UPDATE items SET available = 1":           "UPDATE items",
-		"DELETE FROM outbox":                       "DELETE outbox",
-		"PRAGMA user_version":                      "PRAGMA",
-		"":                                         "",
-		"SELECT (SELECT count(*) FROM a) FROM b; ": "SELECT a",
-	} {
-		if got := summarize(query); got != want {
-			t.Errorf("summarize(%q) = %q, want %q", query, got, want)
+// TestSlowStatementsAreSlowInTheirSpans has statements wait, as a fault does.
+func TestSlowStatementsAreSlowInTheirSpans(t *testing.T) {
+	db, telemetry, spans := observe(t, t.TempDir(), "CREATE TABLE things (id INTEGER PRIMARY KEY)")
+	const delay = 20 * time.Millisecond
+	waited := 0
+	db.BeforeStatements(func(ctx context.Context) {
+		waited++
+		_ = pause(ctx, delay)
+	})
+	ctx, root := telemetry.TracerProvider().Tracer("test").Start(t.Context(), "root")
+	defer root.End()
+	for _, within := range []context.Context{t.Context(), ctx} {
+		if _, err := db.Exec(within, "DELETE FROM things"); err != nil {
+			t.Fatal(err)
+		}
+		var n int
+		if err := db.QueryRow(within, []any{&n}, "SELECT count(*) FROM things"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if waited != 2 {
+		t.Errorf("%d statements have waited, want the two inside the trace", waited)
+	}
+	for _, span := range spans.Ended() {
+		if took := span.EndTime().Sub(span.StartTime()); took < delay {
+			t.Errorf("%s took %v, although it had to wait", span.Name(), took)
 		}
 	}
 }

@@ -98,7 +98,7 @@ func (h *Host) OpenDB(ctx context.Context, at Source, migrations func() (fs.FS, 
 	if err != nil {
 		return nil, err
 	}
-	db, err := OpenDB(ctx, at, files, h.telemetry.TracerProvider())
+	db, err := OpenDB(ctx, at, files, h.telemetry)
 	if err != nil {
 		return nil, err
 	}

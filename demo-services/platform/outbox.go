@@ -90,19 +90,22 @@ func (o *Outbox) Add(ctx context.Context, tx *Conn, e Event) error {
 	if err != nil {
 		return fmt.Errorf("encode event %s: %w", e.Type, err)
 	}
-	const insert = "INSERT INTO outbox (event_id, subject, payload, headers, created_at) VALUES (?, ?, ?, ?, ?)"
-	ctx, end := tx.spans.start(ctx, insert)
-	carrier := propagation.MapCarrier{}
-	o.propagator.Inject(ctx, carrier)
-	headers, err := json.Marshal(carrier)
-	if err == nil {
-		_, err = tx.on.ExecContext(ctx, tx.engine.native(insert), e.ID, subject, payload, string(headers), o.now().UnixMilli())
-	}
-	end(-1, err)
-	if err != nil {
-		return fmt.Errorf("add event %s to the outbox: %w", e.Type, err)
+	if _, err := tx.Exec(ctx, "INSERT INTO outbox (event_id, subject, payload, headers, created_at) VALUES (?, ?, ?, ?, ?)",
+		e.ID, subject, payload, late(o.headers), o.now().UnixMilli()); err != nil {
+		return fmt.Errorf("add event %s: %w", e.Type, err)
 	}
 	return nil
+}
+
+// headers tell whoever handles the event where it comes from, as JSON.
+func (o *Outbox) headers(ctx context.Context) string {
+	carrier := propagation.MapCarrier{}
+	o.propagator.Inject(ctx, carrier)
+	encoded, err := json.Marshal(carrier)
+	if err != nil {
+		panic("BUG: texts can't be encoded: " + err.Error())
+	}
+	return string(encoded)
 }
 
 // Wake says that there is something in the outbox. It never blocks.

@@ -15,7 +15,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.opentelemetry.io/otel/propagation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 )
 
 const outboxTable = `CREATE TABLE outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL UNIQUE,
@@ -54,7 +53,7 @@ func addEvent(t *testing.T, o *Outbox, eventType string, fail error) Event {
 // TestOutboxPublishesWhatIsCommitted adds events in transactions that commit
 // and one that doesn't, and has the bus come up late.
 func TestOutboxPublishesWhatIsCommitted(t *testing.T) {
-	db := openTestDB(t, t.TempDir(), tracetest.NewNoopExporter(), outboxTable)
+	db := openTestDB(t, t.TempDir(), outboxTable)
 	o := NewOutbox(db, propagation.TraceContext{})
 	first := addEvent(t, o, EventOrderCreated, nil)
 	addEvent(t, o, EventOrderConfirmed, errors.New("rolled back"))
@@ -118,7 +117,7 @@ func TestOutboxPublishesWhatIsCommitted(t *testing.T) {
 }
 
 func TestOutboxRefusesUnknownTypes(t *testing.T) {
-	o := NewOutbox(openTestDB(t, t.TempDir(), tracetest.NewNoopExporter(), outboxTable), propagation.TraceContext{})
+	o := NewOutbox(openTestDB(t, t.TempDir(), outboxTable), propagation.TraceContext{})
 	err := o.db.InTx(t.Context(), func(tx *Conn) error { return o.Add(t.Context(), tx, Event{ID: "evt_1", Type: "order.lost"}) })
 	if err == nil {
 		t.Error("it was added")
@@ -128,9 +127,9 @@ func TestOutboxRefusesUnknownTypes(t *testing.T) {
 // TestOutboxCarriesTheTrace adds an event inside a trace: the headers name the
 // span of the row.
 func TestOutboxCarriesTheTrace(t *testing.T) {
-	exporter := tracetest.NewInMemoryExporter()
-	o := NewOutbox(openTestDB(t, t.TempDir(), exporter, outboxTable), propagation.TraceContext{})
-	ctx, span := sdktrace.NewTracerProvider().Tracer("").Start(t.Context(), "root")
+	db, telemetry, recorder := observe(t, t.TempDir(), outboxTable)
+	o := NewOutbox(db, propagation.TraceContext{})
+	ctx, span := telemetry.TracerProvider().Tracer("").Start(t.Context(), "root")
 	if err := o.db.InTx(ctx, func(tx *Conn) error { return o.Add(ctx, tx, Event{ID: "evt_1", Type: EventOrderCreated}) }); err != nil {
 		t.Fatal(err)
 	}
@@ -138,19 +137,19 @@ func TestOutboxCarriesTheTrace(t *testing.T) {
 	if err != nil || len(waiting) != 1 {
 		t.Fatalf("%d events, %v", len(waiting), err)
 	}
-	spans := exporter.GetSpans()
-	if len(spans) != 1 || spans[0].Name != "INSERT outbox" {
+	spans := recorder.Ended()
+	if len(spans) != 1 || spans[0].Name() != "INSERT outbox" {
 		t.Fatalf("spans are %v", spans)
 	}
-	row := spans[0].SpanContext
-	want := "00-" + span.SpanContext().TraceID().String() + "-" + row.SpanID().String() + "-01"
+	row := spans[0].SpanContext()
+	want := "00-" + span.SpanContext().TraceID().String() + "-" + row.SpanID().String() + "-" + row.TraceFlags().String()
 	if got := waiting[0].message.Headers["traceparent"]; got != want {
 		t.Errorf("traceparent is %q, want %q", got, want)
 	}
 }
 
 func TestOutboxLagIsTheAgeOfTheOldestEvent(t *testing.T) {
-	o := NewOutbox(openTestDB(t, t.TempDir(), tracetest.NewNoopExporter(), outboxTable), propagation.TraceContext{})
+	o := NewOutbox(openTestDB(t, t.TempDir(), outboxTable), propagation.TraceContext{})
 	registry := prometheus.NewPedanticRegistry()
 	if err := registry.Register(outboxLag{o}); err != nil {
 		t.Fatal(err)
@@ -189,8 +188,8 @@ func TestLinksTo(t *testing.T) {
 // published once, and what one has claimed and can't publish the other does.
 func TestInstancesShareAnOutbox(t *testing.T) {
 	dir := t.TempDir()
-	one := NewOutbox(openTestDB(t, dir, tracetest.NewNoopExporter(), outboxTable), propagation.TraceContext{})
-	other := NewOutbox(openTestDB(t, dir, tracetest.NewNoopExporter(), outboxTable), propagation.TraceContext{})
+	one := NewOutbox(openTestDB(t, dir, outboxTable), propagation.TraceContext{})
+	other := NewOutbox(openTestDB(t, dir, outboxTable), propagation.TraceContext{})
 	const events = relayBatch + 10
 	for range events {
 		addEvent(t, one, EventOrderCreated, nil)

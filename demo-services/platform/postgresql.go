@@ -14,8 +14,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/trace"
+
+	"github.com/waybill-dev/waybill/middleware/sqlmw"
 )
 
 const (
@@ -48,7 +48,7 @@ var postgresEngine = &engine{
 
 // openPostgreSQL opens the service's schema, which it creates unless it is there.
 // Instances may do so at once.
-func openPostgreSQL(ctx context.Context, at Source, migrations fs.FS, tp trace.TracerProvider) (*DB, error) {
+func openPostgreSQL(ctx context.Context, at Source, migrations fs.FS, telemetry sqlmw.Telemetry) (*DB, error) {
 	config, err := postgresConfig(at)
 	if err != nil {
 		return nil, err
@@ -56,16 +56,19 @@ func openPostgreSQL(ctx context.Context, at Source, migrations fs.FS, tp trace.T
 	if err := migratePostgreSQL(ctx, config, at.Name, migrations); err != nil {
 		return nil, fmt.Errorf("migrate database %s: %w", at.Name, err)
 	}
-	return newDB(postgresPool(config), postgresEngine, postgresSpans(tp, config, at.Name)), nil
+	return postgresPool(at, config, telemetry)
 }
 
-func readPostgreSQL(ctx context.Context, at Source, tp trace.TracerProvider) (*DB, error) {
+func readPostgreSQL(ctx context.Context, at Source) (*DB, error) {
 	config, err := postgresConfig(at)
 	if err != nil {
 		return nil, err
 	}
 	config.RuntimeParams["default_transaction_read_only"] = "on"
-	db := newDB(postgresPool(config), postgresEngine, postgresSpans(tp, config, at.Name))
+	db, err := postgresPool(at, config, nil)
+	if err != nil {
+		return nil, err
+	}
 	db.tx = &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 	var there bool
 	err = db.QueryRow(ctx, []any{&there}, "SELECT to_regnamespace(?) IS NOT NULL", schemaOf(at.Name))
@@ -93,20 +96,20 @@ func postgresConfig(at Source) (*pgx.ConnConfig, error) {
 // as words of SQL are.
 func schemaOf(name string) string { return pgx.Identifier{name}.Sanitize() }
 
-func postgresPool(config *pgx.ConnConfig) *sql.DB {
-	pool := stdlib.OpenDB(*config)
-	pool.SetMaxOpenConns(maxConns)
-	pool.SetMaxIdleConns(maxConns)
-	pool.SetConnMaxIdleTime(maxConnIdle)
-	return pool
-}
-
-func postgresSpans(tp trace.TracerProvider, config *pgx.ConnConfig, name string) *querySpans {
-	at := []attribute.KeyValue{attribute.String("server.address", config.Host)}
+func postgresPool(at Source, config *pgx.ConnConfig, telemetry sqlmw.Telemetry) (*DB, error) {
+	port := 0
 	if network, _ := pgconn.NetworkAddress(config.Host, config.Port); network == "tcp" {
-		at = append(at, attribute.Int("server.port", int(config.Port)))
+		port = int(config.Port)
 	}
-	return newQuerySpans(tp, postgresEngine, config.Database+"|"+name, at...)
+	db, err := openPool(postgresEngine, stdlib.GetConnector(*config), telemetry,
+		sqlmw.WithDatabase(postgresEngine.system, config.Database+"|"+at.Name), sqlmw.WithServer(config.Host, port))
+	if err != nil {
+		return nil, fmt.Errorf("open database %s: %w", at.Name, err)
+	}
+	db.pool.SetMaxOpenConns(maxConns)
+	db.pool.SetMaxIdleConns(maxConns)
+	db.pool.SetConnMaxIdleTime(maxConnIdle)
+	return db, nil
 }
 
 // migratePostgreSQL holds a lock on the schema's name meanwhile: whoever comes

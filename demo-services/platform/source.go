@@ -4,8 +4,7 @@ import (
 	"context"
 	"io/fs"
 
-	"go.opentelemetry.io/otel/trace"
-	"go.opentelemetry.io/otel/trace/noop"
+	"github.com/waybill-dev/waybill/middleware/sqlmw"
 )
 
 // Source says where a service's database is.
@@ -26,21 +25,22 @@ func (c Config) Source(name string) Source {
 }
 
 // OpenDB opens or creates the database and brings its schema up to the newest
-// of the migrations (see migrate). Statements that run inside a trace become
-// spans of the tracer provider; polling, which has no trace, makes none.
-func OpenDB(ctx context.Context, at Source, migrations fs.FS, tp trace.TracerProvider) (*DB, error) {
+// of the migrations (see migrate). Statements are observed by the telemetry, nil
+// being none: those that run inside a trace become spans; polling, which has no
+// trace, makes none.
+func OpenDB(ctx context.Context, at Source, migrations fs.FS, telemetry sqlmw.Telemetry) (*DB, error) {
 	if at.URL != "" {
-		return openPostgreSQL(ctx, at, migrations, tp)
+		return openPostgreSQL(ctx, at, migrations, telemetry)
 	}
-	return openSQLite(ctx, at, migrations, tp)
+	return openSQLite(ctx, at, migrations, telemetry)
 }
 
 // OpenDBToRead opens a database, which must be there, as it is: statements can
 // change nothing, transactions are views of one moment and hold nobody up, and
-// there are no spans. The service whose it is may be running.
+// nothing is observed. The service whose it is may be running.
 func OpenDBToRead(ctx context.Context, at Source) (*DB, error) {
 	if at.URL != "" {
-		return readPostgreSQL(ctx, at, noop.NewTracerProvider())
+		return readPostgreSQL(ctx, at)
 	}
-	return readSQLite(at, noop.NewTracerProvider())
+	return readSQLite(at)
 }

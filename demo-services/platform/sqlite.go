@@ -3,6 +3,7 @@ package platform
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,8 +13,9 @@ import (
 	"strconv"
 
 	"github.com/pressly/goose/v3"
-	"go.opentelemetry.io/otel/trace"
 	"modernc.org/sqlite" // also registers the driver "sqlite"
+
+	"github.com/waybill-dev/waybill/middleware/sqlmw"
 )
 
 // sqliteEngine has one writer at a time: a write transaction is alone from its
@@ -35,41 +37,64 @@ var sqliteEngine = &engine{
 // openSQLite opens or creates a file in WAL mode. A committed transaction
 // survives a crash of the process; a crash of the machine may cost the last few
 // (synchronous=NORMAL).
-func openSQLite(ctx context.Context, at Source, migrations fs.FS, tp trace.TracerProvider) (*DB, error) {
-	pool, err := sqlitePool(at, url.Values{
+func openSQLite(ctx context.Context, at Source, migrations fs.FS, telemetry sqlmw.Telemetry) (*DB, error) {
+	connector, err := sqliteConnector(at, url.Values{
 		"_txlock": {"immediate"},
 		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)", "cache_size(-512)"},
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, pool, sqliteEngine, migrations); err != nil {
-		return nil, errors.Join(fmt.Errorf("migrate database %s: %w", at.Name, err), pool.Close())
+	pool := sql.OpenDB(connector)
+	pool.SetMaxOpenConns(1)
+	if err := errors.Join(migrate(ctx, pool, sqliteEngine, migrations), pool.Close()); err != nil {
+		return nil, fmt.Errorf("migrate database %s: %w", at.Name, err)
 	}
-	return newDB(pool, sqliteEngine, newQuerySpans(tp, sqliteEngine, at.Name)), nil
+	return sqlitePool(at, connector, telemetry)
 }
 
-func readSQLite(at Source, tp trace.TracerProvider) (*DB, error) {
+func readSQLite(at Source) (*DB, error) {
 	if _, err := os.Stat(filepath.Join(at.Dir, at.Name+".db")); err != nil {
 		return nil, fmt.Errorf("open database %s: %w", at.Name, err)
 	}
-	pool, err := sqlitePool(at, url.Values{"_txlock": {"deferred"}, "_pragma": {"busy_timeout(5000)", "query_only(1)"}})
+	connector, err := sqliteConnector(at, url.Values{"_txlock": {"deferred"}, "_pragma": {"busy_timeout(5000)", "query_only(1)"}})
 	if err != nil {
 		return nil, err
 	}
-	return newDB(pool, sqliteEngine, newQuerySpans(tp, sqliteEngine, at.Name)), nil
+	return sqlitePool(at, connector, nil)
 }
 
-func sqlitePool(at Source, options url.Values) (*sql.DB, error) {
-	file := url.URL{Path: filepath.Join(at.Dir, at.Name+".db")}
-	dsn := url.URL{Scheme: "file", Opaque: file.EscapedPath(), RawQuery: options.Encode()}
-	pool, err := sql.Open("sqlite", dsn.String())
+func sqlitePool(at Source, connector driver.Connector, telemetry sqlmw.Telemetry) (*DB, error) {
+	db, err := openPool(sqliteEngine, connector, telemetry, sqlmw.WithDatabase(sqliteEngine.system, at.Name))
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", at.Name, err)
 	}
 	// SQLite has one writer at a time, and those that find the file locked sleep
 	// and try again, longer and longer. Waiting for the one connection is fair,
 	// and quick: no statement takes long.
-	pool.SetMaxOpenConns(1)
-	return pool, nil
+	db.pool.SetMaxOpenConns(1)
+	return db, nil
 }
+
+// sqliteFile opens connections to one file.
+type sqliteFile struct {
+	driver driver.Driver
+	source string
+}
+
+func sqliteConnector(at Source, options url.Values) (driver.Connector, error) {
+	file := url.URL{Path: filepath.Join(at.Dir, at.Name+".db")}
+	source := url.URL{Scheme: "file", Opaque: file.EscapedPath(), RawQuery: options.Encode()}
+	// This opens nothing; it is how one comes by the driver.
+	registered, err := sql.Open("sqlite", source.String())
+	if err != nil {
+		return nil, fmt.Errorf("open database %s: %w", at.Name, err)
+	}
+	return sqliteFile{registered.Driver(), source.String()}, registered.Close()
+}
+
+// Connect implements driver.Connector.
+func (f sqliteFile) Connect(context.Context) (driver.Conn, error) { return f.driver.Open(f.source) }
+
+// Driver implements driver.Connector.
+func (f sqliteFile) Driver() driver.Driver { return f.driver }

@@ -6,9 +6,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 )
 
 // TestTransactionsAreAsIfOneAfterTheOther has many read a number and write the
@@ -17,7 +14,7 @@ func TestTransactionsAreAsIfOneAfterTheOther(t *testing.T) {
 	dir := t.TempDir()
 	const counter = "CREATE TABLE counter (n INTEGER NOT NULL); INSERT INTO counter VALUES (0)"
 	instances := []*DB{
-		openTestDB(t, dir, tracetest.NewNoopExporter(), counter), openTestDB(t, dir, tracetest.NewNoopExporter(), counter),
+		openTestDB(t, dir, counter), openTestDB(t, dir, counter),
 	}
 	const workers, each = 8, 5
 	var wg sync.WaitGroup
@@ -47,7 +44,7 @@ func TestTransactionsAreAsIfOneAfterTheOther(t *testing.T) {
 // TestAppendsAreSeenInOrder reads on while several append: what is below a
 // number that was seen has been seen.
 func TestAppendsAreSeenInOrder(t *testing.T) {
-	db := openTestDB(t, t.TempDir(), tracetest.NewNoopExporter(),
+	db := openTestDB(t, t.TempDir(),
 		"CREATE TABLE log (position INTEGER PRIMARY KEY AUTOINCREMENT, writer INTEGER NOT NULL) STRICT")
 	const writers, each = 4, 25
 	var wg sync.WaitGroup
@@ -96,7 +93,7 @@ func TestInstancesMayStartAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			db, err := OpenDB(t.Context(), at, schema("CREATE TABLE things (id INTEGER)", "INSERT INTO things VALUES (1)"), sdktrace.NewTracerProvider())
+			db, err := OpenDB(t.Context(), at, schema("CREATE TABLE things (id INTEGER)", "INSERT INTO things VALUES (1)"), nil)
 			if err != nil {
 				t.Error(err)
 				return
@@ -117,7 +114,7 @@ func TestReadersChangeNothing(t *testing.T) {
 	if _, err := OpenDBToRead(t.Context(), sourceIn(t, dir)); err == nil {
 		t.Error("a database that is not there was opened")
 	}
-	openTestDB(t, dir, tracetest.NewNoopExporter(), "CREATE TABLE things (id INTEGER PRIMARY KEY)")
+	openTestDB(t, dir, "CREATE TABLE things (id INTEGER PRIMARY KEY)")
 	db, err := OpenDBToRead(t.Context(), sourceIn(t, dir))
 	if err != nil {
 		t.Fatal(err)
@@ -140,7 +137,7 @@ func TestReadersChangeNothing(t *testing.T) {
 
 func TestPasswordsAreInNoError(t *testing.T) {
 	for _, url := range []string{"postgres://shop:hunter2@127.0.0.1:1/shop", "postgres://shop:hunter2@127.0.0.1:port/shop", "hunter2://"} {
-		_, err := OpenDB(t.Context(), Source{URL: url, Name: "test"}, schema("SELECT 1"), sdktrace.NewTracerProvider())
+		_, err := OpenDB(t.Context(), Source{URL: url, Name: "test"}, schema("SELECT 1"), nil)
 		if err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("error is %v", err)
 		}

@@ -5,8 +5,6 @@ import (
 	"io/fs"
 	"testing"
 
-	"go.opentelemetry.io/otel/trace/noop"
-
 	"github.com/waybill-dev/waybill/demo-services/platform"
 	"github.com/waybill-dev/waybill/demo-services/platform/pgtest"
 )
@@ -20,7 +18,7 @@ func OpenDB(t testing.TB, dir string, migrations func() (fs.FS, error)) *platfor
 		t.Fatal(err)
 	}
 	at := platform.Source{URL: pgtest.URL(t), Dir: dir, Name: pgtest.Name(dir)}
-	db, err := platform.OpenDB(t.Context(), at, files, noop.NewTracerProvider())
+	db, err := platform.OpenDB(t.Context(), at, files, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
