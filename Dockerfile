@@ -3,7 +3,7 @@
 # One image holds the four commands: /collector, /viewer, /demo and /tracegen.
 # They are static, so that nothing else is in it but the roots of trust.
 
-FROM --platform=$BUILDPLATFORM golang:1.26.8-alpine AS build
+FROM --platform=$BUILDPLATFORM golang:1.26.10-alpine AS build
 WORKDIR /src
 # The modules change less often than the source: they are a layer of their own.
 COPY go.mod go.sum ./
@@ -22,8 +22,9 @@ LABEL org.opencontainers.image.title="Waybill" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out/ /
-# A volume that is mounted here for the first time gets this owner.
+# A volume that is mounted at one of them for the first time gets this owner.
 COPY --from=build --chown=65532:65532 /empty /data
+COPY --from=build --chown=65532:65532 /empty /faults
 COPY --from=build --chown=65532:65532 /empty /tmp
 USER 65532:65532
 WORKDIR /data

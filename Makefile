@@ -6,9 +6,11 @@ FUZZTIME ?= 20s
 COUNT    ?= 6
 BENCH    ?= .
 ARGS     ?=
+# What is known of vulnerabilities: a version of golang.org/x/vulndb, or latest.
+VULNDB   ?= v0.0.0-20261105234957-e22db6528018
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check interop bench bench-collector lint fmt fuzz generate build clean
+.PHONY: help demo test check vulncheck interop bench bench-collector lint fmt fuzz generate build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,11 +22,14 @@ test: ## run every test with the race detector
 	$(GO) test -race -timeout 10m ./...
 	cd bench/middleware && $(GO) test ./...
 
-check: lint ## what a change must pass beside the tests: format, vet, lint, tidy modules
+check: lint vulncheck ## what a change must pass beside the tests: format, vet, lint, vulnerabilities, tidy modules
 	$(GO) mod tidy -diff
 	cd interop && $(GO) mod tidy -diff
 	cd bench/middleware && $(GO) mod tidy -diff
 	$(GO) mod verify
+
+vulncheck: $(BIN)/govulncheck ## look for known vulnerabilities in what is called (VULNDB=latest: known by now)
+	@GO="$(GO)" VULNDB=$(VULNDB) tools/vulncheck
 
 interop: ## run the shop against the real Jaeger, Prometheus and Loki, built from their modules
 	cd interop && $(GO) run ./build && $(GO) test -timeout 15m ./...
@@ -59,6 +64,10 @@ build: ## build the four commands into bin/
 
 clean: ## remove what was built
 	rm -rf $(BIN)
+
+$(BIN)/govulncheck: tools/go.mod tools/go.sum
+	@mkdir -p $(BIN)
+	cd tools && $(GO) build -o ../$(BIN)/govulncheck golang.org/x/vuln/cmd/govulncheck
 
 $(BIN)/golangci-lint: tools/go.mod tools/go.sum
 	@mkdir -p $(BIN)

@@ -2,6 +2,8 @@ module github.com/waybill-dev/waybill
 
 go 1.26.0
 
+toolchain go1.26.10
+
 require (
 	buf.build/gen/go/prometheus/prometheus/protocolbuffers/go v1.36.12-20260707164124-2360da55afce.2
 	github.com/DataDog/go-sqllexer v0.2.6
