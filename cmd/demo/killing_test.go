@@ -4,11 +4,10 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"io"
 	"os"
-	"os/exec"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,10 +26,6 @@ import (
 	"github.com/waybill-dev/waybill/demo-services/platform/platformtest"
 )
 
-// asProgram makes this test's binary the program that it tests, so that there is
-// a process to kill.
-const asProgram = "WAYBILL_TEST_AS_PROGRAM"
-
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
@@ -46,7 +41,7 @@ type killing struct {
 	// data is where the databases are, and bus where the events are.
 	data, bus string
 	env       []string
-	process   *exec.Cmd
+	process   *process
 	orders    orderv1.OrderServiceClient
 	calls     sync.WaitGroup
 }
@@ -80,9 +75,11 @@ func newKilling(t *testing.T, database string) *killing {
 		s.found(&at, host.Addr().String())
 	}
 	tapped := k.tap(t, at)
-	k.env = append(os.Environ(), asProgram+"=1", "LISTEN=127.0.0.1:0", "ADMIN_LISTEN=off", "DATA_DIR="+base.DataDir, "DATABASE_URL="+database,
-		"NATS_URL="+k.bus, "INVENTORY_ADDR="+tapped, "PAYMENT_ADDR="+tapped, "SAGA_LEASE=500ms",
-		"OTEL_TRACES_EXPORTER=none", "OTEL_METRICS_EXPORTER=none", "OTEL_LOGS_EXPORTER=none")
+	k.env = []string{
+		"LISTEN=127.0.0.1:0", "ADMIN_LISTEN=off", "DATA_DIR=" + base.DataDir, "DATABASE_URL=" + database,
+		"NATS_URL=" + k.bus, "INVENTORY_ADDR=" + tapped, "PAYMENT_ADDR=" + tapped, "SAGA_LEASE=500ms",
+		"OTEL_TRACES_EXPORTER=none", "OTEL_METRICS_EXPORTER=none", "OTEL_LOGS_EXPORTER=none",
+	}
 	k.listen(t)
 	return k
 }
@@ -140,25 +137,8 @@ func orderOfEvent(payload []byte) string {
 // start has the order service run, and returns when it serves.
 func (k *killing) start(t *testing.T) {
 	t.Helper()
-	k.process = exec.Command(os.Args[0], "order") //nolint:noctx // it is killed, not asked to end
-	k.process.Env = k.env
-	stderr, err := k.process.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := k.process.Start(); err != nil {
-		t.Fatal(err)
-	}
-	running := k.process
-	t.Cleanup(func() { _ = running.Process.Kill() }) // Where a test has failed.
-	log := &program{errs: &output{}}
-	k.calls.Go(func() { _, _ = io.Copy(log.errs, stderr) })
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("the order service said:\n%s", log.errs)
-		}
-	})
-	address, _ := log.serving(t)
+	k.process = startProcess(t, k.env, "order")
+	address, _ := k.process.said.serving(t)
 	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
@@ -170,11 +150,8 @@ func (k *killing) start(t *testing.T) {
 // kill ends the order service as kill -9 does, and the calls that wait for it.
 func (k *killing) kill(t *testing.T) {
 	t.Helper()
-	if err := k.process.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	k.process.end(t, syscall.SIGKILL)
 	k.calls.Wait()
-	_ = k.process.Wait() // It says that it was killed.
 }
 
 func (k *killing) place(ctx context.Context, card string) (id string, err error) {
