@@ -22,13 +22,28 @@ type Breaker = breaker.Settings
 // whether the instance is well again.
 func DefaultBreaker() Breaker { return breaker.Default() }
 
+// Transition is a change of the circuit breaker of one instance.
+type Transition struct {
+	Service, Instance string
+	// From and To are closed, half-open or open.
+	From, To string
+}
+
+// Open says whether nothing can be had of the service of that name for now, because the
+// circuit breakers of all instances that it is known to have are open: a call
+// would give ErrCircuitOpen. It makes no call and asks no discovery.
+func (c *Client) Open(name string) bool {
+	known, called := c.services.known.Load(name)
+	return called && known.(*service).allOpen()
+}
+
 // errServer stands for a response that tells of a failure.
 var errServer = errors.New("server error")
 
 // verdict is what a breaker hears of an attempt.
-func verdict(response *http.Response, err error, abandoned bool) error {
+func verdict(response *http.Response, err error, aside bool) error {
 	switch {
-	case abandoned:
+	case aside:
 		return context.Canceled
 	case err != nil:
 		return err

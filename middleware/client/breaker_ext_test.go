@@ -266,3 +266,98 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 		}
 	}
 }
+
+// TestQuestionsAreSetAside has a service that answers questions and does
+// nothing else: they neither keep its breaker closed nor close it, and are not
+// let through while it is open.
+func TestQuestionsAreSetAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		service := roundTripper(func(r *http.Request) (*http.Response, error) {
+			asked++
+			if r.Method == http.MethodGet {
+				return answer(r, 200), nil
+			}
+			return answer(r, 500), nil
+		})
+		var changes []client.Transition
+		o := newTelemetry()
+		calls, err := client.New(service, client.WithTelemetry(o), once(),
+			client.WithBreaker(client.Breaker{Failures: 3, OpenFor: time.Second, Probes: 2}),
+			client.WithoutVerdict(func(r *http.Request) bool { return r.Method == http.MethodGet }),
+			client.WithTransitions(func(change client.Transition) { changes = append(changes, change) }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &http.Client{Transport: calls}
+		order := func() error {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://order/", http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response, err := c.Do(r)
+			if err == nil {
+				err = response.Body.Close()
+			}
+			return err
+		}
+		if calls.Open("order") {
+			t.Error("a service that was never called is given up")
+		}
+		for range 3 {
+			if err := order(); err != nil {
+				t.Fatal(err)
+			}
+			if !calls.Open("order") {
+				get(t, c, "http://order/")
+			}
+		}
+		if err := order(); !errors.Is(err, client.ErrCircuitOpen) || !calls.Open("order") || asked != 5 {
+			t.Errorf("after three failures and two questions, %d were asked: %v", asked, err)
+		}
+		if got := get(t, c, "http://order/"); !errors.Is(got.err, client.ErrCircuitOpen) {
+			t.Errorf("a question: %+v", got)
+		}
+		time.Sleep(time.Second + 1)
+		for range 5 {
+			if got := get(t, c, "http://order/"); got.status != 200 || calls.Open("order") {
+				t.Errorf("a question when it is half open: %+v", got)
+			}
+		}
+		if err := order(); err != nil || !calls.Open("order") {
+			t.Errorf("an order when it is half open: %v", err)
+		}
+		want := []client.Transition{
+			{Service: "order", Instance: "order", From: "closed", To: "open"},
+			{Service: "order", Instance: "order", From: "open", To: "half-open"},
+			{Service: "order", Instance: "order", From: "half-open", To: "open"},
+		}
+		if diff := cmp.Diff(want, changes); diff != "" {
+			t.Errorf("transitions (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestOpenIsOfAllInstances opens the breakers one after the other.
+func TestOpenIsOfAllInstances(t *testing.T) {
+	o := newTelemetry()
+	calls, err := client.New(&health{status: 500}, client.WithTelemetry(o), once(), client.WithDiscovery(list(1, 1)),
+		client.WithBreaker(client.Breaker{Failures: 1, OpenFor: time.Hour}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []bool{false, true} {
+		get(t, &http.Client{Transport: calls}, "http://order/")
+		if got := calls.Open("order"); got != want {
+			t.Errorf("open is %v, want %v", got, want)
+		}
+	}
+	without, err := client.New(&health{status: 500}, client.WithTelemetry(o), once(), client.WithBreaker(client.Breaker{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	get(t, &http.Client{Transport: without}, "http://order/")
+	if without.Open("order") {
+		t.Error("there is no breaker, and it is open")
+	}
+}

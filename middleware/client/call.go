@@ -192,7 +192,7 @@ func (c *call) perform(a *attempt, done func(error)) (*http.Response, error) {
 	}()
 	response, err := c.send(a)
 	answered = true
-	done(verdict(response, err, a.lost.Load() || c.abandoned()))
+	done(verdict(response, err, a.lost.Load() || c.abandoned() || c.client.aside(c.request)))
 	return response, err
 }
 

@@ -94,6 +94,7 @@ func (c *Client) newService(name string) *service {
 		e.breaker = breaker.New(settings, address, func(t breaker.Transition) {
 			if !e.gone.Load() {
 				c.metrics.breakers.Changed(name, t)
+				c.changed(Transition{Service: name, Instance: address, From: t.From.String(), To: t.To.String()})
 			}
 		})
 		if e.breaker != nil {

@@ -26,6 +26,8 @@ type config struct {
 	balancer       func() Balancer
 	retry          Retry
 	breaker        Breaker
+	aside          func(*http.Request) bool
+	changed        func(Transition)
 	timeout        time.Duration
 	attemptTimeout time.Duration
 	hedgeAfter     time.Duration
@@ -36,6 +38,7 @@ func newConfig(opts []Option) (config, error) {
 	cfg := config{
 		source: instrument.Globals{}, discovery: Direct{}, balancer: RoundRobin, retry: DefaultRetry(), breaker: DefaultBreaker(),
 		timeout: 30 * time.Second, attemptTimeout: 10 * time.Second,
+		aside: func(*http.Request) bool { return false }, changed: func(Transition) {},
 	}
 	for _, opt := range opts {
 		opt.apply(&cfg)
@@ -75,6 +78,21 @@ func WithRetry(retry Retry) Option {
 // WithBreaker replaces DefaultBreaker; the zero Breaker is none.
 func WithBreaker(breaker Breaker) Option {
 	return optionFunc(func(c *config) { c.breaker = breaker })
+}
+
+// WithoutVerdict names requests from which the circuit breakers learn nothing,
+// because they say nothing of what the others need: that a server tells what
+// became of a payment does not mean that it can take one. A breaker that is open
+// lets them through as little as others.
+func WithoutVerdict(aside func(*http.Request) bool) Option {
+	return optionFunc(func(c *config) { c.aside = aside })
+}
+
+// WithTransitions is told each time that a circuit breaker changes its state,
+// for instance to log it. It is called before whatever has changed the state goes
+// on, from many goroutines, so it has to be quick and must not call the client.
+func WithTransitions(changed func(Transition)) Option {
+	return optionFunc(func(c *config) { c.changed = changed })
 }
 
 // WithTimeout bounds a call as a whole: discovery, attempts, the waits between

@@ -97,6 +97,13 @@ func (s *service) instances(ctx context.Context) ([]*Endpoint, error) {
 	return s.endpoints, nil
 }
 
+// allOpen says whether there are instances, and no breaker lets a call through.
+func (s *service) allOpen() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.endpoints) > 0 && !slices.ContainsFunc(s.endpoints, func(e *Endpoint) bool { return !e.breaker.Open() })
+}
+
 func (s *service) update(found []Instance) {
 	before := map[string]*Endpoint{}
 	for _, e := range s.endpoints {

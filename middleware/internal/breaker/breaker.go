@@ -120,6 +120,9 @@ func (b *Breaker) Allow() (done func(error), allowed bool) {
 	return done, err == nil
 }
 
+// Open says whether it lets nothing through.
+func (b *Breaker) Open() bool { return b != nil && b.twoStep.State() == gobreaker.StateOpen }
+
 // Tell adds the transitions to a span; each is told once, to the call that was
 // there.
 func (b *Breaker) Tell(span trace.Span) {
