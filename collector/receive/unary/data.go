@@ -29,8 +29,11 @@ func (c *conn) data(head http2.FrameHeader) error {
 			return err
 		}
 		left -= len(p)
-		if s != nil {
-			c.deliver(s, p)
+		if s == nil {
+			continue
+		}
+		if err := c.deliver(s, p); err != nil {
+			s, fault = nil, err
 		}
 	}
 	if err := c.in.skip(padding); err != nil {
@@ -91,20 +94,26 @@ func (c *conn) padding(head http2.FrameHeader) (content, padding int, err error)
 }
 
 // deliver hands bytes to a call that still wants them, and makes room for more.
-func (c *conn) deliver(s *stream, p []byte) {
+// Bytes beyond the length that the headers tell are no call's, whatever the call
+// would make of them.
+func (c *conn) deliver(s *stream, p []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.received += int64(len(p))
 	if s.phase != receiving {
-		return
+		return nil
+	}
+	if s.declared >= 0 && s.received > s.declared {
+		return http2.StreamError{StreamID: s.id, Code: http2.ErrCodeProtocol}
 	}
 	if refused := s.take(p); refused != nil {
 		c.refuseCall(s, refused)
-		return
+		return nil
 	}
 	if more := s.refill(); more > 0 {
 		c.out.put(func(f *http2.Framer) error { return f.WriteWindowUpdate(s.id, more) })
 	}
+	return nil
 }
 
 // end is the client's end of a stream. A call whose message is whole runs.

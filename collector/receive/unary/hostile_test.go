@@ -184,6 +184,11 @@ func TestFaultsThatEndTheStream(t *testing.T) {
 			p.open(3, false, "content-length", "7")
 			p.send(3, true, message("abc"))
 		}, http2.ErrCodeProtocol},
+		{"more than the length, of what is no message", func(p *peer) {
+			p.open(3, false, "content-length", "1")
+			p.send(3, false, []byte("test"))
+			p.send(3, true, []byte("test"))
+		}, http2.ErrCodeProtocol},
 		{"less than the length", func(p *peer) {
 			p.open(3, false, "content-length", "9")
 			p.send(3, true, message("abc"))
