@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -17,18 +19,33 @@ import (
 // mailpit is a real mail server that shows what it was given.
 type mailpit struct{ smtp, api string }
 
-// start runs Mailpit until the test ends.
+// start runs Mailpit as Compose does, except that it can be told to fail, until the
+// test ends.
 func (m mailpit) start(t *testing.T) {
 	t.Helper()
-	process := launch(t, nil, built(t, backend.Mailpit()),
+	process := launch(t, nil, built(t, backend.Mailpit()), append(mailpitFlags(t),
 		"--listen", strings.TrimPrefix(m.api, "http://"), "--smtp", m.smtp, "--database", filepath.Join(t.TempDir(), "mail.db"),
-		"--disable-version-check", "--smtp-disable-rdns", "--smtp-strict-rfc-headers", "--enable-chaos")
+		"--smtp-strict-rfc-headers", "--enable-chaos")...)
 	eventually(t, "Mailpit is ready", func() error {
 		if err := process.running(); err != nil {
 			t.Fatal(err)
 		}
 		return alive(t, m.api+"/readyz")
 	})
+}
+
+// mailpitFlags are those that docker-compose.yml gives.
+func mailpitFlags(t *testing.T) []string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("..", "docker-compose.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`image: axllent/mailpit:\S+\n\s+command: \[(.+)\]\n`).FindSubmatch(content)
+	if found == nil {
+		t.Fatal("docker-compose.yml does not say how Mailpit is called")
+	}
+	return strings.Split(strings.ReplaceAll(string(found[1]), `"`, ""), ", ")
 }
 
 // answerRecipients has Mailpit refuse all recipients with the code; 0 is none.

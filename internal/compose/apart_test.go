@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,13 +21,14 @@ import (
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
-	nats "github.com/nats-io/nats-server/v2/server"
 )
 
 // TestTheShopRunsAsComposeRunsIt starts the collector and the shop as separate
 // processes, all at once, by the commands, variables, files and health checks
-// of docker-compose.yml. Only what a container would have of its own is
-// replaced: host names, the addresses that it listens on, and its folders.
+// of docker-compose.yml, on a PostgreSQL server that begins with its file. Only what
+// a container would have of its own is replaced: host names, the addresses that it
+// listens on, and its folders. An order is placed, and its mail arrives; a fault is
+// switched on and off; services are killed and come again in another order.
 func TestTheShopRunsAsComposeRunsIt(t *testing.T) {
 	stack := newStack(t)
 	for name, s := range stack.project.Services {
@@ -39,8 +41,15 @@ func TestTheShopRunsAsComposeRunsIt(t *testing.T) {
 			stack.waitHealthy(t, name, s)
 		}
 	}
-	stack.placeOrder(t)
+	trace := stack.mustPlace(t, http.StatusCreated)
 	stack.waitTraced(t)
+	eventually(t, "the order's mail", func() error { return stack.mail.arrived(trace) })
+	stack.fault(t, "on", "cards-declined")
+	stack.mustPlace(t, http.StatusPaymentRequired)
+	stack.fault(t, "off", "cards-declined")
+	stack.restart(t, "payment", "user", "order", "inventory", "notification", "psp")
+	trace = stack.mustPlace(t, http.StatusCreated)
+	eventually(t, "the mail of an order after the restart", func() error { return stack.mail.arrived(trace) })
 	// As Compose does, the collector comes last: what the others had to say
 	// when they were stopped has reached it.
 	slices.SortStableFunc(stack.running, func(a, b *container) int { return byRole(a.name) - byRole(b.name) })
@@ -58,40 +67,25 @@ func byRole(name string) int {
 type stack struct {
 	project   *types.Project
 	binaries  string // folder of the commands, which a container has in /
+	faults    string // folder of the volume that all share
 	addresses map[string]string
+	database  *url.URL // of a database of the server
+	mail      *mailServer
 	running   []*container
 }
 
 func newStack(t *testing.T) *stack {
 	t.Helper()
-	s := &stack{project: project(t), binaries: t.TempDir(), addresses: map[string]string{}}
+	s := &stack{project: project(t), binaries: t.TempDir(), faults: t.TempDir(), addresses: map[string]string{}}
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", s.binaries+"/", "./cmd/demo", "./cmd/collector")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	s.startNATS(t)
+	s.startPostgreSQL(t)
+	s.startMail(t)
 	return s
-}
-
-// startNATS runs a NATS server where the services look for it.
-func (s *stack) startNATS(t *testing.T) {
-	t.Helper()
-	server, err := nats.NewServer(&nats.Options{
-		ServerName: "nats", Host: "127.0.0.1", Port: nats.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server.Start()
-	t.Cleanup(func() {
-		server.Shutdown()
-		server.WaitForShutdown()
-	})
-	if !server.ReadyForConnections(30 * time.Second) {
-		t.Fatal("NATS does not start")
-	}
-	s.addresses["nats:4222"] = server.Addr().String()
 }
 
 // address is where a port of a service is in this test. Its port is below those
@@ -149,7 +143,7 @@ type container struct {
 // start runs a service's command with its environment and nothing else.
 func (s *stack) start(t *testing.T, name string, service types.ServiceConfig) {
 	t.Helper()
-	files := strings.NewReplacer("/data", t.TempDir())
+	files := strings.NewReplacer("/data", t.TempDir(), "/faults", s.faults)
 	for _, v := range service.Volumes {
 		if v.Type != types.VolumeTypeBind {
 			continue
@@ -173,7 +167,11 @@ func (s *stack) start(t *testing.T, name string, service types.ServiceConfig) {
 	c.cmd.Stdout, c.cmd.Stderr = &c.output, &c.output
 	c.cmd.Env = []string{"TMPDIR=" + t.TempDir()}
 	for key, value := range service.Environment {
-		c.cmd.Env = append(c.cmd.Env, key+"="+s.here(t, name, *value))
+		if key == "DATABASE_URL" {
+			c.cmd.Env = append(c.cmd.Env, key+"="+s.databaseHere(t, *value))
+			continue
+		}
+		c.cmd.Env = append(c.cmd.Env, key+"="+s.here(t, name, files.Replace(*value)))
 	}
 	if err := c.cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", name, err)
@@ -239,25 +237,66 @@ func (s *stack) waitHealthy(t *testing.T, name string, service types.ServiceConf
 	})
 }
 
-func (s *stack) placeOrder(t *testing.T) {
+// place sends an order, and returns the answer's status and trace.
+func (s *stack) place(t *testing.T) (status int, trace string, err error) {
 	t.Helper()
 	const order = `{"user_id":"usr_ada","currency":"EUR","card_token":"tok_visa","items":[{"item_id":"itm_coffee","quantity":1}]}`
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
 		"http://"+s.address(t, "gateway", "8080")+"/api/v1/orders", strings.NewReader(order))
 	if err != nil {
-		t.Fatal(err)
+		return 0, "", err
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		t.Fatal(err)
+		return 0, "", err
 	}
 	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
+	_, err = io.Copy(io.Discard, response.Body)
+	return response.StatusCode, response.Header.Get("x-trace-id"), err
+}
+
+// mustPlace places orders until one is answered so, which is the first unless
+// services have just been started or told something, and returns its trace.
+func (s *stack) mustPlace(t *testing.T, want int) (trace string) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("an order is answered %d", want), func() error {
+		status, id, err := s.place(t)
+		if err == nil && (status != want || id == "") {
+			err = fmt.Errorf("it is answered %d, in trace %q", status, id)
+		}
+		trace = id
+		return err
+	})
+	return trace
+}
+
+// fault switches as `docker compose exec order /demo fault` does.
+func (s *stack) fault(t *testing.T, words ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), filepath.Join(s.binaries, "demo"), append([]string{"fault"}, words...)...)
+	file := *s.project.Services["order"].Environment["FAULTS_FILE"]
+	cmd.Env = []string{"FAULTS_FILE=" + strings.Replace(file, "/faults", s.faults, 1)}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("demo fault %v: %v\n%s", words, err, out)
 	}
-	if response.StatusCode != http.StatusCreated || response.Header.Get("x-trace-id") == "" {
-		t.Fatalf("the order is answered with %s: %s", response.Status, body)
+}
+
+// restart kills services without a word, and starts them again, the last first.
+func (s *stack) restart(t *testing.T, names ...string) {
+	t.Helper()
+	s.running = slices.DeleteFunc(s.running, func(c *container) bool {
+		killed := slices.Contains(names, c.name)
+		if killed {
+			_ = c.cmd.Process.Kill() // It may have ended; then the rest of the test says so.
+			<-c.exited
+		}
+		return killed
+	})
+	for _, name := range slices.Backward(names) {
+		s.start(t, name, s.project.Services[name])
+	}
+	for _, name := range names {
+		s.waitHealthy(t, name, s.project.Services[name])
 	}
 }
 

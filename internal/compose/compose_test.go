@@ -44,7 +44,7 @@ func shop() []string {
 func ours(s types.ServiceConfig) bool { return s.Build != nil }
 
 func TestTheStackIsWhole(t *testing.T) {
-	want := slices.Concat(shop(), []string{"collector", "grafana", "jaeger", "loki", "nats", "prometheus"})
+	want := slices.Concat(shop(), []string{"collector", "grafana", "jaeger", "loki", "mailpit", "nats", "postgresql", "prometheus"})
 	slices.Sort(want)
 	got := slices.Sorted(maps.Keys(project(t).Services))
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -53,7 +53,8 @@ func TestTheStackIsWhole(t *testing.T) {
 }
 
 func TestImagesArePinned(t *testing.T) {
-	pinned := regexp.MustCompile(`^[a-z]+(/[a-z]+)?:v?\d+\.\d+\.\d+(-alpine)?$`)
+	// PostgreSQL's releases have two numbers.
+	pinned := regexp.MustCompile(`^([a-z]+(/[a-z]+)?:v?\d+\.\d+\.\d+|postgres:\d+\.\d+)(-alpine)?$`)
 	for name, s := range project(t).Services {
 		if !ours(s) && !pinned.MatchString(s.Image) {
 			t.Errorf("%s: the image %q is not pinned to one release", name, s.Image)
@@ -88,6 +89,7 @@ func TestImagesAreTheVersionsThatAreTested(t *testing.T) {
 	want := map[string]string{
 		"nats":       "nats:" + version(t, "go.mod", "github.com/nats-io/nats-server/v2") + "-alpine",
 		"prometheus": "prom/prometheus:v" + prometheus,
+		"mailpit":    "axllent/mailpit:v" + version(t, "interop/backends/mailpit/go.mod", "github.com/axllent/mailpit"),
 		"loki":       "grafana/loki:" + version(t, "interop/backends/loki/go.mod", "github.com/grafana/loki/v3"),
 		"jaeger":     "jaegertracing/jaeger:" + map[string]string{"1.76.0": "2.13.0"}[version(t, "interop/backends/jaeger/go.mod", "github.com/jaegertracing/jaeger")],
 	}
@@ -122,7 +124,7 @@ func TestEveryServiceIsBoundedAndWatched(t *testing.T) {
 
 func TestPortsAreOnLoopback(t *testing.T) {
 	want := map[string]string{
-		"3000": "grafana", "3100": "loki", "4317": "collector", "4318": "collector", "8080": "gateway",
+		"3000": "grafana", "3100": "loki", "4317": "collector", "4318": "collector", "8025": "mailpit", "8080": "gateway",
 		"8889": "collector", "9090": "prometheus", "13133": "collector", "16686": "jaeger",
 		"5778": "collector", "6831/udp": "collector", "6832/udp": "collector", "9411": "collector", "14250": "collector", "14268": "collector",
 	}
@@ -194,6 +196,8 @@ func TestMountedFilesAreThere(t *testing.T) {
 	}
 }
 
+// TestNothingIsSecret finds no password but the one that says what it is for, and
+// that only of a server which is not published.
 func TestNothingIsSecret(t *testing.T) {
 	p := project(t)
 	if len(p.Secrets) > 0 {
@@ -201,9 +205,13 @@ func TestNothingIsSecret(t *testing.T) {
 	}
 	secret := regexp.MustCompile(`(?i)password|secret|token|api_?key`)
 	for name, s := range p.Services {
-		for variable := range s.Environment {
-			if secret.MatchString(variable) {
+		for variable, value := range s.Environment {
+			if secret.MatchString(variable) && (name != "postgresql" || *value != development) {
 				t.Errorf("%s: %s looks like a secret", name, variable)
+			}
+			at, err := url.Parse(*value)
+			if password, has := at.User.Password(); err == nil && has && (at.Hostname() != "postgresql" || password != development) {
+				t.Errorf("%s: %s has a password", name, variable)
 			}
 		}
 	}

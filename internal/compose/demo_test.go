@@ -88,6 +88,40 @@ func TestDemoKnowsItsVariables(t *testing.T) {
 	}
 }
 
+// TestDemoReadsItsVariables compares the environment of each service with what the
+// code asks for: documentation may promise more.
+func TestDemoReadsItsVariables(t *testing.T) {
+	asked := regexp.MustCompile(`\b(?:c\.(?:get)?env\w*|at)\("([A-Z][A-Z_]+)"`)
+	named := regexp.MustCompile(`"(OTEL_[A-Z_]+)"`)
+	read := map[string]bool{}
+	for folder, pattern := range map[string]*regexp.Regexp{"cmd/demo": asked, "middleware": named} {
+		files, err := filepath.Glob(filepath.Join(root, folder, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			content, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range pattern.FindAllStringSubmatch(string(content), -1) {
+				read[name[1]] = true
+			}
+		}
+	}
+	services := project(t).Services
+	for _, name := range shop() {
+		for key := range services[name].Environment {
+			if !read[key] {
+				t.Errorf("%s: nothing reads %s", name, key)
+			}
+		}
+	}
+}
+
 // TestServicesFindEachOther follows each address in the environment to the
 // service that listens on that port.
 func TestServicesFindEachOther(t *testing.T) {
@@ -110,6 +144,10 @@ func TestServicesFindEachOther(t *testing.T) {
 			case "nats":
 				if port != "4222" {
 					t.Errorf("%s: %s=%s: NATS listens on 4222", name, key, *value)
+				}
+			case "mailpit":
+				if port != "1025" {
+					t.Errorf("%s: %s=%s: Mailpit takes mail on 1025", name, key, *value)
 				}
 			default:
 				if !slices.Contains(services[host].Command, "0.0.0.0:"+port) {
