@@ -94,7 +94,8 @@ func (h *Host) targeted(address string, idempotent []string) ([]grpc.DialOption,
 		if h.member == nil {
 			return nil, fmt.Errorf("dial %s: the service is not in the mesh", address)
 		}
-		return h.member.DialOptions(service)
+		options, err := h.member.DialOptions(service)
+		return append(options, grpc.WithStatsHandler(h.directory.StatsHandler())), err
 	}
 	if !strings.HasPrefix(address, registry.Scheme+":") {
 		return nil, nil
@@ -108,7 +109,7 @@ func (h *Host) targeted(address string, idempotent []string) ([]grpc.DialOption,
 	// breaker is where the trouble is: payment's, before psp.
 	config.Breaker = grpcclient.Breaker{}
 	options, err := config.DialOptions()
-	return append(options, grpc.WithResolvers(h.directory.Resolver())), err
+	return append(options, h.directory.DialOptions()...), err
 }
 
 // Kill ends the host as if its process had been killed: nobody is waited for,

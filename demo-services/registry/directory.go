@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -21,6 +22,7 @@ import (
 type Directory struct {
 	registry *Registry
 	now      func() time.Time
+	traffic  *traffic
 
 	mu      sync.Mutex
 	entries map[string]entry // by key
@@ -38,7 +40,9 @@ type entry struct {
 
 // Directory returns one that knows nothing until Follow runs.
 func (r *Registry) Directory() *Directory {
-	return &Directory{registry: r, now: time.Now, entries: map[string]entry{}, changed: make(chan struct{})}
+	d := &Directory{registry: r, now: time.Now, entries: map[string]entry{}, changed: make(chan struct{})}
+	d.traffic = newTraffic(d.find)
+	return d
 }
 
 // Follow keeps the directory up to date until the context ends.
@@ -111,7 +115,7 @@ func (d *Directory) apply(update jetstream.KeyValueEntry) {
 	if stays {
 		d.entries[update.Key()] = entry{instance: instance, renewed: d.now()}
 	} else {
-		delete(d.entries, update.Key())
+		d.drop(update.Key())
 	}
 	if known != stays || before.instance != instance {
 		d.tell()
@@ -134,10 +138,35 @@ func (d *Directory) sweep(connected bool) {
 		}
 		if now.Sub(since) > d.registry.config.Expiry {
 			d.registry.logger.Warn("an instance was not heard of and is out", "key", key, "address", e.instance.Address)
-			delete(d.entries, key)
+			d.drop(key)
 			d.tell()
 		}
 	}
+}
+
+// drop takes an instance out that is gone. The caller holds the lock.
+func (d *Directory) drop(key string) {
+	d.traffic.forget(d.entries[key].instance)
+	delete(d.entries, key)
+}
+
+// find is the instance with that address.
+func (d *Directory) find(address string) (Instance, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, e := range d.entries {
+		if e.instance.Address == address {
+			return e.instance, true
+		}
+	}
+	return Instance{}, false
+}
+
+// all are the entries as they are now.
+func (d *Directory) all() []entry {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Collect(maps.Values(d.entries))
 }
 
 // tell wakes who waits for a change. The caller holds the lock.

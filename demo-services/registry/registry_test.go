@@ -132,7 +132,7 @@ func TestInstancesComeAndGo(t *testing.T) {
 # TYPE shop_registry_instances gauge
 shop_registry_instances{registered_service="inventory"} 2
 shop_registry_instances{registered_service="payment"} 1
-`)); err != nil {
+`), "shop_registry_instances"); err != nil {
 		t.Error(err)
 	}
 	stop()
