@@ -63,26 +63,32 @@ func (m *meshed) version(service string, n int) string {
 }
 
 // routes are those of the shop. Canary is how many of 100 calls to payment go
-// to its second version.
+// to its second version. Beside a sidecar a service listens where it does by
+// default, and looks for others where they do.
 func routes(canary uint) []control.Route {
 	return []control.Route{
-		{Service: "user"},
-		{Service: "order"},
-		{Service: "notification"},
-		{Service: "inventory", Idempotent: []string{"shop.inventory.v1.InventoryService"}},
+		{Service: "gateway", Port: 8080, HTTP: true},
+		{Service: "user", Port: 9001},
+		{Service: "order", Port: 9002},
+		{Service: "inventory", Port: 9003, Idempotent: []string{"shop.inventory.v1.InventoryService"}},
 		{
-			Service: "payment", Idempotent: []string{"shop.payment.v1.PaymentService"},
+			Service: "payment", Port: 9004, Idempotent: []string{"shop.payment.v1.PaymentService"},
 			Split: map[string]uint32{"v1": uint32(100 - canary), "v2": uint32(canary)},
 		},
+		{Service: "notification", Port: 9005},
 	}
 }
 
-// operator is who runs the shop, in the mesh.
-const operator = "operator"
+// Members of the mesh that are no service: who runs the shop, and the proxy that
+// is the way in.
+const (
+	operator = "operator"
+	ingress  = "ingress"
+)
 
 // invited are all that can join.
 func invited() []string {
-	names := []string{operator}
+	names := []string{operator, ingress}
 	for _, s := range services() {
 		if s.instances > 0 {
 			names = append(names, s.name)
@@ -110,6 +116,9 @@ func newControlPlane(dir string, canary uint) (*controlPlane, error) {
 		return nil, err
 	}
 	p.config.Routes = routes(canary)
+	if p.config.Policy, err = mesh.ShopPolicy(); err != nil {
+		return nil, err
+	}
 	p.config.Tokens, err = control.OpenTokens(p.invitations, invited())
 	return p, err
 }

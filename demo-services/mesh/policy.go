@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -28,7 +29,8 @@ func ShopPolicy() (Policy, error) { return ParsePolicy(shopPolicy) }
 
 // ParsePolicy reads a policy in YAML: for each service, for each of its callers,
 // the methods as package.Service/Method. There are no wildcards, so that a
-// method that is new is nobody's until somebody is given it.
+// method that is new is nobody's until somebody is given it. What a proxy guards
+// and is no gRPC has paths, as HTTP /path, or HTTP /path/ for all beneath it.
 func ParsePolicy(text []byte) (Policy, error) {
 	var table map[string]map[string][]string
 	if err := yaml.NewDecoder(bytes.NewReader(text)).Decode(&table); err != nil && !errors.Is(err, io.EOF) {
@@ -54,11 +56,40 @@ func checkRule(service, caller, method string) error {
 			return err
 		}
 	}
+	if path, is := strings.CutPrefix(method, methodHTTP); is && strings.HasPrefix(path, "/") && !strings.ContainsAny(path, "* ?#%") {
+		return nil
+	}
 	of, name, _ := strings.Cut(method, "/")
 	if of == "" || name == "" || strings.ContainsAny(method, "* ") || strings.Contains(name, "/") {
 		return fmt.Errorf("%q is no method, as in package.Service/Method", method)
 	}
 	return nil
+}
+
+// methodHTTP is before the path in a rule that is about one.
+const methodHTTP = "HTTP "
+
+// PathOf is the HTTP path of a method of a rule, and whether it stands for
+// everything beneath it, too.
+func PathOf(method string) (path string, beneath bool) {
+	if path, is := strings.CutPrefix(method, methodHTTP); is {
+		return path, strings.HasSuffix(path, "/")
+	}
+	return "/" + method, false
+}
+
+// Callers are those of a service, with the methods that they may call, in order.
+func (p Policy) Callers(service string) map[string][]string {
+	callers := map[string][]string{}
+	for r := range p.allowed {
+		if r.service == service {
+			callers[r.caller] = append(callers[r.caller], r.method)
+		}
+	}
+	for _, methods := range callers {
+		slices.Sort(methods)
+	}
+	return callers
 }
 
 // Allows says whether the caller may call the method of the service. Both

@@ -23,6 +23,7 @@ func (h *Host) ServeHTTP(ctx context.Context, address string, handler http.Handl
 	mux := h.adminMux()
 	mux.Handle("/", observe(handler))
 	h.serveHTTP(listener, mux)
+	h.enroll(h.addr)
 	return nil
 }
 
@@ -53,17 +54,4 @@ func (h *Host) adminMux() *http.ServeMux {
 		WriteJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
 	return mux
-}
-
-// NewHTTPClient returns a client whose requests are observed. Callers set the
-// time-out by context.
-func (h *Host) NewHTTPClient() (*http.Client, error) {
-	base := http.DefaultTransport.(*http.Transport).Clone()
-	base.MaxIdleConnsPerHost = 16
-	transport, err := httpmw.NewTransport(base, httpmw.WithTelemetry(h.telemetry))
-	if err != nil {
-		return nil, err
-	}
-	h.OnClose(func() error { base.CloseIdleConnections(); return nil })
-	return &http.Client{Transport: transport}, nil
 }

@@ -1,6 +1,7 @@
 // Package control is the mesh's control plane. It tells gRPC's clients by xDS
 // where the services are, out of the registry and as soon as the registry
-// knows; and it is the authority that gives services their certificates, by the
+// knows; it configures Envoy, where it stands before a service or is the way
+// into the mesh; and it is the authority that gives services their certificates, by the
 // SPIFFE Workload API, to who shows the service's token.
 //
 // It may end and start again at any time: members go on with what they know,
@@ -20,7 +21,6 @@ import (
 	"sync"
 	"time"
 
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	cachev3 "github.com/envoyproxy/go-control-plane/pkg/cache/v3"
 	serverv3 "github.com/envoyproxy/go-control-plane/pkg/server/v3"
@@ -45,6 +45,8 @@ type Config struct {
 	Routes []Route
 	// Tokens are what services prove themselves by, by service. They are secrets.
 	Tokens map[string]string
+	// Policy is what sidecars enforce. Services without one have it themselves.
+	Policy mesh.Policy
 	// Lifetime is that of the certificates, at least 4 s. Half of it is how long
 	// the control plane may be away.
 	Lifetime time.Duration
@@ -69,10 +71,15 @@ func (c Config) validate() error {
 	if c.Lifetime < 4*time.Second {
 		return fmt.Errorf("certificates of %v: want 4s at least", c.Lifetime)
 	}
+	ports := map[uint16]string{PortSidecar: kindSidecar}
 	for _, route := range c.Routes {
 		if err := route.validate(); err != nil {
 			return err
 		}
+		if other, taken := ports[route.Port]; taken && route.Port != 0 {
+			return fmt.Errorf("%s: port %d is that of %s", route.Service, route.Port, other)
+		}
+		ports[route.Port] = route.Service
 	}
 	for service, token := range c.Tokens {
 		if _, err := mesh.ID(service); err != nil {
@@ -102,6 +109,10 @@ type Plane struct {
 	directory Directory
 	logger    *slog.Logger
 	workloads *workloads
+	clients   *clientLog
+	streams   *streams
+	envoys    *envoys
+	begun     time.Time
 	cache     cachev3.SnapshotCache
 	seen      map[string]bool // services that have had an instance
 	server    *grpc.Server
@@ -109,12 +120,6 @@ type Plane struct {
 	stop      context.CancelFunc
 	running   sync.WaitGroup
 }
-
-// everybody is told the same.
-type everybody struct{}
-
-// ID implements cache.NodeHash.
-func (everybody) ID(*corev3.Node) string { return "" }
 
 // Start runs a control plane until Close.
 func Start(ctx context.Context, config Config, authority *Authority, directory Directory, logger *slog.Logger) (*Plane, error) {
@@ -129,10 +134,16 @@ func Start(ctx context.Context, config Config, authority *Authority, directory D
 	p := &Plane{
 		routes: config.Routes, tokens: config.Tokens, authority: authority, directory: directory, logger: logger,
 		workloads: newWorkloads(config, authority, logger),
-		cache:     cachev3.NewSnapshotCache(false, everybody{}, nil),
-		seen:      map[string]bool{}, addr: listener.Addr(), stop: stop,
+		clients:   newClientLog(logger),
+		envoys: &envoys{
+			routes: config.Routes, policy: config.Policy, lifetime: config.Lifetime,
+			holder: &holder{authority: authority, lifetime: config.Lifetime, held: map[string]held{}},
+		},
+		begun: time.Now(), cache: cachev3.NewSnapshotCache(false, parts{}, nil),
+		seen: map[string]bool{}, addr: listener.Addr(), stop: stop,
 	}
 	p.workloads.ended = work.Done()
+	p.streams = newStreams(p.workloads, p.envoys.exists, p.clients)
 	at := listener.Addr().(*net.TCPAddr)
 	hosts := config.Hosts
 	if len(hosts) == 0 {
@@ -144,7 +155,7 @@ func Start(ctx context.Context, config Config, authority *Authority, directory D
 		grpc.Creds(credentials.NewTLS(&tls.Config{GetCertificate: host.get, MinVersion: tls.VersionTLS13})),
 		grpc.ConnectionTimeout(10*time.Second), grpc.MaxRecvMsgSize(1<<20),
 	)
-	discoveryv3.RegisterAggregatedDiscoveryServiceServer(p.server, serverv3.NewServer(work, p.cache, nil))
+	discoveryv3.RegisterAggregatedDiscoveryServiceServer(p.server, serverv3.NewServer(work, p.cache, p.streams.callbacks()))
 	workload.RegisterSpiffeWorkloadAPIServer(p.server, p.workloads)
 	p.running.Go(func() { p.publish(work) })
 	p.running.Go(func() {
@@ -160,7 +171,7 @@ func (p *Plane) Addr() net.Addr { return p.addr }
 
 // Collectors are the control plane's metrics.
 func (p *Plane) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{p.workloads.issued, p.workloads.refused}
+	return append([]prometheus.Collector{p.workloads.issued, p.workloads.refused}, p.clients.collectors()...)
 }
 
 // Close ends the control plane. Its streams are endless, so they are cut off.
@@ -168,48 +179,6 @@ func (p *Plane) Close() {
 	p.stop()
 	p.server.Stop()
 	p.running.Wait()
-}
-
-// publish tells clients what the directory knows, whenever it changes.
-func (p *Plane) publish(ctx context.Context) {
-	for {
-		snapshot, changed, err := p.look()
-		if err == nil {
-			err = p.cache.SetSnapshot(ctx, everybody{}.ID(nil), snapshot)
-		}
-		if err != nil && ctx.Err() == nil {
-			p.logger.Error("clients are not told of a change", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-changed:
-		}
-	}
-}
-
-// look reads the directory. The channel is closed when it is to be read again.
-func (p *Plane) look() (*cachev3.Snapshot, <-chan struct{}, error) {
-	var first <-chan struct{}
-	said := resources{}
-	for _, route := range p.routes {
-		instances, changed := p.directory.Instances(route.Service)
-		if first == nil {
-			first = changed
-		}
-		if err := said.add(route); err != nil {
-			return nil, first, err
-		}
-		found, err := route.clusters(instances)
-		if err != nil {
-			p.logger.Warn("an instance is left out", "service", route.Service, "error", err)
-		}
-		if p.seen[route.Service] = p.seen[route.Service] || len(found) > 0; p.seen[route.Service] {
-			said.place(route, found)
-		}
-	}
-	snapshot, err := said.snapshot()
-	return snapshot, first, err
 }
 
 // hostCertificate is the control plane's own; it is replaced when half of its

@@ -24,11 +24,21 @@ type Route struct {
 	// versions that are not here get nothing, unless there are no others. Without
 	// a split all instances are alike.
 	Split map[string]uint32
+	// Port is where the service listens beside a sidecar, on the loopback
+	// interface, and where the sidecars of its callers listen there. 0 is a
+	// service that no proxy stands before.
+	Port uint16
+	// HTTP is whether the service speaks HTTP/1.1, and not gRPC. Only proxies call
+	// such services.
+	HTTP bool
 }
 
 func (r Route) validate() error {
 	if _, err := mesh.ID(r.Service); err != nil {
 		return err
+	}
+	if r.Service == kindSidecar || r.Service == kindIngress {
+		return fmt.Errorf("%s is no service's name: proxies are known by it", r.Service)
 	}
 	for _, method := range r.Idempotent {
 		if of, _, _ := strings.Cut(method, "/"); of == "" {

@@ -47,7 +47,7 @@ func (r resources) place(route Route, found map[string][]endpoint) {
 		cluster := route.cluster(version)
 		r[types.Endpoint] = append(r[types.Endpoint], endpointsOf(cluster, found[cluster]))
 	}
-	r[types.Route] = append(r[types.Route], routesOf(route, route.shares(found)))
+	r[types.Route] = append(r[types.Route], routesOf(route, route.shares(found), ""))
 }
 
 // snapshot gives each kind the hash of what it says as its version: a control
@@ -83,6 +83,7 @@ func listenerOf(service string) (*listenerv3.Listener, error) {
 		return nil, err
 	}
 	manager, err := anypb.New(&managerv3.HttpConnectionManager{
+		StatPrefix:     service,
 		RouteSpecifier: &managerv3.HttpConnectionManager_Rds{Rds: &managerv3.Rds{ConfigSource: overADS(), RouteConfigName: service}},
 		HttpFilters:    []*managerv3.HttpFilter{{Name: "router", ConfigType: &managerv3.HttpFilter_TypedConfig{TypedConfig: router}}},
 	})
@@ -111,9 +112,7 @@ func endpointsOf(cluster string, found []endpoint) *endpointv3.ClusterLoadAssign
 		locality.LbEndpoints = append(locality.LbEndpoints, &endpointv3.LbEndpoint{
 			LoadBalancingWeight: wrapperspb.UInt32(e.weight),
 			HostIdentifier: &endpointv3.LbEndpoint_Endpoint{Endpoint: &endpointv3.Endpoint{
-				Address: &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
-					Address: e.host, PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: uint32(e.port)},
-				}}},
+				Address: addressOf(e.host, e.port),
 			}},
 		})
 	}
@@ -121,7 +120,9 @@ func endpointsOf(cluster string, found []endpoint) *endpointv3.ClusterLoadAssign
 	return assignment
 }
 
-func routesOf(route Route, shares []share) *routev3.RouteConfiguration {
+// routesOf are the routes to a service. Start is what every path begins with, for
+// those who look.
+func routesOf(route Route, shares []share, start string) *routev3.RouteConfiguration {
 	host := &routev3.VirtualHost{Name: route.Service, Domains: []string{"*"}}
 	for _, method := range route.Idempotent {
 		match := &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/" + method + "/"}}
@@ -135,12 +136,15 @@ func routesOf(route Route, shares []share) *routev3.RouteConfiguration {
 			},
 		}))
 	}
-	all := &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: ""}}
-	host.Routes = append(host.Routes, routeOf(all, shares, nil))
+	host.Routes = append(host.Routes, routeOf(everything(start), shares, nil))
 	if len(route.Split) > 0 {
 		host.Routes = append(host.Routes, anchorOf(route))
 	}
 	return &routev3.RouteConfiguration{Name: route.Service, VirtualHosts: []*routev3.VirtualHost{host}}
+}
+
+func everything(start string) *routev3.RouteMatch {
+	return &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: start}}
 }
 
 // anchorOf is a route that no call comes to, behind one that takes all. With it

@@ -90,12 +90,24 @@ func (w *workloads) attest(ctx context.Context) (string, error) {
 	if marked := md.Get("workload.spiffe.io"); len(marked) != 1 || marked[0] != "true" {
 		return "", status.Error(codes.InvalidArgument, "the security header is missing")
 	}
-	if said := md.Get("authorization"); len(said) == 1 {
-		if token, is := strings.CutPrefix(said[0], "Bearer "); is && token != "" {
-			if service, known := w.services[sha256.Sum256([]byte(token))]; known {
-				return service, nil
-			}
-		}
+	service, known := w.tokenOf(ctx)
+	if !known {
+		return "", status.Error(codes.PermissionDenied, "no service has this token")
 	}
-	return "", status.Error(codes.PermissionDenied, "no service has this token")
+	return service, nil
+}
+
+// tokenOf is whose token the call has shown, if it is anybody's.
+func (w *workloads) tokenOf(ctx context.Context) (service string, known bool) {
+	md, _ := metadata.FromIncomingContext(ctx)
+	said := md.Get("authorization")
+	if len(said) != 1 {
+		return "", false
+	}
+	token, is := strings.CutPrefix(said[0], "Bearer ")
+	if !is || token == "" {
+		return "", false
+	}
+	service, known = w.services[sha256.Sum256([]byte(token))]
+	return service, known
 }
