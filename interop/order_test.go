@@ -44,11 +44,12 @@ var traces = map[string]string{
           payment server shop.payment.v1.PaymentService/Charge
             payment client SELECT charges
             payment client INSERT charges
-            payment client POST
-              psp server POST /charges
-                psp client SELECT charges
-                psp client INSERT charges
-                psp client SELECT charges
+            payment internal POST psp
+              payment client POST
+                psp server POST /charges
+                  psp client SELECT charges
+                  psp client INSERT charges
+                  psp client SELECT charges
             payment client UPDATE charges
             payment client SELECT charges
             payment client INSERT outbox
@@ -91,11 +92,12 @@ var traces = map[string]string{
           payment server shop.payment.v1.PaymentService/Charge
             payment client SELECT charges
             payment client INSERT charges
-            payment client POST ERROR
-              psp server POST /charges
-                psp client SELECT charges
-                psp client INSERT charges
-                psp client SELECT charges
+            payment internal POST psp ERROR
+              payment client POST ERROR
+                psp server POST /charges
+                  psp client SELECT charges
+                  psp client INSERT charges
+                  psp client SELECT charges
             payment client UPDATE charges
             payment client SELECT charges
             payment client INSERT outbox
@@ -181,6 +183,7 @@ func TestOrders(t *testing.T) {
 	t.Run("logs", func(t *testing.T) { checkLogs(t, l, ids) })
 	t.Run("monitor", func(t *testing.T) { checkMonitor(t, j) })
 	t.Run("dashboards", func(t *testing.T) { checkDashboards(t, p) })
+	t.Run("alerts", func(t *testing.T) { checkAlerts(t, p) })
 }
 
 // checkTraces compares Jaeger's traces, and the viewer's, with the whole ones.

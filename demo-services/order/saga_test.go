@@ -65,8 +65,12 @@ func newWorldWithTTL(t *testing.T, ttl time.Duration) *world {
 	t.Cleanup(provider.Close)
 	w.inventory = inventory.NewServer(w.stock, quiet)
 	till := platformtest.OpenDB(t, t.TempDir(), payment.Migrations)
-	w.payment = payment.NewServer(payment.NewStore(till, platform.NewOutbox(till, propagation.TraceContext{})),
-		provider.Client(), payment.Config{PSPURL: provider.URL, PSPTimeout: time.Minute}, quiet)
+	outside, err := payment.NewProvider(payment.Config{PSPURL: provider.URL, PSPTimeout: time.Minute}, platformtest.Telemetry(t), quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = outside.Close() })
+	w.payment = payment.NewServer(payment.NewStore(till, platform.NewOutbox(till, propagation.TraceContext{})), outside, quiet)
 	w.restart(t)
 	return w
 }
@@ -80,7 +84,7 @@ func (w *world) restart(t *testing.T) {
 	db := platformtest.OpenDB(t, w.dir, Migrations)
 	store := NewStore(db, platform.NewOutbox(db, propagation.TraceContext{}))
 	w.Saga = &Saga{
-		store: store, inventory: inventoryDouble{w}, payment: paymentDouble{w}, metrics: newMetrics(),
+		store: store, inventory: inventoryDouble{w: w}, payment: paymentDouble{w}, metrics: newMetrics(),
 		tracer: noop.NewTracerProvider().Tracer(""), propagator: propagation.TraceContext{},
 		logger: slog.New(slog.DiscardHandler), config: DefaultSagaConfig(),
 	}
@@ -106,7 +110,11 @@ func call[Q, A any](w *world, name string, ctx context.Context, q Q, do func(con
 	return answer, err
 }
 
-type inventoryDouble struct{ w *world }
+type inventoryDouble struct {
+	inventoryv1.InventoryServiceClient // nil: the saga calls nothing but what follows
+
+	w *world
+}
 
 func (d inventoryDouble) Reserve(ctx context.Context, q *inventoryv1.ReserveRequest, _ ...grpc.CallOption) (*inventoryv1.ReserveResponse, error) {
 	return call(d.w, "reserve", ctx, q, d.w.inventory.Reserve)

@@ -1,15 +1,10 @@
 package payment
 
 import (
-	"context"
 	"errors"
-	"log/slog"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/sony/gobreaker/v2"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/trace"
+	"github.com/waybill-dev/waybill/middleware/client"
 )
 
 // BreakerConfig is when the payment provider is left alone.
@@ -31,62 +26,11 @@ func DefaultBreakerConfig() BreakerConfig {
 // errOpen says that the provider was not asked, because it has failed so often.
 var errOpen = errors.New("psp is left alone: the circuit breaker is open")
 
-// breaker keeps calls from a provider that fails, so that they fail at once
-// and it can recover. Safe for concurrent use.
-type breaker struct {
-	circuit  *gobreaker.CircuitBreaker[struct{}]
-	rejected prometheus.Counter
-}
-
-func newBreaker(cfg BreakerConfig, logger *slog.Logger) *breaker {
-	return &breaker{
-		circuit: gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
-			Name:        "psp",
-			MaxRequests: cfg.Successes,
-			Timeout:     cfg.OpenFor,
-			ReadyToTrip: func(counts gobreaker.Counts) bool {
-				return cfg.Failures > 0 && counts.ConsecutiveFailures >= cfg.Failures
-			},
-			// A caller that goes away says nothing of the provider.
-			IsExcluded: func(err error) bool { return errors.Is(err, context.Canceled) },
-			OnStateChange: func(name string, from, to gobreaker.State) {
-				logger.Warn("circuit breaker has changed", "breaker", name, "from", from.String(), "to", to.String())
-			},
-		}),
-		rejected: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "shop_payment_breaker_rejected_total",
-			Help: "Calls of the payment provider that were not made because the circuit breaker was open.",
-		}),
+// settings are those of the client. Failures are what the provider does not
+// answer, and what it answers with 5xx; a caller that goes away says nothing of it.
+func (c BreakerConfig) settings() client.Breaker {
+	if c.Failures == 0 {
+		return client.Breaker{}
 	}
-}
-
-// register has the breaker's metrics collected.
-func (b *breaker) register(registerer prometheus.Registerer) error {
-	state := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "shop_payment_breaker_state",
-		Help: "State of the circuit breaker before the payment provider: 0 closed, 1 half open, 2 open.",
-	}, func() float64 { return float64(b.circuit.State()) })
-	return errors.Join(registerer.Register(state), registerer.Register(b.rejected))
-}
-
-// open says whether the provider is left alone.
-func (b *breaker) open() bool { return b.circuit.State() == gobreaker.StateOpen }
-
-// do makes the call, or returns errOpen without. A change of the breaker's
-// state, and a refusal, are events of the span in the context.
-func (b *breaker) do(ctx context.Context, call func() error) error {
-	span := trace.SpanFromContext(ctx)
-	before := b.circuit.State()
-	_, err := b.circuit.Execute(func() (struct{}, error) { return struct{}{}, call() })
-	after := b.circuit.State()
-	if before != after {
-		span.AddEvent("circuit breaker has changed", trace.WithAttributes(
-			attribute.String("shop.breaker.from", before.String()), attribute.String("shop.breaker.to", after.String())))
-	}
-	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
-		b.rejected.Inc()
-		span.AddEvent("circuit breaker refuses the call", trace.WithAttributes(attribute.String("shop.breaker.state", after.String())))
-		return errOpen
-	}
-	return err
+	return client.Breaker{Failures: c.Failures, OpenFor: c.OpenFor, Probes: c.Successes}
 }

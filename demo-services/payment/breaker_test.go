@@ -4,75 +4,128 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
 
 	"github.com/waybill-dev/waybill/demo-services/platform"
+	"github.com/waybill-dev/waybill/demo-services/platform/platformtest"
 	"github.com/waybill-dev/waybill/demo-services/psp"
 )
 
+// outcomes is the provider as its calls come out: an error, or a status.
+type outcomes struct {
+	next  any
+	asked int
+}
+
+// RoundTrip implements http.RoundTripper.
+func (o *outcomes) RoundTrip(r *http.Request) (*http.Response, error) {
+	o.asked++
+	if err, fails := o.next.(error); fails {
+		return nil, err
+	}
+	w := httptest.NewRecorder()
+	w.WriteHeader(o.next.(int))
+	_, _ = w.WriteString(`{"id": "ch_1", "status": "CAPTURED"}`)
+	response := w.Result()
+	response.Request = r
+	return response, nil
+}
+
 func TestBreakerOpensAndClosesByItself(t *testing.T) {
+	telemetry := platformtest.Telemetry(t)
 	synctest.Test(t, func(t *testing.T) {
-		b := newBreaker(DefaultBreakerConfig(), slog.New(slog.DiscardHandler))
-		registry := prometheus.NewPedanticRegistry()
-		if err := b.register(registry); err != nil {
+		cfg := DefaultConfig()
+		var log strings.Builder
+		answers := &outcomes{}
+		provider, err := newProvider(cfg, answers, telemetry, slog.New(slog.NewTextHandler(&log, nil)))
+		if err != nil {
 			t.Fatal(err)
 		}
-		down := errors.New("psp is down")
-		asked := 0
-		call := func(outcome, want error) {
+		call := func(outcome any, works bool) {
 			t.Helper()
-			if err := b.do(t.Context(), func() error { asked++; return outcome }); !errors.Is(err, want) {
-				t.Errorf("call %d: %v, want %v", asked, err, want)
+			answers.next = outcome
+			if _, err := provider.charge(t.Context(), "o1", psp.ChargeRequest{}); (err == nil) != works || errors.Is(err, errOpen) {
+				t.Errorf("call %d, which comes out as %v: %v", answers.asked, outcome, err)
 			}
 		}
-		wantState := func(state, rejected int) {
+		refused := func() {
 			t.Helper()
-			want := fmt.Sprintf(`
-# HELP shop_payment_breaker_rejected_total Calls of the payment provider that were not made because the circuit breaker was open.
-# TYPE shop_payment_breaker_rejected_total counter
-shop_payment_breaker_rejected_total %d
-# HELP shop_payment_breaker_state State of the circuit breaker before the payment provider: 0 closed, 1 half open, 2 open.
-# TYPE shop_payment_breaker_state gauge
-shop_payment_breaker_state %d
-`, rejected, state)
-			if err := testutil.GatherAndCompare(registry, strings.NewReader(want)); err != nil {
-				t.Error(err)
+			before := answers.asked
+			_, charged := provider.charge(t.Context(), "o1", psp.ChargeRequest{})
+			_, found := provider.find(t.Context(), "o1")
+			if !errors.Is(charged, errOpen) || !errors.Is(found, errOpen) || answers.asked != before || !provider.open() {
+				t.Errorf("charge: %v, question: %v", charged, found)
 			}
+		}
+		const ok, declined, broken = http.StatusCreated, http.StatusPaymentRequired, http.StatusServiceUnavailable
+		down := errors.New("psp is down")
+		for range 4 {
+			call(down, false)
+		}
+		call(declined, false) // That is an answer: five in a row they are not.
+		for range 4 {
+			call(broken, false)
+			answers.next = ok // Questions are answered, and that changes nothing.
+			if _, err := provider.find(t.Context(), "o1"); err != nil || provider.open() {
+				t.Errorf("question: %v, open: %v", err, provider.open())
+			}
+		}
+		call(down, false)
+		refused()
+		time.Sleep(cfg.Breaker.OpenFor - time.Millisecond)
+		refused()
+		time.Sleep(2 * time.Millisecond)
+		call(down, false) // It has not recovered yet.
+		refused()
+		time.Sleep(cfg.Breaker.OpenFor + time.Millisecond)
+		for range 3 {
+			call(ok, true)
 		}
 		for range 4 {
-			call(down, down)
+			call(down, false) // Which it bears again.
 		}
-		call(nil, nil) // Five in a row they are not.
-		for range 5 {
-			wantState(0, 0)
-			call(down, down)
+		call(ok, true)
+		var changes []string
+		for line := range strings.Lines(log.String()) {
+			_, change, _ := strings.Cut(strings.TrimSpace(line), "breaker=psp ")
+			changes = append(changes, change)
 		}
-		wantState(2, 0)
-		call(nil, errOpen)
-		time.Sleep(DefaultBreakerConfig().OpenFor - time.Millisecond)
-		call(nil, errOpen)
-		wantState(2, 2)
-		time.Sleep(2 * time.Millisecond)
-		wantState(1, 2)
-		call(down, down) // It has not recovered yet.
-		wantState(2, 2)
-		time.Sleep(DefaultBreakerConfig().OpenFor + time.Millisecond)
-		for range 3 {
-			wantState(1, 2)
-			call(nil, nil)
+		want := []string{
+			"from=closed to=open", "from=open to=half-open", "from=half-open to=open", "from=open to=half-open", "from=half-open to=closed",
 		}
-		wantState(0, 2)
-		if asked != 14 {
-			t.Errorf("psp was asked %d times, want 14", asked)
+		if diff := cmp.Diff(want, changes); diff != "" {
+			t.Errorf("log (-want +got):\n%s", diff)
 		}
 	})
+	served := httptest.NewRecorder()
+	telemetry.MetricsHandler().ServeHTTP(served, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody))
+	for _, want := range []string{
+		`waybill_client_breaker_state{instance_address="127.0.0.1:9006",peer_service="psp"} 0`,
+		`waybill_client_breaker_transitions_total{peer_service="psp",state="open"} 2`,
+		`waybill_client_breaker_transitions_total{peer_service="psp",state="half-open"} 2`,
+		`waybill_client_breaker_transitions_total{peer_service="psp",state="closed"} 1`,
+		`waybill_client_breaker_rejections_total{peer_service="psp"} 6`,
+	} {
+		if !strings.Contains(served.Body.String(), want) {
+			t.Errorf("there is no %s", want)
+		}
+	}
+}
+
+func TestProviderNeedsAnAddress(t *testing.T) {
+	for _, at := range []string{"", "psp:9006/%zz", "/charges", "http://user:secret@%"} {
+		if _, err := NewProvider(Config{PSPURL: at}, platformtest.Telemetry(t), slog.New(slog.DiscardHandler)); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("provider at %q: %v", at, err)
+		}
+	}
 }
 
 // TestOpenBreakerLeavesNothingUnknown charges and refunds while psp is down:
@@ -80,7 +133,7 @@ shop_payment_breaker_state %d
 // psp is not asked, quickly, and there is nothing to give back.
 func TestOpenBreakerLeavesNothingUnknown(t *testing.T) {
 	s := newShop(t)
-	s.psp.breaker = newBreaker(BreakerConfig{Failures: 5, OpenFor: time.Hour, Successes: 1}, slog.New(slog.DiscardHandler))
+	s.reach(t, BreakerConfig{Failures: 5, OpenFor: time.Hour, Successes: 1})
 	s.down.Store(1)
 	for i := range 5 {
 		if code, reason := s.charge(t.Context(), fmt.Sprintf("o%d", i), psp.TokenVisa); code != codes.Unavailable || reason != platform.ReasonPSPUnavailable {
@@ -111,7 +164,7 @@ func TestOpenBreakerLeavesNothingUnknown(t *testing.T) {
 		t.Errorf("psp was asked %d times while it was to be left alone", more)
 	}
 	s.down.Store(0)
-	s.psp.breaker = newBreaker(DefaultBreakerConfig(), slog.New(slog.DiscardHandler))
+	s.reach(t, DefaultBreakerConfig())
 	if code := s.refund(t.Context(), "o4"); code != codes.OK {
 		t.Errorf("refund: %v", code)
 	}

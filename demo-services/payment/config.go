@@ -2,7 +2,6 @@ package payment
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -18,7 +17,7 @@ type Config struct {
 	platform.Config
 	// PSPURL is the base URL of the payment provider.
 	PSPURL string
-	// PSPTimeout bounds one request to the provider.
+	// PSPTimeout bounds one request to the provider, its answer included.
 	PSPTimeout time.Duration
 	Breaker    BreakerConfig
 	Inquiry    InquiryConfig
@@ -48,10 +47,11 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 		if err != nil {
 			return err
 		}
-		client, err := h.NewHTTPClient()
+		provider, err := NewProvider(cfg, h.Telemetry(), h.Logger())
 		if err != nil {
 			return err
 		}
+		h.OnClose(provider.Close)
 		bus, err := h.ConnectBus(cfg.NATSURL)
 		if err != nil {
 			return err
@@ -60,9 +60,9 @@ func Start(ctx context.Context, cfg Config, tel *middleware.Telemetry) (*platfor
 		if err != nil {
 			return err
 		}
-		server := NewServer(NewStore(db, outbox), client, cfg, h.Logger())
+		server := NewServer(NewStore(db, outbox), provider, h.Logger())
 		inquiry := NewInquiry(server, cfg.Inquiry, h.Telemetry().TracerProvider())
-		if err := errors.Join(server.psp.breaker.register(h.Telemetry().Registerer()), inquiry.register(h.Telemetry().Registerer())); err != nil {
+		if err := inquiry.register(h.Telemetry().Registerer()); err != nil {
 			return fmt.Errorf("register metrics: %w", err)
 		}
 		h.Repeat(cfg.Inquiry.Interval, "inquiry for charges", inquiry.Sweep)

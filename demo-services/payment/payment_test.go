@@ -23,6 +23,7 @@ import (
 type shop struct {
 	*Server
 	provider *psp.Store
+	url      string // of the provider
 	// down makes the provider's answers go missing: 1 before it has done
 	// anything, 2 after it has done its work, 3 only those to charges, after.
 	down atomic.Int32
@@ -53,8 +54,22 @@ func newShop(t *testing.T) *shop {
 	t.Cleanup(listener.Close)
 	db := platformtest.OpenDB(t, t.TempDir(), Migrations)
 	store := NewStore(db, platform.NewOutbox(db, propagation.TraceContext{}))
-	s.Server = NewServer(store, listener.Client(), Config{PSPURL: listener.URL, PSPTimeout: 5 * time.Second}, quiet)
+	s.Server = NewServer(store, nil, quiet)
+	s.url = listener.URL
+	s.reach(t, BreakerConfig{})
 	return s
+}
+
+// reach has the provider called through a new breaker.
+func (s *shop) reach(t *testing.T, breaker BreakerConfig) {
+	t.Helper()
+	cfg := Config{PSPURL: s.url, PSPTimeout: 5 * time.Second, Breaker: breaker}
+	provider, err := NewProvider(cfg, platformtest.Telemetry(t), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = provider.Close() })
+	s.psp = provider
 }
 
 func (s *shop) charge(ctx context.Context, order, token string) (code codes.Code, reason string) {

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"google.golang.org/grpc"
@@ -27,17 +26,13 @@ const settleTimeout = 3 * time.Second
 type Server struct {
 	paymentv1.UnimplementedPaymentServiceServer
 	store  *Store
-	psp    *pspClient
+	psp    *Provider
 	logger *slog.Logger
 }
 
-// NewServer returns a server on the store that reaches the provider by client.
-func NewServer(store *Store, client *http.Client, cfg Config, logger *slog.Logger) *Server {
-	return &Server{
-		store:  store,
-		psp:    &pspClient{base: cfg.PSPURL, http: client, timeout: cfg.PSPTimeout, breaker: newBreaker(cfg.Breaker, logger)},
-		logger: logger,
-	}
+// NewServer returns a server on the store that takes money through the provider.
+func NewServer(store *Store, provider *Provider, logger *slog.Logger) *Server {
+	return &Server{store: store, psp: provider, logger: logger}
 }
 
 // Charge implements PaymentService.

@@ -92,7 +92,7 @@ func (i *Inquiry) register(registerer prometheus.Registerer) error {
 // Sweep asks once for each charge and refund that has been unknown for long
 // enough. While the provider is left alone it does nothing.
 func (i *Inquiry) Sweep(ctx context.Context) error {
-	if i.server.psp.breaker.open() {
+	if i.server.psp.open() {
 		return nil
 	}
 	unknown, err := i.server.store.unknown(ctx, i.now().Add(-i.config.After))

@@ -3,7 +3,6 @@ package payment
 import (
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -132,7 +131,7 @@ func told(t *testing.T, s *Store) []string {
 
 func TestInquiryLeavesTheProviderAlone(t *testing.T) {
 	s := newShop(t)
-	s.psp.breaker = newBreaker(BreakerConfig{Failures: 1, OpenFor: time.Hour, Successes: 1}, slog.New(slog.DiscardHandler))
+	s.reach(t, BreakerConfig{Failures: 1, OpenFor: time.Hour, Successes: 1})
 	s.down.Store(1)
 	s.charge(t.Context(), "o1", psp.TokenVisa)
 	inquiry := NewInquiry(s.Server, InquiryConfig{}, sdktrace.NewTracerProvider())
