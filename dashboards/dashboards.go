@@ -6,7 +6,7 @@ import (
 )
 
 // All are Waybill's dashboards. The file of each is named after its uid.
-func All() []Dashboard { return []Dashboard{Services()} }
+func All() []Dashboard { return []Dashboard{Services(), Shop()} }
 
 // Filename is what the dashboard's JSON is called.
 func (d Dashboard) Filename() string { return d.UID + ".json" }

@@ -31,6 +31,8 @@ func prometheusConfig(t *testing.T, target string) string {
 		t.Fatal(err)
 	}
 	config := replaceOnce(t, string(content), "collector:8889", target)
+	config = replaceOnce(t, config, "/etc/prometheus/alerts.yml", alerts(t, "alerts.yml"))
+	config = replaceOnce(t, config, "evaluation_interval: 15s", "evaluation_interval: 1s")
 	return replaceOnce(t, config, "scrape_interval: 5s", "scrape_interval: 1s")
 }
 

@@ -48,8 +48,13 @@ func Mailpit() Backend {
 	return Backend{Name: "mailpit", Package: "github.com/axllent/mailpit"}
 }
 
+// Promtool tests rules of Prometheus's.
+func Promtool() Backend {
+	return Backend{Name: "promtool", Package: "github.com/prometheus/prometheus/cmd/promtool"}
+}
+
 // All are the backends, in the order in which they are built.
-func All() []Backend { return []Backend{Mailpit(), Jaeger(), Prometheus(), Loki()} }
+func All() []Backend { return []Backend{Mailpit(), Jaeger(), Prometheus(), Promtool(), Loki()} }
 
 // Binary is where the backend's binary belongs: a folder of the user's cache
 // that is named after what the binary was made of, so that a binary that is

@@ -1,0 +1,102 @@
+package dashboards
+
+import "fmt"
+
+// The series that the shop's dashboard is about: what the services count
+// themselves, beside their requests.
+const (
+	sagas          = "shop_sagas_total"
+	sagaDuration   = "shop_saga_duration_seconds_bucket"
+	orderAmount    = "shop_order_amount_total"
+	mailAttempts   = "shop_mail_attempt_duration_seconds_bucket"
+	sagasOpen      = "shop_sagas_open"
+	sagasParked    = "shop_sagas_parked"
+	outboxLag      = "shop_outbox_lag_seconds"
+	outboxEvents   = "shop_outbox_events"
+	projectorLag   = "shop_projector_lag_events"
+	mailsWaiting   = "shop_mails_waiting"
+	mailsRefused   = "shop_mails_refused"
+	paymentUnknown = "shop_payment_unknown"
+	reservations   = "shop_reservations_open"
+)
+
+// Shop is what the shop itself counts: how orders end, what waits, and what
+// nobody goes on with. The alerts in alerts.yml watch over the same series.
+func Shop() Dashboard {
+	const every = `{__name__=~"shop_.+"}`
+	return Dashboard{
+		UID:           "waybill-shop",
+		Title:         "Waybill / Order shop",
+		Description:   "How orders end, what waits to be done, and what nobody goes on with. docs/alerts.md says what to do about it.",
+		Tags:          []string{"waybill"},
+		SchemaVersion: 41,
+		Version:       1,
+		GraphTooltip:  1,
+		Timezone:      "browser",
+		Time:          TimeRange{From: "now-15m", To: "now"},
+		Refresh:       "10s",
+		Templating: Templating{List: []Variable{
+			datasourceVariable(),
+			labelVariable("job", "job", "Job", every),
+			labelVariable("instance", "instance", "Instance", every),
+			labelVariable("service", "service_name", "Service", every),
+		}},
+		Panels: layOut([]row{howOrdersEnd(), whatWaits(), whatIsHeld()}),
+	}
+}
+
+// most is a gauge of rows: instances of a service count the same ones.
+func most(gauge, legend string) query {
+	return query{expr: fmt.Sprintf("max by (service_name) (%s%s)", gauge, own()), legend: legend}
+}
+
+func howOrdersEnd() row {
+	return row{"How orders end", []graph{
+		{
+			title: "Sagas", description: "Sagas per second that have ended, by how and why.", unit: "ops",
+			queries: []query{{expr: rate(sagas, own(), "outcome", "reason"), legend: "{{outcome}} {{reason}}"}},
+		},
+		{
+			title: "What orders cost", description: "Minor units (cents) per second of orders that have ended.", unit: "short",
+			queries: []query{{expr: rate(orderAmount, own(), "outcome", "currency"), legend: "{{outcome}} {{currency}}"}},
+		},
+		{
+			title: "Duration of sagas", description: "From the order's placing to its end. A point is one order; it leads to its trace.", unit: "s",
+			queries: quantiles(sagaDuration, own()),
+		},
+	}}
+}
+
+func whatWaits() row {
+	return row{"What waits", []graph{
+		{
+			title: "Sagas under way", description: "Sagas that have not ended, and those of them that are parked until a person has looked into them.", unit: "short",
+			queries: []query{most(sagasOpen, "open"), most(sagasParked, "parked")},
+		},
+		{
+			title: "Outbox lag", description: "Age of the oldest event that is not on the bus, by the service that has it.", unit: "dtdurations",
+			queries: []query{most(outboxLag, "{{service_name}}")},
+		},
+		{
+			title: "Events that wait", description: "Events that are not on the bus, by service, and events that are not in the read model.", unit: "short",
+			queries: []query{most(outboxEvents, "outbox of {{service_name}}"), most(projectorLag, "read model")},
+		},
+	}}
+}
+
+func whatIsHeld() row {
+	return row{"Money, stock and mail", []graph{
+		{
+			title: "Held", description: "Charges and refunds whose outcome is not known, and stock that is set aside and not confirmed.", unit: "short",
+			queries: []query{most(paymentUnknown, "payments unknown"), most(reservations, "reservations")},
+		},
+		{
+			title: "Mail", description: "Messages to customers that are not sent yet, and those that nobody tries to send any more.", unit: "short",
+			queries: []query{most(mailsWaiting, "waiting"), most(mailsRefused, "refused")},
+		},
+		{
+			title: "Sending mail", description: "What attempts to send a message take. A point is one attempt; it leads to its order's trace.", unit: "s",
+			queries: quantiles(mailAttempts, own()),
+		},
+	}}
+}
