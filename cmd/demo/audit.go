@@ -40,7 +40,7 @@ func (c command) runAudit(ctx context.Context, args []string) error {
 		return err
 	}
 	if database := c.env("DATABASE_URL", ""); database != "" && len(a.places) == 0 {
-		a.places = []string{database}
+		a.places = strings.Fields(database)
 	}
 	if len(a.places) == 0 {
 		a.places = []string{"."}

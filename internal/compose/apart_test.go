@@ -28,7 +28,8 @@ import (
 // of docker-compose.yml, on a PostgreSQL server that begins with its file. Only what
 // a container would have of its own is replaced: host names, the addresses that it
 // listens on, and its folders. An order is placed, and its mail arrives; a fault is
-// switched on and off; services are killed and come again in another order.
+// switched on and off; services are killed and come again in another order; and when
+// nobody orders any more, the books balance.
 func TestTheShopRunsAsComposeRunsIt(t *testing.T) {
 	stack := newStack(t)
 	for name, s := range stack.project.Services {
@@ -50,6 +51,7 @@ func TestTheShopRunsAsComposeRunsIt(t *testing.T) {
 	stack.restart(t, "payment", "user", "order", "inventory", "notification", "psp")
 	trace = stack.mustPlace(t, http.StatusCreated)
 	eventually(t, "the mail of an order after the restart", func() error { return stack.mail.arrived(trace) })
+	stack.audit(t)
 	// As Compose does, the collector comes last: what the others had to say
 	// when they were stopped has reached it.
 	slices.SortStableFunc(stack.running, func(a, b *container) int { return byRole(a.name) - byRole(b.name) })
@@ -278,6 +280,24 @@ func (s *stack) fault(t *testing.T, words ...string) {
 	cmd.Env = []string{"FAULTS_FILE=" + strings.Replace(file, "/faults", s.faults, 1)}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("demo fault %v: %v\n%s", words, err, out)
+	}
+}
+
+// audit ends the shopper, and compares all databases and the bus by Compose's tool.
+func (s *stack) audit(t *testing.T) {
+	t.Helper()
+	i := slices.IndexFunc(s.running, func(c *container) bool { return c.name == "shopper" })
+	s.running[i].stopInTime(t)
+	s.running = slices.Delete(s.running, i, i+1)
+	tool := s.project.DisabledServices["audit"]
+	var urls []string
+	for one := range strings.FieldsSeq(*tool.Environment["DATABASE_URL"]) {
+		urls = append(urls, s.databaseHere(t, one))
+	}
+	cmd := exec.CommandContext(t.Context(), filepath.Join(s.binaries, tool.Entrypoint[0]), append(tool.Command, "--wait", "1m")...)
+	cmd.Env = []string{"DATABASE_URL=" + strings.Join(urls, " "), "NATS_URL=" + s.here(t, "audit", *tool.Environment["NATS_URL"])}
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "the books balance") {
+		t.Errorf("the audit: %v\n%s", err, out)
 	}
 }
 

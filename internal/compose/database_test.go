@@ -73,6 +73,25 @@ func TestEachServiceHasItsDatabase(t *testing.T) {
 	}
 }
 
+// TestTheAuditReadsAllBooks compares where it looks with where the services do; the
+// user service has nothing that adds up.
+func TestTheAuditReadsAllBooks(t *testing.T) {
+	p := project(t)
+	var want []string
+	for _, name := range databases() {
+		if name != "user" {
+			want = append(want, *p.Services[name].Environment["DATABASE_URL"])
+		}
+	}
+	tool := p.DisabledServices["audit"]
+	if diff := cmp.Diff(want, strings.Fields(*tool.Environment["DATABASE_URL"])); diff != "" {
+		t.Errorf("the audit reads (-want +got):\n%s", diff)
+	}
+	if !slices.Equal(tool.Profiles, []string{"tools"}) || tool.Restart != "no" {
+		t.Errorf("the audit runs unasked: %v, %s", tool.Profiles, tool.Restart)
+	}
+}
+
 // TestFaultsAreInOneFile finds the file of faults in a volume that all services share,
 // and that the image has a folder for, so that its user may write.
 func TestFaultsAreInOneFile(t *testing.T) {
