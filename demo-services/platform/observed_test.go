@@ -1,7 +1,6 @@
 package platform
 
 import (
-	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -150,7 +149,7 @@ func byHand(file *ast.File, name string) (found []string) {
 			}
 			use := of.Name + "." + n.Sel.Name
 			if places, is := entrances[use]; is && !slices.Contains(places, name) {
-				found = append(found, fmt.Sprintf("uses %s", use))
+				found = append(found, "uses "+use)
 			}
 		}
 		return true
