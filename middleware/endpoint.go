@@ -32,26 +32,35 @@ func (s signal) names(suffix string) []string {
 	return []string{"OTEL_EXPORTER_OTLP_" + strings.ToUpper(string(s)) + "_" + suffix, "OTEL_EXPORTER_OTLP_" + suffix}
 }
 
-// wanted reads OTEL_TRACES_EXPORTER and its like. Metrics are there to be
-// scraped whatever it says, so that prometheus means only that.
-func (s signal) wanted(env *environment) bool {
+// The words of OTEL_TRACES_EXPORTER and its like.
+const (
+	exporterOTLP    = "otlp"
+	exporterConsole = "console"
+)
+
+// wanted reads OTEL_TRACES_EXPORTER and its like, and says where the signal goes
+// to. Metrics are there to be scraped and log records are written to the log
+// whatever it says, so that prometheus and console mean only that.
+func (s signal) wanted(env *environment) (otlp, console bool) {
 	name := "OTEL_" + strings.ToUpper(string(s)) + "_EXPORTER"
-	known := []string{"none"}
+	known := []string{exporterOTLP, "none"}
 	if s == metrics {
 		known = append(known, "prometheus")
+	} else {
+		known = append(known, exporterConsole)
 	}
-	wanted, understood := false, false
-	for _, word := range env.list(name, "otlp") {
-		switch word = strings.ToLower(word); {
-		case word == "otlp":
-			wanted, understood = true, true
-		case slices.Contains(known, word):
-			understood = true
-		default:
-			env.ignore(name, word, "otlp, "+strings.Join(known, ", "))
+	understood := false
+	for _, word := range env.list(name, exporterOTLP) {
+		word = strings.ToLower(word)
+		if !slices.Contains(known, word) {
+			env.ignore(name, word, strings.Join(known, ", "))
+			continue
 		}
+		understood = true
+		otlp = otlp || word == exporterOTLP
+		console = console || word == exporterConsole
 	}
-	return wanted || !understood
+	return otlp || !understood, console
 }
 
 // newClient makes what posts a signal's requests.

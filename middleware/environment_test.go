@@ -3,6 +3,7 @@ package middleware_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -170,6 +171,41 @@ func TestExporterObeysTheEnvironment(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestConsoleHasTheSpans writes spans where somebody looks, and sends them if
+// that was asked for, too.
+func TestConsoleHasTheSpans(t *testing.T) {
+	for words, want := range map[string][]string{
+		"console": nil, "Console, otlp": {"/v1/traces"}, "otlp": {"/v1/traces"},
+	} {
+		collector := newReceiver(t)
+		var console, lines bytes.Buffer
+		tel := setup(t, middleware.WithConsole(&console), middleware.WithLogWriter(&lines), middleware.WithGetenv(environ(
+			"OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL, "OTEL_TRACES_EXPORTER", words, "OTEL_LOGS_EXPORTER", "console", "OTEL_METRICS_EXPORTER", "none")))
+		id := started(t.Context(), tel, "placed order").TraceID().String()
+		tel.Logger().InfoContext(t.Context(), "hello")
+		flush(t, tel)
+		collector.mu.Lock()
+		if !slices.Equal(collector.paths, want) {
+			t.Errorf("%s: requests to %q, want %q", words, collector.paths, want)
+		}
+		collector.mu.Unlock()
+		var written struct {
+			Name        string
+			SpanContext struct{ TraceID string }
+		}
+		if words == "otlp" {
+			if console.Len() > 0 {
+				t.Errorf("%s: the console has %s", words, &console)
+			}
+		} else if err := json.Unmarshal(console.Bytes(), &written); err != nil || written.Name != "placed order" || written.SpanContext.TraceID != id {
+			t.Errorf("%s: the console has %s, %v", words, &console, err)
+		}
+		if log := lines.String(); strings.Contains(log, "WARN") || strings.Count(log, "hello") != 1 {
+			t.Errorf("%s: the log has %s", words, log)
+		}
 	}
 }
 

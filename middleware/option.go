@@ -76,6 +76,13 @@ func WithSpanProcessor(processor sdktrace.SpanProcessor) Option {
 	return optionFunc(func(c *config) { c.processors = append(c.processors, processor) })
 }
 
+// WithConsole sets where spans are written as JSON, one to a line, if
+// OTEL_TRACES_EXPORTER has the word console; otherwise it is os.Stdout. Lines
+// of several spans do not mix.
+func WithConsole(w io.Writer) Option {
+	return optionFunc(func(c *config) { c.console = w })
+}
+
 // WithLogWriter sets where the logger writes its lines of JSON, os.Stderr
 // otherwise; nil for nowhere.
 func WithLogWriter(w io.Writer) Option {

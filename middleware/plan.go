@@ -26,7 +26,9 @@ type plan struct {
 	// local writes what must not make anything to be sent.
 	local *slog.Logger
 
-	clients                       map[signal]*otlp.Client
+	clients map[signal]*otlp.Client
+	// console writes spans, or is nil.
+	console                       sdktrace.SpanProcessor
 	spanQueue, logQueue           queueLimits
 	metricInterval, metricTimeout time.Duration
 	// native has histograms with native buckets, too.
@@ -58,8 +60,17 @@ func newPlan(ctx context.Context, cfg config, env *environment) (plan, error) {
 		p.spanQueue.delay, p.logQueue.delay = cfg.batchDelay, cfg.batchDelay
 	}
 	for _, s := range []signal{traces, metrics, logs} {
-		if s.wanted(env) && !p.disabled && (s != traces || cfg.spanExporter == nil) {
+		toCollector, toConsole := s.wanted(env)
+		if p.disabled || s == traces && cfg.spanExporter != nil {
+			continue
+		}
+		if toCollector {
 			p.clients[s] = s.newClient(cfg, env)
+		}
+		if s == traces && toConsole {
+			if p.console, err = newConsole(cfg.console); err != nil {
+				return plan{}, err
+			}
 		}
 	}
 	return p, nil
@@ -107,6 +118,9 @@ func (p plan) startTraces(t *Telemetry, cfg config, o *outlet) {
 	}
 	if cfg.spanExporter != nil || p.clients[traces] != nil {
 		options = append(options, sdktrace.WithSpanProcessor(newSpanProcessor(p.spanQueue, send, o.dropped)))
+	}
+	if p.console != nil {
+		options = append(options, sdktrace.WithSpanProcessor(p.console))
 	}
 	provider := sdktrace.NewTracerProvider(options...)
 	t.tracerProvider = rootProvider{provider}

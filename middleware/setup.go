@@ -30,6 +30,7 @@ type config struct {
 
 	nativeHistograms bool
 
+	console   io.Writer
 	logWriter io.Writer
 	logLevel  slog.Leveler
 	globals   bool
@@ -37,7 +38,7 @@ type config struct {
 }
 
 func newConfig(opts []Option) config {
-	cfg := config{logWriter: os.Stderr, logLevel: slog.LevelInfo, globals: true, getenv: os.LookupEnv}
+	cfg := config{console: os.Stdout, logWriter: os.Stderr, logLevel: slog.LevelInfo, globals: true, getenv: os.LookupEnv}
 	for _, opt := range opts {
 		opt.apply(&cfg)
 	}
