@@ -86,7 +86,7 @@ func (c *Collector) start(ctx context.Context, cfg Config, logger *slog.Logger) 
 	if c.redact, err = redact.Before(c.journal, cfg.Redact, own); err != nil {
 		return fmt.Errorf("redact: %w", err)
 	}
-	c.gate = &gate{Journal: c.redact}
+	c.gate = &gate{Journal: c.redact, logger: logger}
 	c.strategies.Set(strategies(cfg))
 	cfg.Receive.Jaeger.Sampling.Strategies = &c.strategies
 	if c.receivers, err = receive.Start(ctx, cfg.Receive, c.gate, own, logger); err != nil {

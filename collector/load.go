@@ -69,6 +69,9 @@ func (d *document) parse(data []byte) (*yaml.Node, error) {
 // The parser leaves out the line when it is the first.
 func (d *document) syntax(err error) error {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	if strings.HasSuffix(text, "found character that cannot start any token") {
+		text += " (is it a tab? YAML is indented by spaces)"
+	}
 	if line, reason, found := strings.Cut(strings.TrimPrefix(text, "line "), ": "); found {
 		if _, err := strconv.Atoi(line); err == nil {
 			return fmt.Errorf("%s:%s: %s", d.name, line, reason)

@@ -174,7 +174,7 @@ func TestLoadNamesTheLine(t *testing.T) {
 		{"viewer:\n  max: 0", ":2: viewer.max: 0 is not positive"},
 		{"a: b: c", ":1: mapping values are not allowed"},
 		{"admin: {}\n---\nadmin: {}", ": a second document"},
-		{"admin:\n\t- x", "cannot start any token"},
+		{"admin:\n\t- x", "cannot start any token (is it a tab?"},
 	} {
 		_, err := Load(write(t, test.text), testEnv, map[string]any{"viewer": newGuest()})
 		if err == nil || !strings.Contains(err.Error(), "collector.yaml"+test.want) && !strings.Contains(err.Error(), test.want) {

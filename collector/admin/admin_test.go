@@ -270,7 +270,7 @@ func TestStatusPage(t *testing.T) {
 		}
 	}
 	f.refuse(time.Now())
-	if _, body, _ := f.get(t, "/"); !strings.Contains(body, "<li>receivers refuse requests: the disk is gone</li>") {
+	if _, body, _ := f.get(t, "/"); !strings.Contains(body, "<li>receivers refuse requests: the disk is gone</li>") || !strings.Contains(body, `<rect class="fill bad"`) {
 		t.Errorf("no reason in\n%s", body)
 	}
 }

@@ -24,6 +24,7 @@ type status struct {
 	Journal   journal.Stats
 	Held      uint64 // bytes from the oldest record to the end
 	Fill      int    // per cent of the budget
+	Refusing  bool   // requests, a moment ago
 	Readers   []reader
 	Listeners []Listener
 	Picture   picture
@@ -31,7 +32,15 @@ type status struct {
 }
 
 // JournalState is the journal's, as it is drawn.
-func (s status) JournalState() string { return journalState(s.Fill) }
+func (s status) JournalState() string {
+	switch {
+	case s.Fill >= 95, s.Refusing: // Its disk may be full long before its budget is.
+		return stateBad
+	case s.Fill >= 80:
+		return stateBehind
+	}
+	return stateOK
+}
 
 // reader is one of the journal's, with what is known of its destination.
 type reader struct {
@@ -67,6 +76,7 @@ func (a *Admin) status() status {
 		Journal:   stats,
 		Held:      uint64(stats.End - stats.Oldest),
 		Errors:    a.lastErrors(),
+		Refusing:  a.sources.LastRefusal().lasts(now),
 	}
 	if a.sources.Listeners != nil {
 		s.Listeners = a.sources.Listeners()

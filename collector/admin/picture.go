@@ -16,7 +16,7 @@ const (
 	readerGap    = 14
 	lineHeight   = 19
 	// lineRunes is what fits on a line of a reader's box.
-	lineRunes = 42
+	lineRunes = 38
 )
 
 // behindAfter is the age of the oldest request from which on a destination is
@@ -83,7 +83,7 @@ func (a *Admin) picture(s status) picture {
 	if len(s.Reasons) > len(s.Stuck) { // It is stopping, or refuses.
 		receive.State = stateBad
 	}
-	journal := newBox(pictureWidth-readerWidth-boxWidth-80, middle-64, boxWidth, 128, journalState(s.Fill), a.journalLines(s)...)
+	journal := newBox(pictureWidth-readerWidth-boxWidth-80, middle-64, boxWidth, 128, s.JournalState(), a.journalLines(s)...)
 	p.Fill = bar{X: journal.X + 14, Y: journal.Y + 98, W: boxWidth - 28, H: 14, Filled: (boxWidth - 28) * s.Fill / 100}
 	p.Boxes = append([]box{receive, journal}, readers...)
 
@@ -123,16 +123,6 @@ func (a *Admin) journalLines(s status) []string {
 	}
 }
 
-func journalState(fill int) string {
-	switch {
-	case fill >= 95:
-		return stateBad
-	case fill >= 80:
-		return stateBehind
-	}
-	return stateOK
-}
-
 // readerBoxes are the journal's readers from y on; where nobody reads, the only
 // box says so.
 func (a *Admin) readerBoxes(s status, y int) (boxes []box) {
@@ -161,14 +151,14 @@ func (a *Admin) readerLines(r reader, now time.Time) (lines []string, state stri
 	if r.Lag > 0 {
 		lag = size(r.Lag) + " to read"
 		if !r.To.Oldest.IsZero() {
-			lag += ", the oldest " + now.Sub(r.To.Oldest).Round(time.Second).String() + " old"
+			lag += ", " + now.Sub(r.To.Oldest).Round(time.Second).String() + " behind"
 		}
 	}
 	switch {
 	case r.Stuck, !r.To.FailingSince.IsZero():
 		lines = []string{title, lag, "stuck for " + r.Still.Round(time.Second).String()}
 		if !r.To.FailingSince.IsZero() {
-			lines[2] = "fails for " + now.Sub(r.To.FailingSince).Round(time.Second).String() + ": " + r.To.LastError
+			lines[2] = "fails for " + now.Sub(r.To.FailingSince).Round(time.Second).String() + ": " + cause(r.To.LastError)
 		}
 		return lines, stateBad
 	case !r.To.Oldest.IsZero() && now.Sub(r.To.Oldest) > behindAfter:
@@ -180,6 +170,15 @@ func (a *Admin) readerLines(r reader, now time.Time) (lines []string, state stri
 		return []string{title, lag}, state
 	}
 	return []string{title, rate, lag}, state
+}
+
+// cause is the end of an error, which says most in the little room that there is:
+// not that a request was sent and where, but that the connection was refused.
+func cause(text string) string {
+	if i := strings.LastIndex(text, ": "); i >= 0 && i+2 < len(text) {
+		return text[i+2:]
+	}
+	return text
 }
 
 func itemsOf(signal string) string {

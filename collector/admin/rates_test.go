@@ -71,6 +71,17 @@ func TestShorten(t *testing.T) {
 	}
 }
 
+func TestCause(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "no room": "no room", "ends with: ": "ends with: ",
+		`Post "http://jaeger:4318/v1/traces": dial tcp 10.0.0.1:4318: connect: connection refused`: "connection refused",
+	} {
+		if got := cause(text); got != want {
+			t.Errorf("cause(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestReaderMetrics(t *testing.T) {
 	f := start(t)
 	reader, err := f.journal.Reader("slow")

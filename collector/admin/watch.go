@@ -20,6 +20,9 @@ type Refusal struct {
 	Reason string
 }
 
+// lasts says whether it counts against readiness.
+func (r Refusal) lasts(now time.Time) bool { return now.Sub(r.At) < refusalLasts }
+
 // watch follows the journal's readers. It is safe for concurrent use.
 type watch struct {
 	mu         sync.Mutex
@@ -87,7 +90,7 @@ func (w *watch) reasons(now time.Time, refused Refusal) []string {
 		reasons = append(reasons, "the collector is stopping")
 	}
 	w.mu.Unlock()
-	if now.Sub(refused.At) < refusalLasts {
+	if refused.lasts(now) {
 		reasons = append(reasons, "receivers refuse requests: "+refused.Reason)
 	}
 	return reasons
