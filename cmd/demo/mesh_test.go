@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -58,6 +59,12 @@ func TestMesh(t *testing.T) {
 		t.Error(err)
 	}
 
+	// Who runs the shop looks into it as the operator, and as nobody else.
+	if out := printed(t, 0, "saga", "list", "--mesh", d.address(t, "mesh")); !strings.HasPrefix(out, "ORDER") {
+		t.Errorf("saga list prints %q", out)
+	}
+	printed(t, 1, "saga", "list", "--order", d.address(t, "order"))
+
 	exit, took := d.stop(t)
 	if exit != 0 || took > stopBound {
 		t.Errorf("stopped with %d after %v, want 0 within %v", exit, took, stopBound)
@@ -66,8 +73,9 @@ func TestMesh(t *testing.T) {
 		t.Errorf("stderr:\n%s", errs)
 	}
 	// gRPC's xDS client goes on to look at the authority's file: it builds the
-	// credentials once more than it closes them, and shares them.
-	wantNoMoreGoroutines(t, before+1)
+	// credentials once more than it closes them, and shares them. The operator's
+	// is another file.
+	wantNoMoreGoroutines(t, before+2)
 }
 
 func TestCanaryIsAShare(t *testing.T) {

@@ -2,6 +2,7 @@ package compose
 
 import (
 	"maps"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -91,6 +92,29 @@ func TestEnvoysHaveOneInvitation(t *testing.T) {
 		}
 		if _, waits := s.DependsOn["mesh"]; !waits {
 			t.Errorf("%s does not wait for its invitation", name)
+		}
+	}
+}
+
+// TestDemoKnowsTheMeshsFlags calls cmd/demo for what the mesh adds, as
+// TestDemoKnowsItsFlags does.
+func TestDemoKnowsTheMeshsFlags(t *testing.T) {
+	demo := filepath.Join(t.TempDir(), "demo")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", demo, "./cmd/demo")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build cmd/demo: %v\n%s", err, out)
+	}
+	services := meshProject(t).Services
+	for _, name := range append(members(), "mesh") {
+		s := services[name]
+		cmd := exec.CommandContext(t.Context(), demo, append(slices.Clone(s.Command), "surplus")...)
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState.ExitCode() != 2 || !strings.Contains(string(out), `"surplus" is no flag`) {
+			t.Errorf("%s: demo %v: %v\n%s", name, s.Command, err, out)
+		}
+		if _, waits := s.DependsOn["collector"]; !waits || s.Image != "waybill:dev" {
+			t.Errorf("%s runs %s, and waits for %v", name, s.Image, s.DependsOn)
 		}
 	}
 }
