@@ -20,7 +20,7 @@ const (
 	leaseTime   = 45 * time.Second
 	recordTime  = 15 * time.Second
 	// sendParallel is how many messages are sent at once.
-	sendParallel = 16
+	sendParallel = 32
 	// lookInterval is how often the queue is looked at without a reason.
 	lookInterval = time.Second
 	// firstRetry doubles with each attempt, up to lastRetry; after giveUp a message
