@@ -23,6 +23,9 @@ type mailServer struct {
 	// rcpt and data are asked before a recipient, and after a message.
 	rcpt func(to string) error
 	data func(content string) error
+	// hangUp ends the first dialogue when its message is taken, before saying so.
+	hangUp sync.Once
+	rude   bool
 
 	mu        sync.Mutex
 	mails     []string
@@ -50,9 +53,9 @@ func newMailServer(t *testing.T, security int, account string) (s *mailServer, r
 		defer s.mu.Unlock()
 		s.dialogues++
 		if account == "" {
-			return &dialogue{server: s}, nil
+			return &dialogue{server: s, conn: c}, nil
 		}
-		return &dialogueWithAccount{dialogue: dialogue{server: s}, account: account}, nil
+		return &dialogueWithAccount{dialogue: dialogue{server: s, conn: c}, account: account}, nil
 	}))
 	server.Domain, server.ErrorLog = "mail.example", silence{}
 	if security != inClear {
@@ -93,7 +96,10 @@ func (s *mailServer) asked() int {
 }
 
 // dialogue is the server's part of one.
-type dialogue struct{ server *mailServer }
+type dialogue struct {
+	server *mailServer
+	conn   *smtp.Conn
+}
 
 func (d *dialogue) Reset()                               {}
 func (d *dialogue) Logout() error                        { return nil }
@@ -113,6 +119,9 @@ func (d *dialogue) Data(r io.Reader) error {
 	d.server.mu.Lock()
 	d.server.mails = append(d.server.mails, string(content))
 	d.server.mu.Unlock()
+	if d.server.rude {
+		d.server.hangUp.Do(func() { _ = d.conn.Conn().Close() })
+	}
 	if d.server.data == nil {
 		return nil
 	}

@@ -204,6 +204,7 @@ func TestTLSAndPasswords(t *testing.T) {
 		{"no STARTTLS", "smtp", "shop:s3cret", "", inClear, true, outcomeLater, nil},
 		{"no TLS wanted", "smtp", "shop:s3cret", "?tls=off", inClear, true, outcomeLater, nil},
 		{"no password", "smtp", "", "?tls=required", inClear, true, outcomeLater, nil},
+		{"nobody signs in", "smtp", "", "", inClear, true, outcomeLater, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			server, roots := newMailServer(t, test.security, "shop:s3cret")
@@ -236,6 +237,26 @@ func TestTLSAndPasswords(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestTheAnswerGetsLost has the server take a message and hang up before it has said
+// so: nobody can know that, so that it is sent again, as the same message.
+func TestTheAnswerGetsLost(t *testing.T) {
+	server, _ := newMailServer(t, inClear, "")
+	server.rude = true
+	p := newPost(t, SMTPConfig{URL: "smtp://" + server.addr})
+	p.handle(t)
+	eventually(t, "the message is sent", func() bool { state, _ := p.state(t); return state == outcomeSent })
+	p.end()
+	mails := server.taken()
+	if len(mails) != 2 {
+		t.Fatalf("%d mails: %q", len(mails), mails)
+	}
+	for _, content := range mails {
+		if !strings.Contains(header(t, content), "Message-ID: <evt_1@shop.example>") {
+			t.Errorf("another message: %s", content)
+		}
 	}
 }
 
