@@ -29,10 +29,7 @@ type program struct {
 	configFile string
 	journalDir string
 	command    string // "": run; "validate", "sample", "version"
-	logFormat  string
-	// flagLevel, where it is set, counts for more than the configuration's.
-	flagLevel *slog.Level
-	logLevel  slog.LevelVar
+	logging    command.Logging
 }
 
 func newProgram(stdout, stderr io.Writer, getenv func(string) (string, bool)) *program {
@@ -50,14 +47,7 @@ func (p *program) ParseFlags(args []string) error {
 	}
 	flags.StringVar(&p.configFile, "config", "", "YAML file; without it everything is at its default")
 	flags.StringVar(&p.journalDir, "journal", "", "for sample: `directory` of the journal, in place of journal.dir")
-	flags.StringVar(&p.logFormat, "log-format", "text", "text or json")
-	flags.Func("log-level", "debug, info, warn or error; without it admin.log_level of the configuration counts", func(text string) error {
-		p.flagLevel = new(slog.Level)
-		if p.flagLevel.UnmarshalText([]byte(text)) != nil {
-			return errors.New("want debug, info, warn or error")
-		}
-		return nil
-	})
+	p.logging.AddFlags(flags)
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -72,8 +62,6 @@ func (p *program) ParseFlags(args []string) error {
 		return fmt.Errorf("%q is no flag, and no command: those are validate, sample and version", flags.Arg(0))
 	case p.journalDir != "" && p.command != "sample":
 		return errors.New("--journal is for the command sample; otherwise journal.dir of the configuration counts")
-	case p.logFormat != "text" && p.logFormat != "json":
-		return fmt.Errorf("log format %q: want text or json", p.logFormat)
 	}
 	return nil
 }
@@ -93,8 +81,7 @@ func (p *program) Run(ctx context.Context) error {
 		_, err := fmt.Fprintln(p.stdout, "configuration is valid")
 		return err
 	}
-	p.logLevel.Set(cfg.Admin.LogLevel)
-	logger := p.logger()
+	logger := p.logging.Logger(p.stderr, cfg.Admin.LogLevel)
 	if p.command == "sample" {
 		return p.sample(ctx, cfg, logger)
 	}
@@ -105,7 +92,7 @@ func (p *program) Run(ctx context.Context) error {
 	logger.Info("collector is running", append([]any{"journal", cfg.Journal.Dir}, listeners(c)...)...)
 	p.started(c)
 	for follow.Next(ctx) {
-		command.Reload(c, p.load, func(cfg collector.Config) { p.logLevel.Set(cfg.Admin.LogLevel) }, logger)
+		command.Reload(c, p.load, func(cfg collector.Config) { p.logging.Configure(cfg.Admin.LogLevel) }, logger)
 	}
 	logger.Info("collector is stopping")
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime+2*cfg.Admin.Drain)
@@ -134,19 +121,7 @@ func (p *program) sample(ctx context.Context, cfg collector.Config, logger *slog
 
 // load reads the configuration as it is now.
 func (p *program) load() (collector.Config, error) {
-	cfg, err := collector.Load(p.configFile, p.getenv, nil)
-	if p.flagLevel != nil {
-		cfg.Admin.LogLevel = *p.flagLevel
-	}
-	return cfg, err
-}
-
-func (p *program) logger() *slog.Logger {
-	options := &slog.HandlerOptions{Level: &p.logLevel}
-	if p.logFormat == "json" {
-		return slog.New(slog.NewJSONHandler(p.stderr, options))
-	}
-	return slog.New(slog.NewTextHandler(p.stderr, options))
+	return collector.Load(p.configFile, p.getenv, nil)
 }
 
 // listeners are those that are on, by their keys in the configuration.

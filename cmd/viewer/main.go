@@ -1,7 +1,7 @@
 // Command viewer is a collector that shows what it has received: its journal
 // is indexed, and traces, service map and logs are pages for a browser.
 //
-//	viewer [--config FILE] [--journal DIR] [--address ADDR]
+//	viewer [--config FILE] [--journal DIR] [--address ADDR] [--log-format text|json] [--log-level LEVEL]
 //	viewer version
 //
 // It runs until SIGINT or SIGTERM; a second one ends it at once. With a FILE it

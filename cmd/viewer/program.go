@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"strings"
 	"time"
@@ -33,6 +32,7 @@ type program struct {
 
 	configFile, journalDir, address string
 	version                         bool
+	logging                         command.Logging
 }
 
 func newProgram(stdout, stderr io.Writer, getenv func(string) (string, bool)) *program {
@@ -49,6 +49,7 @@ func (p *program) ParseFlags(args []string) error {
 	flags.StringVar(&p.configFile, "config", "", "YAML `file` with the collector's keys and viewer; without it everything is at its default")
 	flags.StringVar(&p.journalDir, "journal", "", "`directory` of the journal, in place of journal.dir (data/journal)")
 	flags.StringVar(&p.address, "address", "", "`host:port` of the pages, in place of viewer.address (127.0.0.1:16686)")
+	p.logging.AddFlags(flags)
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -109,7 +110,7 @@ func (p *program) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w:\n%w", command.ErrConfiguration, err)
 	}
-	logger := slog.New(slog.NewTextHandler(p.stderr, nil))
+	logger := p.logging.Logger(p.stderr, cfg.Admin.LogLevel)
 	c, err := collector.Start(ctx, cfg, logger)
 	if err != nil {
 		return err
@@ -126,8 +127,9 @@ func (p *program) Run(ctx context.Context) (err error) {
 	p.announce("metrics", "http://", c.Scrape(), "/metrics")
 	p.announce("collector", scheme(cfg.Admin.Security), c.Admin(), "")
 	p.started(c, v)
+	take := func(cfg collector.Config) { p.logging.Configure(cfg.Admin.LogLevel) }
 	for follow.Next(ctx) {
-		command.Reload(c, func() (collector.Config, error) { return p.loadAgain(view) }, func(collector.Config) {}, logger)
+		command.Reload(c, func() (collector.Config, error) { return p.loadAgain(view) }, take, logger)
 	}
 	return nil
 }

@@ -215,6 +215,7 @@ func TestWhatIsWrongIsTold(t *testing.T) {
 	}
 	dir := t.TempDir()
 	f("an unknown flag", []string{"--port", "1"}, "-port")
+	f("a format of logs", []string{"--log-format", "xml"}, "want text or json")
 	f("a stray argument", []string{"serve"}, `"serve"`)
 	f("no such file", []string{"--config", filepath.Join(dir, "none.yaml")}, "none.yaml")
 	f("an unknown key", []string{"--config", configFile(t, "viewer: {port: 1}\n")}, "viewer.yaml:1")

@@ -21,8 +21,8 @@ type Config struct {
 	// to read before the collector says that it is not ready. Zero means that
 	// readers are not watched.
 	StallAfter time.Duration `yaml:"stall_after"`
-	// LogLevel is debug, info, warn or error: what is below it is not logged. The
-	// commands that embed a collector have log levels of their own.
+	// LogLevel is debug, info, warn or error: what is below it is not logged.
+	// Programs that embed a collector may log as they like.
 	LogLevel slog.Level `yaml:"log_level"`
 	// Drain is how long a collector that is being stopped goes on for readers to
 	// come up to date. It does not wait for destinations that fail; what is left
