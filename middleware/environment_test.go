@@ -247,6 +247,9 @@ func TestSamplerObeysTheEnvironment(t *testing.T) {
 		{"traceidratio", "1", true, true, true},
 		{"traceidratio", "nonsense", true, true, true},
 		{"parentbased_traceidratio", "0", false, true, false},
+		{"ratelimiting", "0", false, false, false},
+		{"ratelimiting", "many", true, true, true},
+		{"parentbased_ratelimiting", "1", true, true, false},
 		{"nonsense", "", true, true, false},
 	} {
 		tel := setup(t, middleware.WithGetenv(environ("OTEL_TRACES_SAMPLER", test.sampler, "OTEL_TRACES_SAMPLER_ARG", test.arg,

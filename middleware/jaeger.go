@@ -21,6 +21,7 @@ var jaegerVariables = []string{
 	"JAEGER_SERVICE_NAME", "JAEGER_TAGS", "JAEGER_DISABLED", "JAEGER_PROPAGATION",
 	"JAEGER_ENDPOINT", "JAEGER_USER", "JAEGER_PASSWORD", "JAEGER_AGENT_HOST", "JAEGER_AGENT_PORT",
 	"JAEGER_SAMPLER_TYPE", "JAEGER_SAMPLER_PARAM", "JAEGER_SAMPLER_MANAGER_HOST_PORT", "JAEGER_SAMPLING_ENDPOINT",
+	"JAEGER_SAMPLER_REFRESH_INTERVAL",
 	"JAEGER_REPORTER_MAX_QUEUE_SIZE", "JAEGER_REPORTER_FLUSH_INTERVAL",
 }
 
@@ -111,28 +112,51 @@ func (e *environment) jaegerPropagation() {
 	e.stand(strings.Join(words, ","), "OTEL_PROPAGATORS")
 }
 
-// jaegerSampler also stands in for what can't be had: a service that asked for
-// fewer traces gets all rather than none, and is told.
+// jaegerSampler knows the kinds that Jaeger's clients had.
 func (e *environment) jaegerSampler() {
-	const name = "JAEGER_SAMPLER_TYPE"
+	const name, standing = "JAEGER_SAMPLER_TYPE", "OTEL_TRACES_SAMPLER"
 	kind, param := strings.ToLower(e.text(name)), e.text("JAEGER_SAMPLER_PARAM")
 	switch kind {
 	case "":
-		return
 	case "const":
 		e.jaegerConst(param)
-		return
 	case "probabilistic":
-		e.stand("parentbased_traceidratio", "OTEL_TRACES_SAMPLER")
+		e.stand(parentBased+samplerShare, standing)
 		e.jaegerRatio(param)
-		return
 	case "remote":
-		e.warn(fmt.Errorf("%s=%s: the strategy is not asked for, and JAEGER_SAMPLER_PARAM is the ratio for good; sample in the collector, or give Setup a sampler with WithSampler", name, kind))
-		e.stand("parentbased_traceidratio", "OTEL_TRACES_SAMPLER")
-		e.jaegerRatio(param)
-		return
+		e.stand(parentBased+samplerRemote, standing)
+		e.jaegerRemote(param)
+	case "ratelimiting":
+		e.stand(parentBased+samplerRateLimiting, standing)
+		e.stand(param, samplerArg)
+	default:
+		e.ignore(name, kind, "const, probabilistic, ratelimiting or remote; all traces are recorded")
 	}
-	e.ignore(name, kind, "const, probabilistic or remote; all traces are recorded, limit their rate in the collector")
+}
+
+// jaegerRemote says whom to ask for the strategy, as the client found it out.
+func (e *environment) jaegerRemote(param string) {
+	var args []string
+	if endpoint := e.text("JAEGER_SAMPLING_ENDPOINT"); endpoint != "" {
+		args = append(args, "endpoint="+endpoint)
+	} else if server := e.text("JAEGER_SAMPLER_MANAGER_HOST_PORT"); server != "" {
+		args = append(args, "endpoint=http://"+server+"/sampling")
+	} else if host := e.text("JAEGER_AGENT_HOST"); host != "" {
+		args = append(args, "endpoint=http://"+net.JoinHostPort(strings.Trim(host, "[]"), "5778")+"/sampling")
+	}
+	if param != "" {
+		args = append(args, "initialSamplingRate="+param)
+	}
+	const every = "JAEGER_SAMPLER_REFRESH_INTERVAL"
+	if value := e.text(every); value != "" {
+		interval, err := time.ParseDuration(value)
+		if err != nil || interval < time.Millisecond {
+			e.ignore(every, value, "a duration, as in 1m")
+		} else {
+			args = append(args, "pollingIntervalMs="+strconv.FormatInt(interval.Milliseconds(), 10))
+		}
+	}
+	e.stand(strings.Join(args, ","), samplerArg)
 }
 
 // jaegerConst knows 0 for no traces, and all the rest for all of them.

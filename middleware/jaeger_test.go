@@ -3,10 +3,12 @@ package middleware_test
 import (
 	"bytes"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -117,8 +119,10 @@ func TestJaegersSamplersBecomeOurs(t *testing.T) {
 		{"probabilistic", "0", "", false, ""},
 		{"Probabilistic", "1.0", "", true, ""},
 		{"probabilistic", "many", "", true, "JAEGER_SAMPLER_PARAM"},
-		{"remote", "0", "", false, "JAEGER_SAMPLER_TYPE"},
-		{"ratelimiting", "5", "", true, "JAEGER_SAMPLER_TYPE"},
+		{"ratelimiting", "5", "", true, ""},
+		{"RateLimiting", "0", "", false, ""},
+		{"ratelimiting", "", "", true, "OTEL_TRACES_SAMPLER_ARG"},
+		{"ratelimiting", "0", "always_on", true, ""},
 		{"nonsense", "", "", true, "JAEGER_SAMPLER_TYPE"},
 	} {
 		var lines bytes.Buffer
@@ -134,6 +138,85 @@ func TestJaegersSamplersBecomeOurs(t *testing.T) {
 		if told := strings.Contains(lines.String(), `"WARN"`); told != (test.told != "") || !strings.Contains(lines.String(), test.told) {
 			t.Errorf("%s(%s): want a warning of %q in\n%s", test.kind, test.param, test.told, lines.String())
 		}
+	}
+}
+
+// TestJaegersRemoteSamplerAsks has a server of strategies that wants nothing of
+// the service to be sampled, found in each of the ways that the client had.
+func TestJaegersRemoteSamplerAsks(t *testing.T) {
+	asked := make(chan string, 100)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case asked <- r.URL.String():
+		default:
+		}
+		_, _ = w.Write([]byte(`{"strategyType":"PROBABILISTIC","probabilisticSampling":{"samplingRate":0}}`))
+	}))
+	defer server.Close()
+	for _, env := range [][]string{
+		{"JAEGER_SAMPLER_TYPE", "remote", "JAEGER_SAMPLER_PARAM", "1", "JAEGER_SAMPLING_ENDPOINT", server.URL + "/sampling", "JAEGER_SAMPLER_REFRESH_INTERVAL", "10ms"},
+		{"JAEGER_SAMPLER_TYPE", "remote", "JAEGER_SAMPLER_PARAM", "1", "JAEGER_SAMPLER_MANAGER_HOST_PORT", strings.TrimPrefix(server.URL, "http://")},
+		{"OTEL_TRACES_SAMPLER", "parentbased_jaeger_remote", "OTEL_TRACES_SAMPLER_ARG", "endpoint=" + server.URL + "/sampling, pollingIntervalMs=10,initialSamplingRate=1"},
+		{"OTEL_TRACES_SAMPLER", "jaeger_remote", "OTEL_TRACES_SAMPLER_ARG", "endpoint=" + server.URL + "/sampling,initialSamplingRate=1"},
+	} {
+		var lines bytes.Buffer
+		tel := setup(t, middleware.WithServiceName("order"), middleware.WithLogWriter(&lines), middleware.WithGetenv(environ(append(env,
+			"OTEL_TRACES_EXPORTER", "none", "OTEL_METRICS_EXPORTER", "none", "OTEL_LOGS_EXPORTER", "none")...)))
+		start := time.Now()
+		for started(t.Context(), tel, "root").IsSampled() {
+			if time.Since(start) > 20*time.Second {
+				t.Fatalf("%q: the answer is not obeyed", env)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		if got := <-asked; got != "/sampling?service=order" {
+			t.Errorf("%q: asked for %s", env, got)
+		}
+		sampledParent := trace.ContextWithRemoteSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{
+			TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}, TraceFlags: trace.FlagsSampled, Remote: true,
+		}))
+		if got, want := started(sampledParent, tel, "child").IsSampled(), env[1] != "jaeger_remote"; got != want {
+			t.Errorf("%q: a sampled trace is gone on with: %v, want %v", env, got, want)
+		}
+		if err := tel.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if strings.Contains(lines.String(), `"WARN"`) {
+			t.Errorf("%q: warned of\n%s", env, lines.String())
+		}
+		for len(asked) > 0 {
+			<-asked
+		}
+	}
+}
+
+// TestRemoteSamplerWithoutAnswer samples what it was told to sample until then,
+// and says so once.
+func TestRemoteSamplerWithoutAnswer(t *testing.T) {
+	asked := make(chan struct{}, 100)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+	}))
+	defer server.Close()
+	var lines bytes.Buffer
+	tel := setup(t, middleware.WithLogWriter(&lines), middleware.WithGetenv(environ(
+		"OTEL_TRACES_SAMPLER", "jaeger_remote", "OTEL_TRACES_SAMPLER_ARG", "endpoint="+server.URL+",pollingIntervalMs=1,initialSamplingRate=1",
+		"OTEL_TRACES_EXPORTER", "none", "OTEL_METRICS_EXPORTER", "none", "OTEL_LOGS_EXPORTER", "none")))
+	for range 5 {
+		<-asked
+	}
+	if !started(t.Context(), tel, "root").IsSampled() {
+		t.Error("the initial share is not sampled")
+	}
+	if err := tel.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(lines.String(), "sampling strategy can't be asked for"); n != 1 {
+		t.Errorf("it is told %d times, want once:\n%s", n, lines.String())
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/waybill-dev/waybill/middleware/internal/otlp"
 	"github.com/waybill-dev/waybill/middleware/internal/semconv"
+	"github.com/waybill-dev/waybill/middleware/internal/strategy"
 )
 
 // plan is what Setup is to start, all of it checked.
@@ -22,7 +23,9 @@ type plan struct {
 	resource   *resource.Resource
 	propagator propagation.TextMapPropagator
 	sampler    sdktrace.Sampler
-	disabled   bool
+	// remote asks for the sampler's strategy, or is nil.
+	remote   *strategy.Remote
+	disabled bool
 	// local writes what must not make anything to be sent.
 	local *slog.Logger
 
@@ -41,7 +44,7 @@ func newPlan(ctx context.Context, cfg config, env *environment) (plan, error) {
 		return plan{}, err
 	}
 	p := plan{
-		resource: res, propagator: newPropagator(env), sampler: newSampler(cfg, env),
+		resource: res, propagator: newPropagator(env),
 		local:          slog.New(newLogHandler(cfg.logWriter, cfg.logLevel, nil)),
 		disabled:       env.flag("OTEL_SDK_DISABLED"),
 		clients:        map[signal]*otlp.Client{},
@@ -50,6 +53,7 @@ func newPlan(ctx context.Context, cfg config, env *environment) (plan, error) {
 		metricInterval: env.milliseconds(time.Minute, "OTEL_METRIC_EXPORT_INTERVAL"),
 		metricTimeout:  env.milliseconds(30*time.Second, "OTEL_METRIC_EXPORT_TIMEOUT"),
 	}
+	p.sampler, p.remote = p.newSampler(cfg, env)
 	const explicit, exponential = "explicit_bucket_histogram", "base2_exponential_bucket_histogram"
 	p.native = cfg.nativeHistograms || exponential == env.choice(explicit, []string{explicit, exponential},
 		"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION")
@@ -121,6 +125,10 @@ func (p plan) startTraces(t *Telemetry, cfg config, o *outlet) {
 	}
 	if p.console != nil {
 		options = append(options, sdktrace.WithSpanProcessor(p.console))
+	}
+	if p.remote != nil {
+		p.remote.Start()
+		t.senders = append(t.senders, p.remote)
 	}
 	provider := sdktrace.NewTracerProvider(options...)
 	t.tracerProvider = rootProvider{provider}
