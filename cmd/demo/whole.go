@@ -33,6 +33,8 @@ const stopTime = 4500 * time.Millisecond
 type whole struct {
 	command
 	rate                  float64
+	day                   time.Duration
+	browse                bool
 	data, config, gateway string
 	length                time.Duration
 	tuning                tuning
@@ -90,7 +92,9 @@ func (c command) runWhole(ctx context.Context, args []string) (err error) {
 
 func (w *whole) parseFlags(args []string) error {
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
-	flags.Float64Var(&w.rate, "rate", shopper.DefaultConfig().Rate, "orders a second; 0 has nobody come")
+	flags.Float64Var(&w.rate, "rate", shopper.DefaultConfig().Rate, "orders a second, on average over a day; 0 has nobody come")
+	flags.DurationVar(&w.day, "day", defaultDay, dayUsage)
+	flags.BoolVar(&w.browse, "browse", true, browseUsage)
 	flags.StringVar(&w.data, "data", "", "the `directory` to keep everything in (default a temporary one)")
 	flags.StringVar(&w.config, "config", "", "the collector's configuration `file`, which may have a viewer's part")
 	flags.StringVar(&w.gateway, "gateway", "127.0.0.1:8080", "where the gateway listens")
@@ -108,6 +112,9 @@ func (w *whole) parseFlags(args []string) error {
 	}
 	if w.canary > 100 {
 		return usageError{fmt.Errorf("--canary %d: want 0 to 100", w.canary)}
+	}
+	if err := checkDay(w.day); err != nil {
+		return usageError{err}
 	}
 	if w.rate < 0 {
 		return usageError{fmt.Errorf("--rate %v: want orders a second, or 0 to have nobody come", w.rate)}
@@ -148,7 +155,7 @@ func (w *whole) start(ctx context.Context) error {
 		return err
 	}
 	if w.rate > 0 {
-		w.startShopper(ctx)
+		return w.startShopper(ctx, endpoint)
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ func DefaultConfig() Config {
 		UserAddr:      "127.0.0.1:9001",
 		OrderAddr:     "127.0.0.1:9002",
 		InventoryAddr: "127.0.0.1:9003",
-		Limits:        Limits{Timeout: 5 * time.Second, Client: Limit{Rate: 500, Burst: 1000}},
+		Limits:        Limits{Timeout: 5 * time.Second, Client: Limit{Rate: 2000, Burst: 4000}},
 	}
 }
 

@@ -10,25 +10,35 @@ import (
 	"github.com/waybill-dev/waybill/demo-services/user"
 )
 
-// visit is what one customer does.
+// visit is what one visitor is going to do.
 type visit struct {
+	// version is that of the API that they use, as it stands in paths.
+	version string
 	// kind is the name of what goes wrong with the order; empty if nothing does.
 	kind string
-	// order is the body of POST /api/v1/orders.
-	order []byte
-	// user is who orders.
-	user string
-	// looks says whether the customer looks at the order once it is confirmed,
-	// cancels whether they think better of it then.
-	looks, cancels bool
+	// order is what they have in mind: also who they are, and, for those who do
+	// not buy, what they look at.
+	order gateway.OrderRequest
+	// buys says whether the visitor orders, looks whether they look at the order
+	// once it is confirmed, cancels whether they think better of it then.
+	buys, looks, cancels bool
+	// pauses are how long they are at each page, as multiples of Config.Think.
+	pauses []float64
 }
 
 // looking is the share of customers who look at their order, cancelling of
-// those who cancel it.
+// those who cancel it, and modern of those who use v2 of the API.
 const (
 	looking    = 0.15
 	cancelling = 0.02
+	modern     = 0.25
 )
+
+// maxPages is more than anybody sees: the list, each item, order, look, cancel.
+const maxPages = 1 + maxLines + 1 + 3
+
+// maxLines is how many different items people have in mind.
+const maxLines = 4
 
 // trouble is one way in which an order goes wrong.
 type trouble struct {
@@ -57,10 +67,14 @@ func troubles() []trouble {
 
 // malformed is a client's bug: its share of the orders, whose bodies end too
 // early.
-const malformed = 0.005
+const (
+	malformed     = 0.005
+	kindMalformed = "malformed"
+)
 
 // customers makes up who comes and what they buy. It is used by one goroutine.
 type customers struct {
+	buying   float64
 	rand     *rand.Rand
 	users    []string
 	items    []inventory.Item
@@ -68,9 +82,9 @@ type customers struct {
 	troubles []trouble
 }
 
-func newCustomers(seed uint64) *customers {
+func newCustomers(seed uint64, buying float64) *customers {
 	source := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a basket is no secret
-	c := &customers{rand: source, troubles: troubles()}
+	c := &customers{buying: buying, rand: source, troubles: troubles()}
 	for _, u := range user.Seed() {
 		if !u.Blocked {
 			c.users = append(c.users, u.ID)
@@ -85,36 +99,55 @@ func newCustomers(seed uint64) *customers {
 	return c
 }
 
-// next is the next customer who comes in.
+// next is the next visitor who comes in.
 func (c *customers) next() visit {
-	order := gateway.OrderRequest{
-		UserID:    c.users[c.rand.IntN(len(c.users))],
-		Currency:  []string{"EUR", "EUR", "EUR", "USD", "GBP"}[c.rand.IntN(5)],
-		CardToken: psp.TokenVisa,
-		Items:     c.basket(),
+	v := visit{
+		version: "v1", buys: c.rand.Float64() < c.buying, looks: c.rand.Float64() < looking, cancels: c.rand.Float64() < cancelling,
+		order: gateway.OrderRequest{
+			UserID:    c.users[c.rand.IntN(len(c.users))],
+			Currency:  []string{"EUR", "EUR", "EUR", "USD", "GBP"}[c.rand.IntN(5)],
+			CardToken: psp.TokenVisa,
+			Items:     c.basket(),
+		},
 	}
-	v := visit{looks: c.rand.Float64() < looking}
+	if c.rand.Float64() < modern {
+		v.version = "v2"
+	}
+	for range maxPages {
+		v.pauses = append(v.pauses, c.rand.ExpFloat64())
+	}
 	dice := c.rand.Float64()
 	for _, t := range c.troubles {
 		if dice -= t.share; dice < 0 {
 			v.kind = t.kind
-			t.spoil(&order)
-			break
+			t.spoil(&v.order)
+			return v
 		}
 	}
-	v.user, v.cancels = order.UserID, c.rand.Float64() < cancelling
-	v.order, _ = json.Marshal(order) // Strings and integers have no way to fail.
-	if v.kind == "" && dice < malformed {
-		v.kind, v.order = "malformed", v.order[:len(v.order)/2]
+	if dice < malformed {
+		v.kind = kindMalformed
 	}
 	return v
+}
+
+// body is the order as it is sent, with what the customer expects to pay, in
+// minor units; 0 is whatever it costs.
+func (v visit) body(total int64) []byte {
+	if v.kind == "" && total > 0 {
+		v.order.Amount = &total
+	}
+	body, _ := json.Marshal(v.order) // Strings and integers have no way to fail.
+	if v.kind == kindMalformed {
+		return body[:len(body)/2]
+	}
+	return body
 }
 
 // basket is one to four different items; most people buy one of each.
 func (c *customers) basket() []gateway.OrderItem {
 	var items []gateway.OrderItem
 	taken := map[uint64]bool{}
-	for wanted := 1 + min(3, int(c.rand.ExpFloat64())); len(items) < wanted; {
+	for wanted := 1 + min(maxLines-1, int(c.rand.ExpFloat64())); len(items) < wanted; {
 		i := c.popular.Uint64()
 		if taken[i] {
 			continue

@@ -1,33 +1,35 @@
 package shopper
 
 import (
+	"math"
 	"testing"
 	"time"
 )
 
-func TestPacer(t *testing.T) {
+func TestSteadyRate(t *testing.T) {
 	const ms = time.Millisecond
 	for _, c := range []struct {
-		rate    pacer
-		elapsed time.Duration
-		before  uint64
-		want    time.Duration
+		rate   steady
+		orders float64
+		want   time.Duration
 	}{
-		{2, 0, 0, 0},
-		{2, 0, 1, 500 * ms},
-		{2, 300 * ms, 1, 200 * ms},
-		{2, 500 * ms, 1, 0},
-		{2, 500 * ms, 2, 500 * ms},
-		{2, time.Hour, 2, 0}, // The process slept: what is due is due at once.
-		{2, time.Hour, 7200, 0},
-		{2, time.Hour, 7201, 500 * ms},
-		{0.1, 0, 1, 10 * time.Second},
-		{3, 0, 1, 333333333},
-		{10_000, time.Second, 10_001, 100 * time.Microsecond},
-		{1e-300, 0, 1, farAway}, // No overflow.
+		{2, 0, 0},
+		{2, 1, 500 * ms},
+		{2, 7201, time.Hour + 500*ms},
+		{0.1, 1, 10 * time.Second},
+		{3, 1, 333333333},
+		{10_000, 10_001, time.Second + 100*time.Microsecond},
+		{1e-300, 1, farAway}, // No overflow.
 	} {
-		if got := c.rate.wait(c.elapsed, c.before); got != c.want {
-			t.Errorf("%v a second, after %v and %d orders: wait %v, want %v", float64(c.rate), c.elapsed, c.before, got, c.want)
+		got := c.rate.When(c.orders)
+		if got != c.want {
+			t.Errorf("%v a second: order %v is due after %v, want %v", float64(c.rate), c.orders, got, c.want)
+		}
+		if due := c.rate.Due(got); c.rate > 0.01 && math.Abs(due-c.orders) > 1e-3 {
+			t.Errorf("%v a second: %v are due after %v", float64(c.rate), due, got)
+		}
+		if now := rate(c.rate, got); math.Abs(now-float64(c.rate)) > 1e-6*float64(c.rate) && c.rate > 0.01 {
+			t.Errorf("the rate after %v is %v, want %v", got, now, float64(c.rate))
 		}
 	}
 }

@@ -1,7 +1,7 @@
-// Package shopper is the customers of the demo shop. They come at a steady
-// rate, however slow the shop is; most of what they order is fine, and some of
-// them look what became of it. They take part in no trace: an order's trace
-// begins at the gateway.
+// Package shopper is the customers of the demo shop. They come when they are
+// due, however slow the shop is, look around, and most of them buy; most of what
+// they order is fine, and some of them look what became of it. They take part in
+// no trace: what they ask for begins one at the gateway.
 package shopper
 
 import (
@@ -16,13 +16,16 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Report is what came of the orders.
+// Report is what came of the visits.
 type Report struct {
-	// Confirmed orders were answered 201, Refused ones 4xx, Failed ones 5xx or
-	// not at all. Missed ones were not placed, because too many were waiting.
-	Confirmed, Refused, Failed, Missed int64
+	// Looked are visitors who bought nothing. Of the others' orders, Confirmed
+	// ones were answered 201, Refused ones 4xx, Failed ones 5xx or not at all.
+	// Missed ones were not placed, because too many were waiting.
+	Looked, Confirmed, Refused, Failed, Missed int64
 }
 
 // Orders is how many were due.
@@ -33,94 +36,61 @@ type shopper struct {
 	config Config
 	client *http.Client
 	logger *slog.Logger
+	// places are for those who wait for the shop.
+	places chan struct{}
 	// sessions are those of the customers who have signed in.
 	sessions sessions
-
-	confirmed, refused, failed, missed atomic.Int64
+	tally    *tally
 	// away is whether the shop did not answer at all the last time.
 	away atomic.Bool
 }
 
-// Run places orders until the context ends, and returns when no request is
-// under way any more. The error is one of the configuration.
-func Run(ctx context.Context, cfg Config, logger *slog.Logger) (Report, error) {
+func newShopper(cfg Config, client *http.Client, logger *slog.Logger) *shopper {
+	return &shopper{config: cfg, client: client, logger: logger, places: make(chan struct{}, cfg.Parallel), tally: newTally()}
+}
+
+// Run has visitors come until the context ends, and returns when no request is
+// under way any more. Its metrics go to the registerer. The error is one of the
+// configuration, or of a metric's name that is taken.
+func Run(ctx context.Context, cfg Config, registerer prometheus.Registerer, logger *slog.Logger) (Report, error) {
 	if err := cfg.Validate(); err != nil {
 		return Report{}, fmt.Errorf("shopper: %w", err)
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = cfg.Parallel
 	defer transport.CloseIdleConnections()
-	s := &shopper{config: cfg, client: &http.Client{Transport: transport}, logger: logger}
-	s.run(ctx)
-	return s.report(), nil
+	s := newShopper(cfg, &http.Client{Transport: transport}, logger)
+	start := time.Now()
+	if err := s.tally.register(registerer, cfg.pacer(), start); err != nil {
+		return Report{}, fmt.Errorf("shopper: %w", err)
+	}
+	s.run(ctx, start)
+	return s.tally.report(), nil
 }
 
-// run lets customers in when they are due, and waits for those inside.
-func (s *shopper) run(ctx context.Context) {
+// run lets visitors in when they are due, and waits for those inside.
+func (s *shopper) run(ctx context.Context, start time.Time) {
 	var inside sync.WaitGroup
 	defer inside.Wait()
-	places := make(chan struct{}, s.config.Parallel)
-	coming := newCustomers(s.config.Seed)
+	due := s.config.pacer()
+	coming := newCustomers(s.config.Seed, s.config.share())
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	start := time.Now()
-	for n := uint64(0); ; n++ {
-		timer.Reset(pacer(s.config.Rate).wait(time.Since(start), n))
+	for n := 0.0; ; n++ {
+		timer.Reset(max(0, due.When(n*s.config.share())-time.Since(start)))
 		select {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
 		}
 		v := coming.next()
-		select {
-		case places <- struct{}{}:
-		default:
-			s.missed.Add(1)
+		if len(s.places) == cap(s.places) {
+			if v.buys {
+				s.tally.add(missed)
+			}
 			continue
 		}
-		inside.Go(func() {
-			defer func() { <-places }()
-			s.serve(ctx, v)
-		})
-	}
-}
-
-func (s *shopper) report() Report {
-	return Report{Confirmed: s.confirmed.Load(), Refused: s.refused.Load(), Failed: s.failed.Load(), Missed: s.missed.Load()}
-}
-
-// serve has one customer place an order, look at it, and think better of it.
-func (s *shopper) serve(ctx context.Context, v visit) {
-	token := s.signIn(ctx, v.user)
-	placed, err := s.send(ctx, call{http.MethodPost, "/api/v1/orders", token, v.order})
-	status := placed.status
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return // The demo ends; nobody is to blame.
-	case err != nil:
-		s.failed.Add(1)
-	case status == http.StatusCreated:
-		s.confirmed.Add(1)
-	case status < http.StatusInternalServerError:
-		s.refused.Add(1)
-	default:
-		s.failed.Add(1)
-	}
-	s.note(err)
-	if status != http.StatusCreated {
-		return
-	}
-	var after []call
-	if v.looks {
-		after = append(after, call{http.MethodGet, placed.location, token, nil})
-	}
-	if v.cancels {
-		after = append(after, call{http.MethodPost, placed.location + "/cancel", token, nil})
-	}
-	for _, c := range after {
-		if _, err := s.send(ctx, c); ctx.Err() == nil {
-			s.note(err)
-		}
+		inside.Go(func() { s.serve(ctx, v) })
 	}
 }
 
@@ -148,8 +118,14 @@ type reply struct {
 	body     []byte
 }
 
-// send makes one request and reads the answer.
+// send makes one request, once there is a place, and reads the answer.
 func (s *shopper) send(ctx context.Context, c call) (r reply, err error) {
+	select {
+	case s.places <- struct{}{}:
+		defer func() { <-s.places }()
+	case <-ctx.Done():
+		return r, ctx.Err()
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
 	if !strings.HasPrefix(c.path, "/") {
