@@ -21,7 +21,7 @@ const rateVariable = "WAYBILL_MESH_RATE"
 // to bear on two cores that do nothing else; without it a few are placed. None
 // may fail.
 func TestOrdersInTheMesh(t *testing.T) {
-	rate, length := 10, 2*time.Second
+	rate, length := 2, 2*time.Second
 	if text := os.Getenv(rateVariable); text != "" {
 		var err error
 		if rate, err = strconv.Atoi(text); err != nil || rate < 1 {
