@@ -1,17 +1,13 @@
 package collector
 
 import (
-	"encoding/binary"
 	"errors"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/waybill-dev/waybill/collector/export/exporttest"
 	"github.com/waybill-dev/waybill/collector/sample"
-	"github.com/waybill-dev/waybill/tracegen"
 )
 
 // derivedCalls is the sum of all calls that a scrape shows.
@@ -31,54 +27,23 @@ func derivedCalls(t *testing.T, c *Collector) (sum int) {
 // TestHeadSampling has one in four traces forwarded, whole and with its
 // threshold, and every span counted.
 func TestHeadSampling(t *testing.T) {
-	backend := exporttest.New(t)
 	cfg := testConfig(t.TempDir())
-	cfg.Journal.Retain = true
-	cfg.Export.Traces[0].Endpoint = backend.URL()
-	cfg.Derive.Address = "127.0.0.1:0"
 	cfg.Sample.Head.Percent = 25
-	c := run(t, cfg)
-	load := tracegen.DefaultConfig()
-	load.Endpoint = "http://" + c.OTLPHTTP().String()
-	load.Rate, load.Duration, load.Traces, load.Timeout = 0, 0, 400, time.Minute
-	report, err := tracegen.Run(t.Context(), load, nil)
-	if err != nil || report.Acknowledged.Traces != 400 {
-		t.Fatalf("%v, %v", report, err)
-	}
-	sampled := func(id string) bool { return binary.BigEndian.Uint64([]byte(id)[8:])&(1<<56-1) >= 3<<54 }
-	traces := received(t, c)
-	want, all, kept := 0, 0, 0
-	for id, trace := range traces {
-		all += trace.spans
-		if sampled(id) {
-			want += trace.spans
-			kept++
+	s := runSampling(t, cfg, 400)
+	kept := s.wantForwarded(t, func(id string) string {
+		if randomness(id) < 3<<54 {
+			return ""
 		}
-	}
-	if kept < 50 || kept > 150 {
-		t.Errorf("%d of %d traces are above the threshold", kept, len(traces))
-	}
-	requests, spans := 0, 0
-	backend.Wait(t, "what is kept", func() bool {
-		for _, r := range backend.Taken("")[requests:] {
-			requests, spans = requests+1, spans+len(exporttest.Spans(t, r))
-		}
-		return spans >= want
+		return "ot=th:c"
 	})
-	got := map[string]int{}
-	for _, span := range backend.Spans(t) {
-		id := string(span.GetTraceId())
-		got[id]++
-		if !sampled(id) || !strings.HasPrefix(span.GetTraceState(), "ot=th:c") {
-			t.Fatalf("trace %x was forwarded with tracestate %q", id, span.GetTraceState())
-		}
+	if kept < 50 || kept > 150 {
+		t.Errorf("%d of %d traces are above the threshold", kept, len(s.traces))
 	}
-	for id, n := range got {
-		if n != traces[id].spans {
-			t.Errorf("trace %x: %d of %d spans were forwarded", id, n, traces[id].spans)
-		}
+	all := 0
+	for _, trace := range s.traces {
+		all += trace.spans
 	}
-	eventually(t, "every span is counted", func() bool { return derivedCalls(t, c) == all })
+	eventually(t, "every span is counted", func() bool { return derivedCalls(t, s.collector) == all })
 }
 
 // TestRatesAreReloaded for Jaeger's clients as well as here, and what would begin

@@ -11,13 +11,11 @@ import (
 
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/waybill-dev/waybill/collector/export"
 	"github.com/waybill-dev/waybill/collector/export/exporttest"
 	"github.com/waybill-dev/waybill/collector/journal"
 	"github.com/waybill-dev/waybill/collector/sample"
-	"github.com/waybill-dev/waybill/tracegen"
 )
 
 // errorsOnly waits a moment for a trace whose root is there.
@@ -28,112 +26,32 @@ func errorsOnly() sample.TailConfig {
 	return tail
 }
 
-// sent is a trace as it was received.
-type sent struct {
-	spans  int
-	failed bool
-}
-
-// received are the traces in the collector's journal, by id.
-func received(t *testing.T, c *Collector) map[string]*sent {
-	t.Helper()
-	reader, err := c.Journal().Reader("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = reader.Close() }()
-	traces := map[string]*sent{}
-	for end, at := c.Journal().Stats().End, journal.Offset(0); at < end; {
-		records, err := reader.Next(t.Context(), 1<<20)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, r := range records {
-			at = r.Next
-			var request coltracepb.ExportTraceServiceRequest
-			if err := proto.Unmarshal(r.Payload, &request); err != nil {
-				t.Fatal(err)
-			}
-			for _, resource := range request.GetResourceSpans() {
-				for _, scope := range resource.GetScopeSpans() {
-					for _, span := range scope.GetSpans() {
-						id := string(span.GetTraceId())
-						if traces[id] == nil {
-							traces[id] = &sent{}
-						}
-						traces[id].spans++
-						traces[id].failed = traces[id].failed || span.GetStatus().GetCode() == tracepb.Status_STATUS_CODE_ERROR
-					}
-				}
-			}
-		}
-	}
-	return traces
-}
-
 // TestSampling sends a load, and has every trace with an error forwarded whole,
 // and of the others one in ten, whole as well, with its threshold.
 func TestSampling(t *testing.T) {
-	backend := exporttest.New(t)
 	cfg := testConfig(t.TempDir())
-	cfg.Journal.Retain = true
-	cfg.Export.Traces[0].Endpoint = backend.URL()
 	cfg.Sample.Tail = errorsOnly()
 	cfg.Sample.Tail.Policies = append(cfg.Sample.Tail.Policies, sample.Policy{Type: sample.Probability, Percent: 10})
-	c := run(t, cfg)
-	load := tracegen.DefaultConfig()
-	load.Endpoint = "http://" + c.OTLPHTTP().String()
-	load.Rate, load.Duration, load.Traces, load.Timeout = 0, 0, 1500, time.Minute
-	report, err := tracegen.Run(t.Context(), load, nil)
-	if err != nil || report.Acknowledged.Traces != 1500 {
-		t.Fatalf("%v, %v", report, err)
-	}
-
-	const threshold = 0xe6660000000000
-	traces := received(t, c)
-	want, failed, others := 0, 0, 0
-	wanted := func(id string) bool {
-		random := binary.BigEndian.Uint64([]byte(id)[8:]) & (1<<56 - 1)
-		return traces[id].failed || random >= threshold
-	}
-	for id, trace := range traces {
+	s := runSampling(t, cfg, 1500)
+	kept := s.wantForwarded(t, func(id string) string {
+		switch {
+		case s.traces[id].failed:
+			return anyTraceState
+		case randomness(id) >= 0xe6660000000000:
+			return "ot=th:e666"
+		}
+		return ""
+	})
+	failed := 0
+	for _, trace := range s.traces {
 		if trace.failed {
 			failed++
-		} else if wanted(id) {
-			others++
-		}
-		if wanted(id) {
-			want += trace.spans
 		}
 	}
-	requests, spans := 0, 0
-	backend.Wait(t, "what is kept", func() bool {
-		for _, r := range backend.Taken("")[requests:] {
-			requests, spans = requests+1, spans+len(exporttest.Spans(t, r))
-		}
-		return spans >= want
-	})
-	got := map[string]int{}
-	for _, span := range backend.Spans(t) {
-		id := string(span.GetTraceId())
-		got[id]++
-		if !wanted(id) {
-			t.Fatalf("trace %x was forwarded", id)
-		}
-		if has := strings.HasPrefix(span.GetTraceState(), "ot=th:e666"); has == traces[id].failed {
-			t.Fatalf("trace %x: failed is %v, and its tracestate %q", id, traces[id].failed, span.GetTraceState())
-		}
-	}
-	for id, n := range got {
-		if n != traces[id].spans {
-			t.Errorf("trace %x: %d of %d spans were forwarded", id, n, traces[id].spans)
-		}
-	}
-	rest := float64(len(traces) - failed)
+	rest, others := float64(len(s.traces)-failed), kept-failed
 	if failed == 0 || math.Abs(float64(others)-rest/10) > 5*math.Sqrt(rest*0.09) {
 		t.Errorf("%d traces with an error, %d of %v others", failed, others, rest)
 	}
-	t.Logf("%d traces, %d with an error and %d others kept: %d spans", len(traces), failed, others, want)
 }
 
 // TestSamplingIsSwitched on and off with the same journal: forwarding goes on
