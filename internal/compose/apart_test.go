@@ -283,7 +283,8 @@ func (s *stack) fault(t *testing.T, words ...string) {
 	}
 }
 
-// audit ends the shopper, and compares all databases and the bus by Compose's tool.
+// audit ends the shopper, and compares all databases and the bus by Compose's tool. It
+// is patient: what killed services were at is left alone until their leases end.
 func (s *stack) audit(t *testing.T) {
 	t.Helper()
 	i := slices.IndexFunc(s.running, func(c *container) bool { return c.name == "shopper" })
@@ -294,7 +295,7 @@ func (s *stack) audit(t *testing.T) {
 	for one := range strings.FieldsSeq(*tool.Environment["DATABASE_URL"]) {
 		urls = append(urls, s.databaseHere(t, one))
 	}
-	cmd := exec.CommandContext(t.Context(), filepath.Join(s.binaries, tool.Entrypoint[0]), append(tool.Command, "--wait", "1m")...)
+	cmd := exec.CommandContext(t.Context(), filepath.Join(s.binaries, tool.Entrypoint[0]), append(tool.Command, "--wait", "2m")...)
 	cmd.Env = []string{"DATABASE_URL=" + strings.Join(urls, " "), "NATS_URL=" + s.here(t, "audit", *tool.Environment["NATS_URL"])}
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "the books balance") {
 		t.Errorf("the audit: %v\n%s", err, out)
