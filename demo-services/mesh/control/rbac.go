@@ -30,8 +30,7 @@ func guard(policy mesh.Policy, route Route) *rbacv3.RBAC {
 		rules[healthMethods] = rule([]*rbacconfigv3.Permission{permission("/"+healthMethods+"/", true)}, beginsWith(anyMember()))
 	}
 	return &rbacv3.RBAC{
-		RulesStatPrefix: "mesh",
-		Rules:           &rbacconfigv3.RBAC{Action: rbacconfigv3.RBAC_ALLOW, Policies: rules},
+		Rules: &rbacconfigv3.RBAC{Action: rbacconfigv3.RBAC_ALLOW, Policies: rules},
 	}
 }
 
