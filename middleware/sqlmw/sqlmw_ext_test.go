@@ -24,7 +24,7 @@ import (
 )
 
 // setup is a service's telemetry that sends nothing, and remembers its spans.
-func setup(t *testing.T) (*middleware.Telemetry, *tracetest.SpanRecorder) {
+func setup(t testing.TB) (*middleware.Telemetry, *tracetest.SpanRecorder) {
 	t.Helper()
 	spans := tracetest.NewSpanRecorder()
 	telemetry, err := middleware.Setup(t.Context(), middleware.WithoutGlobals(), middleware.WithLogWriter(nil), middleware.WithSpanProcessor(spans),
@@ -38,7 +38,7 @@ func setup(t *testing.T) (*middleware.Telemetry, *tracetest.SpanRecorder) {
 	return telemetry, spans
 }
 
-func open(t *testing.T, opts ...sqlmw.Option) *sqlmw.DB {
+func open(t testing.TB, opts ...sqlmw.Option) *sqlmw.DB {
 	t.Helper()
 	db, err := sqlmw.Open("sqlite", filepath.Join(t.TempDir(), "orders.db"), append(opts, sqlmw.WithDatabase("sqlite", "orders"))...)
 	if err != nil {
