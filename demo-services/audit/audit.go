@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"time"
 
 	"github.com/waybill-dev/waybill/demo-services/inventory"
 	"github.com/waybill-dev/waybill/demo-services/notification"
@@ -16,6 +17,7 @@ import (
 	"github.com/waybill-dev/waybill/demo-services/payment"
 	"github.com/waybill-dev/waybill/demo-services/platform"
 	"github.com/waybill-dev/waybill/demo-services/psp"
+	"github.com/waybill-dev/waybill/demo-services/user"
 )
 
 // Books are what all services know, each read at one moment of its own. While
@@ -26,6 +28,9 @@ type Books struct {
 	Provider     map[string]psp.Charge
 	Reservations map[string]*inventory.ReservationAccount
 	Items        map[string]inventory.ItemAccount
+	// Users are when each customer came; nil where the user service is not
+	// audited. Histories are since when the order service knows them.
+	Users, Histories map[string]time.Time
 	// Messages are how many customers were sent about each order.
 	Messages map[string]int
 	// Outboxes are how many events each service has that are not on the bus.
@@ -36,7 +41,8 @@ type Books struct {
 	Told    map[string]Told
 }
 
-// Read reads the databases of all services, each of which is in one of the
+// Read reads the databases of all services (that of the user service may be
+// missing), each of which is in one of the
 // places: directories, or URLs of PostgreSQL databases. It changes nothing, and
 // the services may be running.
 func Read(ctx context.Context, places ...string) (*Books, error) {
@@ -50,7 +56,10 @@ func Read(ctx context.Context, places ...string) (*Books, error) {
 			return err
 		}},
 		{"order", func(ctx context.Context, on *platform.Conn) (err error) {
-			b.Orders, err = order.Accounts(ctx, on)
+			if b.Orders, err = order.Accounts(ctx, on); err != nil {
+				return err
+			}
+			b.Histories, err = order.HistoryAccounts(ctx, on)
 			return err
 		}},
 		{"payment", func(ctx context.Context, on *platform.Conn) (err error) {
@@ -65,16 +74,27 @@ func Read(ctx context.Context, places ...string) (*Books, error) {
 			b.Reservations, b.Items, err = inventory.Accounts(ctx, on)
 			return err
 		}},
+		{"user", func(ctx context.Context, on *platform.Conn) (err error) {
+			b.Users, err = user.Accounts(ctx, on)
+			return err
+		}},
 	} {
-		if err := b.readOne(ctx, places, part.name, part.read); err != nil {
+		err := b.readOne(ctx, places, part.name, part.read)
+		if part.name == "user" && errors.Is(err, errNowhere) {
+			continue // Orders may be audited where their customers are not known.
+		}
+		if err != nil {
 			return nil, fmt.Errorf("read the database of %s: %w", part.name, err)
 		}
 	}
 	return b, nil
 }
 
+// errNowhere is a database that can't be found.
+var errNowhere = errors.New("it is in none of the places that were named")
+
 // publishers are the services that have an outbox.
-var publishers = map[string]bool{"order": true, "payment": true, "inventory": true}
+var publishers = map[string]bool{"order": true, "payment": true, "inventory": true, "user": true}
 
 // readOne reads one service's database at one moment.
 func (b *Books) readOne(ctx context.Context, places []string, name string, read func(context.Context, *platform.Conn) error) error {
@@ -109,5 +129,5 @@ func open(ctx context.Context, places []string, name string) (*platform.DB, erro
 			return db, err
 		}
 	}
-	return nil, errors.New("it is in none of the places that were named")
+	return nil, errNowhere
 }

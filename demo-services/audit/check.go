@@ -15,7 +15,7 @@ import (
 
 // Finding is something that does not add up.
 type Finding struct {
-	// About is the id of an order or of an item.
+	// About is the id of an order, of an item or of a customer.
 	About string
 	What  string
 }
@@ -52,6 +52,7 @@ func (b *Books) Check() *Report {
 	}
 	c.strangers()
 	c.shelves()
+	c.histories()
 	for _, n := range b.Outboxes {
 		c.Waiting += n
 	}
@@ -205,6 +206,26 @@ func (c *check) strangers() {
 	for id, p := range c.Provider {
 		if _, known := c.Charges[id]; !known {
 			c.found(id, "psp has a charge, %s, that payment does not know", p.State)
+		}
+	}
+}
+
+// histories checks that the order service has opened the history of every
+// customer who came, and of nobody else.
+func (c *check) histories() {
+	if c.Users == nil || c.Outboxes["user"] > 0 {
+		return // What is not on the bus yet explains what is missing.
+	}
+	for id, came := range c.Users {
+		if opened, known := c.Histories[id]; !known {
+			c.found(id, "a customer came, and no history was opened")
+		} else if !opened.Equal(came) {
+			c.found(id, "a customer came at %v, their history says %v", came, opened)
+		}
+	}
+	for id := range c.Histories {
+		if _, known := c.Users[id]; !known {
+			c.found(id, "there is a history of a customer who does not exist")
 		}
 	}
 }

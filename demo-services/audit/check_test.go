@@ -47,10 +47,12 @@ func books() *Books {
 			"good": {State: "CONFIRMED", Lines: lines}, "returned": {State: "RELEASED", Lines: lines},
 			"declined": {State: "RELEASED", Lines: lines}, "under way": {State: "RESERVED", Lines: lines},
 		},
-		Items:    map[string]inventory.ItemAccount{"mug": {Capacity: 10, Delivered: 3, Available: 9}},
-		Messages: map[string]int{"good": 1, "returned": 1, "declined": 1},
-		Letters:  map[string]int{"returned": 1},
-		Outboxes: map[string]int{"order": 0, "payment": 2},
+		Items:     map[string]inventory.ItemAccount{"mug": {Capacity: 10, Delivered: 3, Available: 9}},
+		Users:     map[string]time.Time{"usr_ada": placed},
+		Histories: map[string]time.Time{"usr_ada": placed},
+		Messages:  map[string]int{"good": 1, "returned": 1, "declined": 1},
+		Letters:   map[string]int{"returned": 1},
+		Outboxes:  map[string]int{"order": 0, "payment": 2},
 		Told: map[string]Told{
 			"good": {"order.created": 1, "order.confirmed": 1}, "returned": {"order.created": 1, "order.confirmed": 1, "order.cancelled": 1},
 			"declined": {"order.created": 1, "order.cancelled": 1}, "under way": {"order.created": 1},
@@ -117,6 +119,9 @@ func TestWhatDoesNotBalanceIsFound(t *testing.T) {
 		"event of nobody's":  {"nobody's", "the bus has events", func(b *Books) { b.Told["nobody's"] = Told{"order.created": 1} }},
 		"unknown to payment": {"under way", "psp has a charge", func(b *Books) { b.Provider["under way"] = psp.Charge{State: psp.Captured} }},
 		"oversold":           {"mug", "10 were there and 3 came, 8 are there and 4 are held", func(b *Books) { b.Items["mug"] = inventory.ItemAccount{Capacity: 10, Delivered: 3, Available: 8} }},
+		"history not opened": {"usr_ada", "no history", func(b *Books) { delete(b.Histories, "usr_ada") }},
+		"other history":      {"usr_ada", "their history says", func(b *Books) { b.Histories["usr_ada"] = time.UnixMilli(0) }},
+		"invented customer":  {"usr_eve", "does not exist", func(b *Books) { b.Histories["usr_eve"] = time.UnixMilli(0) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := books()
@@ -150,6 +155,17 @@ func TestWhatMayBeMissingOnTheBus(t *testing.T) {
 	delete(b.Told["good"], "order.confirmed")
 	b.Outboxes["order"] = 1
 	if r := b.Check(); len(r.Findings) != 0 || r.Settled() {
+		t.Errorf("report is %+v", r)
+	}
+	b = books()
+	delete(b.Histories, "usr_ada")
+	b.Outboxes["user"] = 1
+	if r := b.Check(); len(r.Findings) != 0 || r.Settled() {
+		t.Errorf("report is %+v", r)
+	}
+	b = books()
+	b.Users = nil // Nobody has named the user service's database.
+	if r := b.Check(); len(r.Findings) != 0 {
 		t.Errorf("report is %+v", r)
 	}
 	b = books()

@@ -49,6 +49,20 @@ func (h *Histories) OpenedAt(ctx context.Context, userID string) (time.Time, err
 	return time.UnixMilli(at).UTC(), err
 }
 
+// HistoryAccounts reads since when there is a history of each customer, by their
+// ids, for an audit.
+func HistoryAccounts(ctx context.Context, on *platform.Conn) (map[string]time.Time, error) {
+	opened := map[string]time.Time{}
+	err := on.Query(ctx, func(scan platform.Scan) error {
+		var id string
+		var at int64
+		err := scan(&id, &at)
+		opened[id] = time.UnixMilli(at).UTC()
+		return err
+	}, "SELECT user_id, opened_at FROM histories")
+	return opened, err
+}
+
 // GetHistory implements OrderService.
 func (s *Server) GetHistory(ctx context.Context, r *orderv1.GetHistoryRequest) (*orderv1.GetHistoryResponse, error) {
 	answer := &orderv1.GetHistoryResponse{UserId: r.GetUserId()}
