@@ -10,6 +10,7 @@ import (
 
 	"go.opentelemetry.io/otel/propagation"
 
+	"github.com/waybill-dev/waybill/demo-services/pause"
 	"github.com/waybill-dev/waybill/demo-services/platform"
 )
 
@@ -206,10 +207,8 @@ func insist(ctx context.Context, record func(context.Context) error) error {
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		select {
-		case <-ctx.Done():
+		if pause.For(ctx, 250*time.Millisecond) != nil {
 			return err
-		case <-time.After(250 * time.Millisecond):
 		}
 	}
 }

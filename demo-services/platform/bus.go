@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/waybill-dev/waybill/demo-services/pause"
 	"github.com/waybill-dev/waybill/middleware"
 	"github.com/waybill-dev/waybill/middleware/natsmw"
 )
@@ -118,20 +119,8 @@ func untilDone(ctx context.Context, request func(context.Context) error) error {
 		if err == nil || errors.As(err, &refusal) && refusal.Code < 500 {
 			return err
 		}
-		if ended := pause(ctx, 300*time.Millisecond); ended != nil {
+		if ended := pause.For(ctx, 300*time.Millisecond); ended != nil {
 			return errors.Join(ended, err)
 		}
-	}
-}
-
-// pause waits, or returns the context's error if it ends first.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

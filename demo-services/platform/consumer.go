@@ -10,6 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/waybill-dev/waybill/demo-services/pause"
 )
 
 // ErrPoison marks a message that no repetition will make any better: it goes
@@ -73,7 +75,7 @@ func (b *Bus) Consume(ctx context.Context, c Consumer, handle Handler) error {
 			return ctx.Err()
 		}
 		b.logger.Warn("subscription broke and is made again", "durable", c.Durable, "error", err)
-		if err := pause(ctx, 500*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 500*time.Millisecond); err != nil {
 			return err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"github.com/waybill-dev/waybill/demo-services/pause"
 	"github.com/waybill-dev/waybill/demo-services/platform/pgtest"
 	"github.com/waybill-dev/waybill/middleware"
 )
@@ -174,7 +175,7 @@ func TestSlowStatementsAreSlowInTheirSpans(t *testing.T) {
 	waited := 0
 	db.BeforeStatements(func(ctx context.Context) {
 		waited++
-		_ = pause(ctx, delay)
+		_ = pause.For(ctx, delay)
 	})
 	ctx, root := telemetry.TracerProvider().Tracer("test").Start(t.Context(), "root")
 	defer root.End()

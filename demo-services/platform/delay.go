@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"time"
+
+	"github.com/waybill-dev/waybill/demo-services/pause"
 )
 
 // Delays are all artificial delays of the demo. Every other latency in it
@@ -71,5 +73,5 @@ func (d Delay) Wait(ctx context.Context) error {
 	if d.Median == 0 {
 		return ctx.Err()
 	}
-	return pause(ctx, d.Sample())
+	return pause.For(ctx, d.Sample())
 }

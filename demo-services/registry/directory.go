@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/waybill-dev/waybill/demo-services/pause"
 	"github.com/waybill-dev/waybill/middleware/client"
 )
 
@@ -53,7 +54,7 @@ func (d *Directory) Follow(ctx context.Context) {
 			return
 		}
 		d.registry.logger.WarnContext(ctx, "the registry is not watched, and is tried again", "error", err)
-		if !pause(ctx, 500*time.Millisecond) {
+		if pause.For(ctx, 500*time.Millisecond) != nil {
 			return
 		}
 	}

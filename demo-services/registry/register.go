@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/waybill-dev/waybill/demo-services/pause"
 )
 
 // Keep keeps the instance's entry alive while it is well, until the context
@@ -47,7 +49,7 @@ func (r *Registry) Keep(ctx context.Context, instance Instance, well func(contex
 		if failing {
 			wait = min(wait, time.Second)
 		}
-		if !pause(ctx, wait) {
+		if pause.For(ctx, wait) != nil {
 			break
 		}
 	}

@@ -96,15 +96,3 @@ func (i Instance) key() (string, error) {
 	}
 	return i.Service + "." + i.ID, nil
 }
-
-// pause waits, or says that the context has ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
