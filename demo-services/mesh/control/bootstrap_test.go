@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -61,6 +62,10 @@ func TestBootstrap(t *testing.T) {
 	}
 	if google.GetCredentialsFactoryName() != google.GetCallCredentials()[0].GetFromPlugin().GetName() {
 		t.Errorf("the token is shown by %s", google.GetCredentialsFactoryName())
+	}
+	ping := google.GetChannelArgs().GetArgs()["grpc.keepalive_time_ms"].GetIntValue()
+	if every := time.Duration(ping) * time.Millisecond; every < leastPing {
+		t.Errorf("an Envoy asks every %v whether the control plane is there, and may every %v", every, leastPing)
 	}
 	clusters := b.GetStaticResources().GetClusters()
 	if len(clusters) != 1 || clusters[0].GetName() != collectorCluster {

@@ -28,6 +28,7 @@ import (
 	"github.com/spiffe/go-spiffe/v2/proto/spiffe/workload"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
 
 	"github.com/waybill-dev/waybill/demo-services/mesh"
 	"github.com/waybill-dev/waybill/demo-services/registry"
@@ -54,6 +55,10 @@ type Config struct {
 
 // DefaultConfig has certificates of an hour, and no services.
 func DefaultConfig() Config { return Config{Listen: "127.0.0.1:0", Lifetime: time.Hour} }
+
+// leastPing is how often clients may look whether the control plane is there:
+// who does so more often is cut off.
+const leastPing = 10 * time.Second
 
 // NewToken makes a token that nobody can guess.
 func NewToken() string { return rand.Text() }
@@ -131,19 +136,8 @@ func Start(ctx context.Context, config Config, authority *Authority, directory D
 		return nil, fmt.Errorf("start control plane: %w", err)
 	}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
-	p := &Plane{
-		routes: config.Routes, tokens: config.Tokens, authority: authority, directory: directory, logger: logger,
-		workloads: newWorkloads(config, authority, logger),
-		clients:   newClientLog(logger),
-		envoys: &envoys{
-			routes: config.Routes, policy: config.Policy, lifetime: config.Lifetime,
-			holder: &holder{authority: authority, lifetime: config.Lifetime, held: map[string]held{}},
-		},
-		begun: time.Now(), cache: cachev3.NewSnapshotCache(false, parts{}, nil),
-		seen: map[string]bool{}, addr: listener.Addr(), stop: stop,
-	}
-	p.workloads.ended = work.Done()
-	p.streams = newStreams(p.workloads, p.envoys.exists, p.clients)
+	p := newPlane(config, authority, directory, logger, work.Done())
+	p.addr, p.stop = listener.Addr(), stop
 	at := listener.Addr().(*net.TCPAddr)
 	hosts := config.Hosts
 	if len(hosts) == 0 {
@@ -153,7 +147,10 @@ func Start(ctx context.Context, config Config, authority *Authority, directory D
 	host := &hostCertificate{authority: authority, hosts: hosts, lifetime: config.Lifetime}
 	p.server = grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(&tls.Config{GetCertificate: host.get, MinVersion: tls.VersionTLS13})),
-		grpc.ConnectionTimeout(10*time.Second), grpc.MaxRecvMsgSize(1<<20),
+		grpc.ConnectionTimeout(10*time.Second), grpc.MaxRecvMsgSize(1<<20), grpc.MaxConcurrentStreams(100),
+		// Streams are quiet for hours: both sides look whether the other is there.
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: leastPing, PermitWithoutStream: true}),
 	)
 	discoveryv3.RegisterAggregatedDiscoveryServiceServer(p.server, serverv3.NewServer(work, p.cache, p.streams.callbacks()))
 	workload.RegisterSpiffeWorkloadAPIServer(p.server, p.workloads)
@@ -164,6 +161,23 @@ func Start(ctx context.Context, config Config, authority *Authority, directory D
 		}
 	})
 	return p, nil
+}
+
+// newPlane is a control plane that does not run yet.
+func newPlane(config Config, authority *Authority, directory Directory, logger *slog.Logger, ended <-chan struct{}) *Plane {
+	p := &Plane{
+		routes: config.Routes, tokens: config.Tokens, authority: authority, directory: directory, logger: logger,
+		workloads: newWorkloads(config, authority, logger),
+		clients:   newClientLog(logger),
+		envoys: &envoys{
+			routes: config.Routes, policy: config.Policy, lifetime: config.Lifetime,
+			holder: &holder{authority: authority, lifetime: config.Lifetime, held: map[string]held{}},
+		},
+		begun: time.Now(), cache: cachev3.NewSnapshotCache(false, parts{}, nil), seen: map[string]bool{},
+	}
+	p.workloads.ended = ended
+	p.streams = newStreams(p.workloads, p.envoys.exists, p.clients)
+	return p
 }
 
 // Addr is where the control plane listens.

@@ -58,18 +58,17 @@ func (d everywhere) Instances(service string) ([]registry.Instance, <-chan struc
 	}, d.changed
 }
 
-func startPlane(t *testing.T, config Config, directory Directory) *Plane {
+// idlePlane is a control plane that does not run, so that a test may be it.
+func idlePlane(t *testing.T, config Config, directory Directory) *Plane {
 	t.Helper()
+	if err := config.validate(); err != nil {
+		t.Fatal(err)
+	}
 	authority, err := OpenAuthority(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	plane, err := Start(t.Context(), config, authority, directory, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(plane.Close)
-	return plane
+	return newPlane(config, authority, directory, slog.New(slog.DiscardHandler), t.Context().Done())
 }
 
 // allProxies are those of the shop.
@@ -85,7 +84,7 @@ func allProxies(config Config) []proxy {
 // one another.
 func TestWhatProxiesAreToldIsValid(t *testing.T) {
 	config := shopConfig(t)
-	plane := startPlane(t, config, everywhere{make(chan struct{})})
+	plane := idlePlane(t, config, everywhere{make(chan struct{})})
 	found, _ := plane.look()
 	for _, p := range allProxies(config) {
 		t.Run(p.part(), func(t *testing.T) {
@@ -238,7 +237,7 @@ func walk(message protoreflect.Message, call func(protoreflect.Message)) {
 // TestWhatProxiesAreTold looks at who gets which listeners and clusters.
 func TestWhatProxiesAreTold(t *testing.T) {
 	config := shopConfig(t)
-	plane := startPlane(t, config, everywhere{make(chan struct{})})
+	plane := idlePlane(t, config, everywhere{make(chan struct{})})
 	found, _ := plane.look()
 	for p, want := range map[proxy][]string{
 		{kindIngress, kindIngress}: {"listener outbound_gateway 0.0.0.0:8080", "cluster gateway", "endpoints gateway 2", "route gateway"},
@@ -266,7 +265,7 @@ func TestWhatProxiesAreTold(t *testing.T) {
 // TestAProxyIsToldNothingThatIsNotKnown has a control plane start before the
 // registry has told it of anybody.
 func TestAProxyIsToldNothingThatIsNotKnown(t *testing.T) {
-	plane := startPlane(t, shopConfig(t), emptyDirectory{})
+	plane := idlePlane(t, shopConfig(t), emptyDirectory{})
 	found, _ := plane.look()
 	for p, waits := range map[proxy]bool{{kindSidecar, "order"}: true, {kindIngress, kindIngress}: true, {kindSidecar, "notification"}: false} {
 		said, err := plane.forProxy(p, found)
@@ -285,7 +284,7 @@ func TestAProxyIsToldNothingThatIsNotKnown(t *testing.T) {
 }
 
 func TestProxiesAreOfServices(t *testing.T) {
-	plane := startPlane(t, shopConfig(t), emptyDirectory{})
+	plane := idlePlane(t, shopConfig(t), emptyDirectory{})
 	for p, want := range map[proxy]bool{
 		{kindSidecar, "order"}: true, {kindSidecar, "psp"}: false, {kindSidecar, kindIngress}: false, {kindIngress, "order"}: false, {kindIngress, kindIngress}: true, {}: false,
 	} {
