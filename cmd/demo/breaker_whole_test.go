@@ -9,9 +9,6 @@ import (
 	"testing"
 	"time"
 
-	colmetricspb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
-	"google.golang.org/protobuf/proto"
-
 	"github.com/waybill-dev/waybill/collector/export/exporttest"
 	"github.com/waybill-dev/waybill/demo-services/fault"
 )
@@ -20,6 +17,7 @@ import (
 // far as payment, and the trace, the metric and the map show where they end. It
 // comes up again, and orders are confirmed without anybody's doing.
 func TestBreakerIsSeen(t *testing.T) {
+	t.Parallel()
 	backend := exporttest.New(t)
 	config := freePorts + fmt.Sprintf("export: {metrics: {endpoint: %q}}\n", backend.URL())
 	d := startDemoIn(t, environment{"BREAKER_OPEN_FOR": "6s"}, "--rate", "0", "--config", writeFile(t, config))
@@ -62,32 +60,7 @@ func (d running) want(t *testing.T, status int) (trace string) {
 // instances have sent last: 0 is closed, 2 is open.
 func breakers(t *testing.T, backend *exporttest.Backend) map[string]float64 {
 	t.Helper()
-	states := map[string]float64{}
-	for _, r := range backend.Taken("/v1/metrics") {
-		var request colmetricspb.ExportMetricsServiceRequest
-		if err := proto.Unmarshal(r.Body, &request); err != nil {
-			t.Fatal(err)
-		}
-		for _, resource := range request.GetResourceMetrics() {
-			of := map[string]string{}
-			for _, a := range resource.GetResource().GetAttributes() {
-				of[a.GetKey()] = a.GetValue().GetStringValue()
-			}
-			if of["service.name"] != "payment" {
-				continue
-			}
-			for _, scope := range resource.GetScopeMetrics() {
-				for _, m := range scope.GetMetrics() {
-					for _, point := range m.GetGauge().GetDataPoints() {
-						if strings.HasSuffix(m.GetName(), "breaker_state") {
-							states[of["service.instance.id"]] = point.GetAsDouble()
-						}
-					}
-				}
-			}
-		}
-	}
-	return states
+	return gauges(t, backend, "payment", "breaker_state")
 }
 
 // allAre says whether both instances are in the state.
