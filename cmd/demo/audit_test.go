@@ -112,7 +112,8 @@ const pspPatience = time.Second
 // the dead letters are exactly those that are poison. WAYBILL_AUDIT_ORDERS=10000
 // places as many.
 func TestManyOrdersAddUp(t *testing.T) {
-	count := auditOrders(t, 300)
+	t.Parallel()
+	count := auditOrders(t, 150)
 	shop := newQuickShop(t, func(provider string) string { return unreliable(t, provider) }, payment.BreakerConfig{})
 	start := time.Now()
 	c := newCrowd(t, shop.orders)

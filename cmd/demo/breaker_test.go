@@ -61,9 +61,10 @@ func (s quickShop) place(ctx context.Context) error {
 // asks it any more and orders are refused at once, with nothing left to give
 // back. It comes up again, and without anybody's doing orders are confirmed.
 func TestOrdersWhileTheProviderIsDown(t *testing.T) {
+	t.Parallel()
 	var p provider
 	breaker := payment.DefaultBreakerConfig()
-	breaker.OpenFor = 4 * time.Second
+	breaker.OpenFor = 2 * time.Second
 	shop := newQuickShop(t, func(behind string) string { return p.front(t, behind) }, breaker)
 	if err := shop.place(t.Context()); err != nil {
 		t.Fatal(err)

@@ -47,6 +47,7 @@ func crashes() []crash {
 // and the bus has each event once. WAYBILL_CRASH_ROUNDS=20 kills it twenty times
 // at each step.
 func TestOrderServiceIsKilled(t *testing.T) {
+	t.Parallel()
 	rounds := 1
 	if text := os.Getenv(roundsVariable); text != "" {
 		var err error

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -76,6 +77,7 @@ func auditOrders(t *testing.T, fallback int) int {
 type crowd struct {
 	orders orderv1.OrderServiceClient
 	coming chan int
+	served atomic.Int64
 	busy   sync.WaitGroup
 	mu     sync.Mutex
 	heard  map[string]order.Step
@@ -93,6 +95,7 @@ func newCrowd(t *testing.T, orders orderv1.OrderServiceClient) *crowd {
 					c.heard[id] = step
 					c.mu.Unlock()
 				}
+				c.served.Add(1)
 			}
 		})
 	}

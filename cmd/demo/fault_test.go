@@ -64,7 +64,10 @@ func (d running) count(t *testing.T, trace, service, operation string) (n int) {
 // TestFaults switches on one fault after the other, orders, and looks at what
 // the customer is told and what the trace shows.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, "--rate", "0")
+	t.Run(fault.InstanceKilled, func(t *testing.T) { testInstanceKilled(t, d) })
+	t.Run(fault.PoisonMessage, func(t *testing.T) { testPoisonedMessage(t, d) })
 	for _, c := range []struct {
 		key, service, operation string
 		status                  int
@@ -104,11 +107,11 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestPoisonedMessage: the customer's order is confirmed, and its event is with
+// testPoisonedMessage: the customer's order is confirmed, and its event is with
 // the dead letters.
-func TestPoisonedMessage(t *testing.T) {
-	d := startDemo(t, "--rate", "0")
+func testPoisonedMessage(t *testing.T, d running) {
 	d.switchFault(t, "on", fault.PoisonMessage)
+	defer d.switchFault(t, "off", fault.PoisonMessage)
 	got, id := d.place(t, exampleOrder)
 	if got.status != http.StatusCreated {
 		t.Fatalf("%d %s", got.status, got.body)
@@ -141,38 +144,32 @@ func (d running) instanceOf(t *testing.T, trace, service string) (instance strin
 	return instance
 }
 
-// TestInstanceKilled kills one of two instances while orders go on: none is
+// testInstanceKilled kills one of two instances while orders go on: none is
 // lost. When it is started again, it gets its share.
-func TestInstanceKilled(t *testing.T) {
-	d := startDemo(t, "--rate", "0")
-	reach := func(want string) {
+func testInstanceKilled(t *testing.T, d running) {
+	const several = 10
+	// handled has orders come, and counts them by who has handled them.
+	handled := func() map[string]int {
 		t.Helper()
-		eventually(t, "order that "+want+" has handled", func() bool {
-			got, id := d.place(t, exampleOrder)
-			if got.status != http.StatusCreated {
-				t.Fatalf("%d %s", got.status, got.body)
+		traces := make([]string, several)
+		for i := range traces {
+			var got answer
+			if got, traces[i] = d.place(t, exampleOrder); got.status != http.StatusCreated {
+				t.Fatalf("an order is lost: %d %s", got.status, got.body)
 			}
-			return d.instanceOf(t, id, "inventory") == want
-		})
+		}
+		by := map[string]int{}
+		for _, id := range traces {
+			by[d.instanceOf(t, id, "inventory")]++
+		}
+		return by
 	}
-	reach("inventory-1")
-	reach("inventory-2")
+	both := func() bool { by := handled(); return by["inventory-1"] > 0 && by["inventory-2"] > 0 }
+	eventually(t, "share of either instance", both)
 	d.switchFault(t, "on", fault.InstanceKilled)
-	var gone int // orders in a row that the other instance has handled
-	for n := 0; gone < 20; n++ {
-		got, id := d.place(t, exampleOrder)
-		if got.status != http.StatusCreated {
-			t.Fatalf("order %d is lost: %d %s", n, got.status, got.body)
-		}
-		if gone++; d.instanceOf(t, id, "inventory") != "inventory-1" {
-			gone = 0
-		}
-		if n > 1000 {
-			t.Fatal("the instance is still there")
-		}
-	}
+	eventually(t, "instance that is gone", func() bool { return handled()["inventory-1"] == several })
 	d.switchFault(t, "off", fault.InstanceKilled)
-	reach("inventory-2")
+	eventually(t, "instance that is back", both)
 }
 
 func TestFaultCommand(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 // TestHistoryBeginsWithTheCustomer has the bus tell of a customer, twice, as it
 // may.
 func TestHistoryBeginsWithTheCustomer(t *testing.T) {
+	t.Parallel()
 	shop := newQuickShop(t, func(provider string) string { return provider }, payment.BreakerConfig{})
 	history := func() (*orderv1.GetHistoryResponse, error) {
 		return shop.orders.GetHistory(t.Context(), &orderv1.GetHistoryRequest{UserId: "usr_ada"})

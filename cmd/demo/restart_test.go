@@ -96,6 +96,7 @@ func (s *scattered) place(t *testing.T) (id string, status int) {
 // other, well or by force, and starts it again somewhere else. Orders of which a
 // customer was told that they are confirmed are, and the books balance.
 func TestServicesInAnyOrder(t *testing.T) {
+	t.Parallel()
 	for name, database := range databases() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

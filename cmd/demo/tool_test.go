@@ -21,6 +21,7 @@ func printed(t *testing.T, status int, args ...string) string {
 // TestToolsLookIntoTheShop has orders of all kinds come, and one message that
 // nobody can handle.
 func TestToolsLookIntoTheShop(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	d := startDemo(t, "--rate", "0", "--data", data)
 	bus, orders := d.address(t, "nats"), d.address(t, "order")
