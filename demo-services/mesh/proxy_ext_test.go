@@ -199,3 +199,53 @@ func expiryOf(t *testing.T, own, authority *tlsv3.Secret, id string) time.Time {
 	}
 	return pair.Leaf.NotAfter
 }
+
+// TestSidecarsAndMembersBelieveOneAnother has a call made with what a sidecar is
+// told to a member that has none.
+func TestSidecarsAndMembersBelieveOneAnother(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withProxies)
+	s := w.serve(t, "inventory", "inventory-1", "v1")
+	if err := reserve(t, w.throughSidecar(t, "payment", s.Address)); status.Code(err) != codes.PermissionDenied {
+		t.Errorf("the sidecar of payment is answered %v, want PermissionDenied", err)
+	}
+	w.config.Routes = append(w.config.Routes, control.Route{Service: "order", Port: 9009})
+	w.plane.Close()
+	w.start(t)
+	if err := reserve(t, w.throughSidecar(t, "order", s.Address)); err != nil || s.calls.Load() != 1 {
+		t.Errorf("the sidecar of order is answered %v", err)
+	}
+}
+
+// throughSidecar is a connection with the certificate that the service's sidecar
+// is told, which believes the server if the sidecar is to.
+func (w *world) throughSidecar(t *testing.T, service, address string) *grpc.ClientConn {
+	t.Helper()
+	const authority = "spiffe://shop.waybill"
+	id := authority + "/service/" + service
+	answer, err := w.envoy(t, "sidecar/"+service, w.config.Tokens[service]).ask(resourcev3.SecretType, nil, id, authority)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets := secretsIn(t, answer)
+	own := secrets[id].GetTlsCertificate()
+	pair, err := tls.X509KeyPair(own.GetCertificateChain().GetInlineBytes(), own.GetPrivateKey().GetInlineBytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(secrets[authority].GetValidationContext().GetTrustedCa().GetInlineBytes())
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{
+		Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13,
+		InsecureSkipVerify: true, // as for the name, which is no DNS name
+		VerifyConnection: func(state tls.ConnectionState) error {
+			_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots})
+			return err
+		},
+	})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
