@@ -13,7 +13,7 @@ import (
 func (c *Collector) Listeners() []admin.Listener {
 	own := admin.Listener{Key: "admin", Name: "health, own metrics and status", Addr: c.Admin()}
 	if c.admin != nil {
-		own.Security = c.admin.Security()
+		own.State = c.admin.Protection()
 	}
 	return append(c.dataListeners(), own)
 }
@@ -22,11 +22,11 @@ func (c *Collector) Listeners() []admin.Listener {
 func (c *Collector) dataListeners() []admin.Listener {
 	var all []admin.Listener
 	for _, l := range c.receivers.Listeners() {
-		all = append(all, admin.Listener{Key: l.Key, Name: l.Name, Addr: l.Addr, Security: l.Security})
+		all = append(all, admin.Listener{Key: l.Key, Name: l.Name, Addr: l.Addr, State: l.State})
 	}
 	derived := admin.Listener{Key: "derive", Name: "derived metrics", Addr: c.Scrape()}
 	if c.deriver != nil {
-		derived.Security = c.deriver.Security()
+		derived.State = c.deriver.Protection()
 	}
 	return append(all, derived)
 }

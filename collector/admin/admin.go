@@ -49,8 +49,8 @@ type Listener struct {
 	// Key is the listener's in the configuration, Name is for people.
 	Key, Name string
 	Addr      net.Addr // nil: off
-	// Security is what protects it, for people; empty is nothing.
-	Security string
+	// State is how it is protected.
+	listen.State
 }
 
 // Admin serves what is known about a running collector.
@@ -121,8 +121,8 @@ func (a *Admin) follow() {
 // Addr is where the listener is.
 func (a *Admin) Addr() net.Addr { return a.door.Addr() }
 
-// Security says what protects the listener, for people; empty is nothing.
-func (a *Admin) Security() string { return a.door.Summary() }
+// Protection is how the listener is protected.
+func (a *Admin) Protection() listen.State { return a.door.State() }
 
 // Prepare reads what another rule for the listener needs, and returns what has
 // it count, nil where there is nothing to do. Until that is called nothing has

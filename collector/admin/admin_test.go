@@ -17,6 +17,7 @@ import (
 
 	"github.com/waybill-dev/waybill/collector/journal"
 	"github.com/waybill-dev/waybill/collector/journal/memory"
+	"github.com/waybill-dev/waybill/collector/listen"
 )
 
 func TestWatchFollowsTheCursors(t *testing.T) {
@@ -161,7 +162,9 @@ func start(t *testing.T) *fixture {
 	f.admin, err = Start(t.Context(), cfg, Sources{
 		Journal: f.journal, Metrics: own, LastRefusal: f.lastRefusal, Destinations: f.destinations,
 		Listeners: func() []Listener {
-			return []Listener{{Name: "OTLP <here>", Addr: &net.TCPAddr{Port: 4318}, Security: "TLS, token"}, {Name: "nothing"}}
+			state := listen.State{Security: "TLS, token", Expires: time.Date(2026, 12, 24, 0, 0, 0, 0, time.UTC)}
+			state.Trouble = listen.Trouble{At: state.Expires, Reason: "no key"}
+			return []Listener{{Key: "here", Name: "OTLP <here>", Addr: &net.TCPAddr{Port: 4318}, State: state}, {Name: "nothing"}}
 		},
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -250,7 +253,8 @@ func TestStatusPage(t *testing.T) {
 	}
 	for _, want := range []string{
 		"<title>Waybill collector: ready</title>", "2 KiB of 4 KiB (50 %)",
-		`<td>export-traces</td><td class="n">2 KiB</td>`, "<td>OTLP &lt;here&gt;</td><td>:4318</td><td>TLS, token</td>", "<td>nothing</td><td>off</td>",
+		`<td>export-traces</td><td class="n">2 KiB</td>`, "<td>OTLP &lt;here&gt;</td><td>:4318</td><td>TLS, token; certificate until 2026-12-24T00:00:00Z</td>",
+		`<td class="t">here</td><td class="t">2026-12-24T00:00:00Z</td><td>no key</td>`, "<td>nothing</td><td>off</td>",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %q in\n%s", want, body)

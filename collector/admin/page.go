@@ -75,11 +75,9 @@ func (a *Admin) status() status {
 		Uptime:    now.Sub(a.began).Round(time.Second),
 		Journal:   stats,
 		Held:      uint64(stats.End - stats.Oldest),
+		Listeners: a.sources.listeners(),
 		Errors:    a.lastErrors(),
 		Refusing:  a.sources.LastRefusal().lasts(now),
-	}
-	if a.sources.Listeners != nil {
-		s.Listeners = a.sources.Listeners()
 	}
 	destinations := a.sources.destinations()
 	for _, state := range states {
@@ -100,6 +98,11 @@ func (a *Admin) lastErrors() (all []lastError) {
 	if a.sources.LastReload != nil {
 		if refused := a.sources.LastReload(); !refused.At.IsZero() {
 			all = append(all, lastError{"configuration", refused.At, refused.Reason})
+		}
+	}
+	for _, l := range append(a.sources.listeners(), Listener{Key: "admin", State: a.door.State()}) {
+		if l.Trouble.Reason != "" {
+			all = append(all, lastError{l.Key, l.Trouble.At, l.Trouble.Reason})
 		}
 	}
 	for _, d := range a.sources.destinations() {

@@ -72,6 +72,14 @@ func (s Sources) stats() []journal.Stats {
 	return all
 }
 
+// listeners are those that there are.
+func (s Sources) listeners() []Listener {
+	if s.Listeners == nil {
+		return nil
+	}
+	return s.Listeners()
+}
+
 // destinations are the sources' by reader.
 func (s Sources) destinations() map[string]Destination {
 	byReader := map[string]Destination{}

@@ -94,8 +94,8 @@ func (d *Deriver) closeDoor(ctx context.Context) {
 // Addr is where metrics are scraped; nil where they are not.
 func (d *Deriver) Addr() net.Addr { return d.door.Addr() }
 
-// Security says what protects the scrapes, for people; empty is nothing.
-func (d *Deriver) Security() string { return d.door.Summary() }
+// Protection is how scrapes are protected.
+func (d *Deriver) Protection() listen.State { return d.door.State() }
 
 // Prepare reads what another rule for scrapes needs, and returns what has it
 // count, nil where there is nothing to do. Until that is called nothing has

@@ -105,16 +105,6 @@ func (d *Door) Addr() net.Addr {
 	return d.inner.Addr()
 }
 
-// Summary says what protects the door, for people; empty is nothing.
-func (d *Door) Summary() string {
-	if d == nil {
-		return ""
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.rule.Summary()
-}
-
 // Prepare reads what another rule's files hold, and returns what has the door
 // go by that rule. Until it is called nothing has changed, and it need not be
 // called. It is nil where there is nothing to do.

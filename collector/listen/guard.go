@@ -26,6 +26,7 @@ type Guard struct {
 	meters   meters
 	logger   *slog.Logger
 	now      atomic.Pointer[credentials]
+	trouble  atomic.Pointer[Trouble] // nil: none
 
 	quit    chan struct{}
 	running sync.WaitGroup
@@ -91,6 +92,7 @@ func (g *Guard) follow(taken [sha256.Size]byte, every time.Duration) {
 	look := time.NewTicker(every)
 	defer look.Stop()
 	seen, unreadable := taken, false
+	var before *Trouble // What there was with the content that was read last.
 	for {
 		select {
 		case <-g.quit:
@@ -100,13 +102,17 @@ func (g *Guard) follow(taken [sha256.Size]byte, every time.Duration) {
 		held, err := g.security.read()
 		if err != nil {
 			if !unreadable { // It may be on its way, so it is tried again without a word.
+				before = g.trouble.Load()
 				g.refuse(err)
 			}
 			unreadable = true
 			continue
 		}
-		unreadable = false
 		now := held.sum()
+		if unreadable && now == taken {
+			g.trouble.Store(before)
+		}
+		unreadable = false
 		settled := now == seen && now != taken
 		seen = now
 		if !settled {
@@ -119,12 +125,14 @@ func (g *Guard) follow(taken [sha256.Size]byte, every time.Duration) {
 			continue
 		}
 		g.take(made)
+		g.trouble.Store(nil)
 		g.meters.renewed.Inc()
 		g.logger.Info("a listener's files are taken over", "listener", g.key)
 	}
 }
 
 func (g *Guard) refuse(err error) {
+	g.trouble.Store(&Trouble{At: time.Now(), Reason: err.Error()})
 	g.meters.refused.Inc()
 	g.logger.Error("a listener's files are not taken over; it goes on with what it has", "listener", g.key, "error", err)
 }

@@ -206,6 +206,9 @@ func TestTokensAreRotated(t *testing.T) {
 	eventually(t, "the new token is known", func() bool { return admits("new") })
 	writeFile(t, path, "spoilt spoilt\n")
 	eventually(t, "the spoilt file is refused", func() bool { return r.changes("refused") == 1 })
+	if trouble := r.state().Trouble; trouble.At.IsZero() || !strings.Contains(trouble.Reason, "auth.bearer_file: line 1: the token has a character") {
+		t.Errorf("of the spoilt file it is told: %+v", trouble)
+	}
 	if !admits("old") || !admits("new") || !admits("always") {
 		t.Error("a spoilt file has shut somebody out")
 	}
@@ -213,11 +216,17 @@ func TestTokensAreRotated(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the missing file is told", func() bool { return r.changes("refused") == 2 })
+	if reason := r.state().Trouble.Reason; !strings.Contains(reason, "no such file") {
+		t.Errorf("of the missing file it is told: %s", reason)
+	}
+	writeFile(t, path, "spoilt spoilt\n")
+	eventually(t, "it is what it was", func() bool { return strings.Contains(r.state().Trouble.Reason, "line 1") })
 	writeFile(t, path, "new\n")
 	eventually(t, "the old token is known no more", func() bool { return !admits("old") })
 	if !admits("new") || !admits("always") || r.changes("applied") != 2 {
 		t.Errorf("after the rotation: %v, %v, %v changes", admits("new"), admits("always"), r.changes("applied"))
 	}
+	eventually(t, "the trouble is over", func() bool { return r.state().Trouble == Trouble{} })
 	if text := r.log.String(); strings.Contains(text, "spoilt spoilt") || strings.Count(text, "not taken over") != 2 {
 		t.Errorf("logged:\n%s", text)
 	}

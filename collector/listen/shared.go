@@ -6,18 +6,21 @@ import (
 	"sync"
 )
 
-// shared is a listener that several take turns at. Each connection goes to one
-// whose turn has not ended.
+// shared is a listener that several take turns at. A connection that comes when
+// one has begun its turn goes to that one, or to one after it.
 type shared struct {
 	net.Listener
 
-	next    chan accepted
+	mu      sync.Mutex
+	next    chan accepted // of whose turn it is; nil before the first
+	changed chan struct{} // closed with the next turn
+
 	quit    chan struct{}
 	running sync.WaitGroup
 }
 
 func share(inner net.Listener) *shared {
-	s := &shared{Listener: inner, next: make(chan accepted), quit: make(chan struct{})}
+	s := &shared{Listener: inner, changed: make(chan struct{}), quit: make(chan struct{})}
 	s.running.Go(s.accept)
 	return s
 }
@@ -28,13 +31,29 @@ func (s *shared) accept() {
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
+		if s.hand(accepted{conn, err}) {
+			continue
+		}
+		if conn != nil {
+			_ = conn.Close() // Nobody has been told that it is open.
+		}
+		return
+	}
+}
+
+// hand waits for somebody to take what was accepted; false says that nobody
+// will.
+func (s *shared) hand(what accepted) bool {
+	for {
+		s.mu.Lock()
+		next, changed := s.next, s.changed
+		s.mu.Unlock()
 		select {
-		case s.next <- accepted{conn, err}:
+		case next <- what:
+			return true
+		case <-changed:
 		case <-s.quit:
-			if conn != nil {
-				_ = conn.Close() // Nobody has been told that it is open.
-			}
-			return
+			return false
 		}
 	}
 }
@@ -47,23 +66,26 @@ func (s *shared) Close() error {
 	return err
 }
 
-// turn is a listener for the connections from now on. Closing it ends it alone.
-func (s *shared) turn() net.Listener { return &turn{shared: s, over: make(chan struct{})} }
+// turn is a listener for the connections from now on, until the next turn.
+// Closing it ends it alone.
+func (s *shared) turn() net.Listener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next = make(chan accepted)
+	close(s.changed)
+	s.changed = make(chan struct{})
+	return &turn{of: s.Listener, next: s.next, over: make(chan struct{})}
+}
 
 type turn struct {
-	*shared
-
+	of   net.Listener
+	next chan accepted
 	once sync.Once
 	over chan struct{}
 }
 
 // Accept implements net.Listener.
 func (t *turn) Accept() (net.Conn, error) {
-	select {
-	case <-t.over: // Even if there is a connection, too.
-		return nil, net.ErrClosed
-	default:
-	}
 	select {
 	case next := <-t.next:
 		return next.conn, next.err
@@ -77,3 +99,6 @@ func (t *turn) Close() error {
 	t.once.Do(func() { close(t.over) })
 	return nil
 }
+
+// Addr implements net.Listener.
+func (t *turn) Addr() net.Addr { return t.of.Addr() }

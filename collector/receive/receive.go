@@ -39,8 +39,8 @@ type Listener struct {
 	Name string
 	// Addr tells the port that 0 became; nil when the listener is off.
 	Addr net.Addr
-	// Security is what protects it, for people; empty is nothing.
-	Security string
+	// State is how it is protected.
+	listen.State
 }
 
 // The names of the endpoints.
@@ -108,7 +108,7 @@ func plans(cfg Config, in *intake, open opener) []plan {
 func (r *Receivers) Listeners() []Listener {
 	all := make([]Listener, len(r.endpoints))
 	for i, e := range r.endpoints {
-		all[i] = Listener{Key: "receive." + e.key, Name: e.name, Addr: e.addr(), Security: e.door.Summary()}
+		all[i] = Listener{Key: "receive." + e.key, Name: e.name, Addr: e.addr(), State: e.door.State()}
 	}
 	return all
 }
