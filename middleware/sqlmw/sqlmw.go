@@ -20,13 +20,16 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"fmt"
 
 	"github.com/XSAM/otelsql"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 )
+
+// ScopeName is the instrumentation scope of the metrics of the pool; that of
+// spans is otelsql's.
+const ScopeName = "github.com/waybill-dev/waybill/middleware/sqlmw"
 
 // DB is an observed database.
 type DB struct {
@@ -56,10 +59,9 @@ func open(opts []Option, how func([]otelsql.Option) (*sql.DB, error)) (*DB, erro
 	if err != nil {
 		return nil, err
 	}
-	pool, err := otelsql.RegisterDBStatsMetrics(db,
-		otelsql.WithMeterProvider(cfg.telemetry.MeterProvider()), otelsql.WithAttributes(cfg.database.attributes()...))
+	pool, err := measurePool(db, cfg.telemetry.MeterProvider(), cfg.database)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("measure the pool: %w", err), db.Close())
+		return nil, errors.Join(err, db.Close())
 	}
 	return &DB{DB: db, pool: pool}, nil
 }

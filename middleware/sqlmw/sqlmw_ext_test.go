@@ -125,7 +125,7 @@ func TestStatementsAndPoolAreMeasured(t *testing.T) {
 	if _, err := db.ExecContext(t.Context(), "DELETE FROM nowhere"); err == nil {
 		t.Fatal("a table that is not there is emptied")
 	}
-	const pool = "db_sql_connection_open{"
+	const pool = `db_client_connection_count{db_client_connection_pool_name="db.example:5432/orders",db_client_connection_state="idle",`
 	served := exposition(t, telemetry)
 	of := func(summary, code, errorType string, n int) string {
 		return fmt.Sprintf(`db_client_operation_duration_seconds_count{db_namespace="orders",db_query_summary=%q,db_response_status_code=%q,`+
@@ -135,7 +135,8 @@ func TestStatementsAndPoolAreMeasured(t *testing.T) {
 		of("CREATE TABLE orders", "", "", 1), of("SELECT orders", "", "", 2), of("DELETE nowhere", "1", "1", 1),
 		`db_client_operation_duration_seconds_bucket{db_namespace="orders",db_query_summary="SELECT orders",db_response_status_code="",` +
 			`db_system_name="sqlite",error_type="",server_address="db.example",le="0.001"}`,
-		pool,
+		pool, "db_client_connection_max{", "waybill_db_client_connection_waits_total{", "waybill_db_client_connection_wait_time_seconds_total{",
+		`waybill_db_client_connection_closed_total{`, `waybill_db_client_connection_reason="max_lifetime"`,
 	} {
 		if !strings.Contains(served, want) {
 			t.Errorf("%s is not served", want)

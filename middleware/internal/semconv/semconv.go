@@ -97,6 +97,12 @@ const (
 	DBQuerySummary       = attribute.Key("db.query.summary")
 	DBQueryText          = attribute.Key("db.query.text")
 	DBResponseStatusCode = attribute.Key("db.response.status_code")
+
+	DBClientConnectionPoolName = attribute.Key("db.client.connection.pool.name")
+	DBClientConnectionState    = attribute.Key("db.client.connection.state")
+	// DBClientConnectionReason is why a connection was closed, which
+	// OpenTelemetry has no name for.
+	DBClientConnectionReason = attribute.Key("waybill.db.client.connection.reason")
 )
 
 // Attributes of the place in a cluster.
