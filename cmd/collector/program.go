@@ -78,8 +78,7 @@ func (p *program) Run(ctx context.Context) error {
 		return fmt.Errorf("%w:\n%w", command.ErrConfiguration, err)
 	}
 	if p.command == "validate" {
-		_, err := fmt.Fprintln(p.stdout, "configuration is valid")
-		return err
+		return p.validated(cfg)
 	}
 	logger := p.logging.Logger(p.stderr, cfg.Admin.LogLevel)
 	if p.command == "sample" {
@@ -102,6 +101,18 @@ func (p *program) Run(ctx context.Context) error {
 	}
 	logger.Info("collector has stopped")
 	return nil
+}
+
+// validated says that the configuration is valid, and warns of files that are of
+// no use on this machine, which may be another than the collector's.
+func (p *program) validated(cfg collector.Config) error {
+	if err := cfg.CheckFiles(); err != nil {
+		if _, err := fmt.Fprintf(p.stderr, "a collector on this machine would not take it for its files:\n%v\n", err); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintln(p.stdout, "configuration is valid")
+	return err
 }
 
 // sample replays the journal and prints what would be forwarded of it.

@@ -185,6 +185,20 @@ func TestExitStatus(t *testing.T) {
 	}
 }
 
+// TestValidateWarns of a file that a collector would want, which says nothing of
+// the configuration.
+func TestValidateWarns(t *testing.T) {
+	path := config(t, "", "admin: {address: '127.0.0.1:0'}", "admin: {address: '127.0.0.1:0', auth: {bearer_file: /nowhere}}")
+	var out, complaints bytes.Buffer
+	p := newProgram(&out, &complaints, noEnv)
+	if err := p.ParseFlags([]string{"validate", "--config", path}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Run(t.Context()); err != nil || out.String() != "configuration is valid\n" || !strings.Contains(complaints.String(), "\nadmin.auth.bearer_file: open /nowhere: ") {
+		t.Errorf("%v, %q, %q", err, out.String(), complaints.String())
+	}
+}
+
 func TestValidate(t *testing.T) {
 	good, bad := config(t, ""), config(t, "export:\n  traces: {endpoint: '${env:TO}'}\n")
 	getenv := func(string) (string, bool) { return "nowhere", true }

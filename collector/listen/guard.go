@@ -65,6 +65,13 @@ func (s Security) prepare(key string) (prepared, error) {
 	return prepared{key, s, held.sum(), made}, nil
 }
 
+// CheckFiles reads the files, and says which is of no use, by the listener's key
+// in the configuration.
+func (s Security) CheckFiles(key string) error {
+	_, err := s.prepare(key)
+	return err
+}
+
 // guard begins to follow the files, and looks at them that often.
 func (p prepared) guard(m *Meters, logger *slog.Logger, every time.Duration) *Guard {
 	g := &Guard{key: p.key, security: p.rule, meters: m.of(p.key, p.rule), logger: logger, quit: make(chan struct{})}
