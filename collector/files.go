@@ -45,13 +45,16 @@ func checkFiles(v reflect.Value, path string) (errs []error) {
 		return nil
 	}
 	for _, f := range reflect.VisibleFields(v.Type()) {
+		if !f.IsExported() {
+			continue
+		}
 		rule, guarded := reflect.TypeAssert[listen.Security](v.FieldByIndex(f.Index))
 		switch name, _, _ := strings.Cut(f.Tag.Get("yaml"), ","); {
 		case guarded:
 			if address := v.FieldByName("Address"); address.Kind() != reflect.String || address.String() != "off" {
 				errs = append(errs, rule.CheckFiles(path))
 			}
-		case name != "" && f.IsExported():
+		case name != "":
 			errs = append(errs, checkFiles(v.FieldByIndex(f.Index), join(path, name))...)
 		}
 	}
