@@ -52,15 +52,16 @@ func TestCatalogue(t *testing.T) {
 
 	const tea = "/api/v1/items/itm_tea"
 	for _, c := range []struct {
-		key    string
-		status int
-		says   string
+		key, path string
+		status    int
+		says      string
 	}{
-		{fault.StockGone, http.StatusOK, `"available":0`},
-		{fault.ServiceCutOff, http.StatusServiceUnavailable, `"code":"unavailable"`},
+		{fault.StockGone, tea, http.StatusOK, `"available":0`},
+		{fault.ServiceCutOff, tea, http.StatusServiceUnavailable, `"code":"unavailable"`},
+		{fault.ServiceCutOff, "/api/v2/items", http.StatusOK, `"degraded":["stock"]`}, // It was seen before.
 	} {
 		d.switchFault(t, "on", c.key)
-		if got := get(t, d.gateway+tea); got.status != c.status || !strings.Contains(got.body, c.says) {
+		if got := get(t, d.gateway+c.path); got.status != c.status || !strings.Contains(got.body, c.says) {
 			t.Errorf("%s: %d %s, want %d %s", c.key, got.status, got.body, c.status, c.says)
 		}
 		d.switchFault(t, "off", c.key)

@@ -56,7 +56,7 @@ func (e edition) after(list, id string, limit int32) string {
 }
 
 // list answers with a list.
-func (e edition) list(w http.ResponseWriter, data []any, limit int, next string) {
-	count := len(data)
-	e.write(w, http.StatusOK, data, Meta{Count: &count, Limit: &limit, Next: next})
+func (e edition) list(w http.ResponseWriter, data []any, meta Meta) {
+	meta.Count = new(len(data))
+	e.write(w, http.StatusOK, data, meta)
 }

@@ -2,8 +2,13 @@ package gateway
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -21,7 +26,10 @@ func (b *backend) ListItems(_ context.Context, r *inventoryv1.ListItemsRequest, 
 }
 
 func (b *backend) GetItem(_ context.Context, r *inventoryv1.GetItemRequest, _ ...grpc.CallOption) (*inventoryv1.GetItemResponse, error) {
-	return &inventoryv1.GetItemResponse{Item: &inventoryv1.Item{Id: r.GetItemId(), Name: "Tea", UnitPrice: 790, Available: 3}}, b.itemErr
+	if b.itemErr != nil {
+		return nil, b.itemErr
+	}
+	return &inventoryv1.GetItemResponse{Item: &inventoryv1.Item{Id: r.GetItemId(), Name: "Tea", UnitPrice: 790, Available: 3}}, nil
 }
 
 func TestItemsAreShown(t *testing.T) {
@@ -71,5 +79,52 @@ func TestItemsThatCannotBeShown(t *testing.T) {
 		if busy := c.status == http.StatusServiceUnavailable; busy != (answer.Header().Get("Retry-After") != "") {
 			t.Errorf("%s: Retry-After is %q", c.path, answer.Header().Get("Retry-After"))
 		}
+	}
+}
+
+// TestCatalogueIsShownWithoutStock while inventory does not answer, to those who
+// can be told so, if it has been seen before.
+func TestCatalogueIsShownWithoutStock(t *testing.T) {
+	b := &backend{}
+	handler := NewServer(b, b, b, Limits{Timeout: time.Minute}, slog.New(slog.DiscardHandler)).Handler()
+	want := func(path string, status int, body string) {
+		t.Helper()
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody)
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, request)
+		wantInContract(t, request, "", answer)
+		if answer.Code != status || !strings.Contains(answer.Body.String(), body) {
+			t.Errorf("%s: %d %s, want %d and %s in it", path, answer.Code, answer.Body, status, body)
+		}
+	}
+	want("/api/v2/items?limit=2", http.StatusOK, `"stock":{"available":3,"sold_out":false}`)
+	want("/api/v1/items/itm_tea", http.StatusOK, `"available":3`)
+	for _, code := range []codes.Code{codes.Unavailable, codes.DeadlineExceeded} {
+		b.itemErr = status.Error(code, "secret")
+		want("/api/v2/items?limit=2", http.StatusOK, `{"id":"itm_tea","name":"Tea","unit_price":790}],`+
+			`"meta":{"version":"v2","count":2,"limit":2,"next":"/api/v2/items?after=itm_tea\u0026limit=2","degraded":["stock"]}}`)
+		want("/api/v2/items/itm_tea", http.StatusOK, `{"data":{"id":"itm_tea","name":"Tea","unit_price":790},"meta":{"version":"v2","degraded":["stock"]}}`)
+	}
+	b.itemErr = status.Error(codes.Unavailable, "secret")
+	want("/api/v1/items?limit=2", http.StatusServiceUnavailable, "unavailable")
+	want("/api/v1/items/itm_tea", http.StatusServiceUnavailable, "unavailable")
+	want("/api/v2/items?limit=3", http.StatusServiceUnavailable, "unavailable")
+	want("/api/v2/items/itm_pot", http.StatusServiceUnavailable, "unavailable")
+	b.itemErr = status.Error(codes.Internal, "secret") // It has answered.
+	want("/api/v2/items/itm_tea", http.StatusBadGateway, "upstream-failed")
+	b.itemErr = nil
+	want("/api/v2/items/itm_tea", http.StatusOK, `"sold_out":false`)
+}
+
+func TestShelfForgets(t *testing.T) {
+	s := newShelf()
+	for i := range 2 * maxShelf {
+		it := &inventoryv1.Item{Id: strconv.Itoa(i)}
+		if known, remembered, err := s.item(it.GetId(), it, nil); known != it || remembered || err != nil {
+			t.Fatal(known, remembered, err)
+		}
+	}
+	if len(s.items) != maxShelf {
+		t.Errorf("%d items are remembered, want %d", len(s.items), maxShelf)
 	}
 }

@@ -178,7 +178,7 @@ func (s *Server) showOrder(w http.ResponseWriter, r *http.Request, e edition, o 
 // customer asks for a user, for a part of the time that the request has, so
 // that there is an answer without.
 func (s *Server) customer(ctx context.Context, id string) (*userv1.User, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.limits.Timeout/5)
+	ctx, cancel := s.soon(ctx)
 	defer cancel()
 	answer, err := s.users.GetUser(ctx, &userv1.GetUserRequest{UserId: id})
 	if err != nil {
@@ -213,6 +213,6 @@ func (s *Server) listOrders(e edition) http.HandlerFunc {
 		for i, o := range answer.GetOrders() {
 			orders[i] = e.order(o, nil)
 		}
-		e.list(w, orders, int(request.GetLimit()), "")
+		e.list(w, orders, Meta{Limit: new(int(request.GetLimit()))})
 	}
 }

@@ -35,6 +35,7 @@ type Server struct {
 	users    userv1.UserServiceClient
 	orders   orderv1.OrderServiceClient
 	items    inventoryv1.InventoryServiceClient
+	shelf    *shelf
 	verifier *verifier
 	limits   Limits
 	logger   *slog.Logger
@@ -45,7 +46,7 @@ type Server struct {
 func NewServer(
 	users userv1.UserServiceClient, orders orderv1.OrderServiceClient, items inventoryv1.InventoryServiceClient, limits Limits, logger *slog.Logger,
 ) *Server {
-	return &Server{users: users, orders: orders, items: items, verifier: newVerifier(users), limits: limits, logger: logger, reasons: reasons()}
+	return &Server{users: users, orders: orders, items: items, shelf: newShelf(), verifier: newVerifier(users), limits: limits, logger: logger, reasons: reasons()}
 }
 
 // Handler routes the public API, in all its versions.

@@ -61,7 +61,7 @@ func (s *Server) listUsers(e edition) http.HandlerFunc {
 		if n := len(users); answer.GetMore() && n > 0 {
 			next = e.after("users", answer.GetUsers()[n-1].GetId(), request.GetLimit())
 		}
-		e.list(w, users, int(request.GetLimit()), next)
+		e.list(w, users, Meta{Limit: new(int(request.GetLimit())), Next: next})
 	}
 }
 
