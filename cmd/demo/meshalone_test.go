@@ -36,6 +36,7 @@ type apart struct {
 	sink    *traceSink
 	dir     string // the control plane's
 	bus     string
+	psp     string // its URL
 	address string // the control plane's, which it has each time
 	gateway string
 }
@@ -44,7 +45,7 @@ type apart struct {
 func (a *apart) env(t *testing.T, more map[string]string) []string {
 	t.Helper()
 	env := append(os.Environ(), asProgram+"=1", "LISTEN=127.0.0.1:0", "ADMIN_LISTEN=127.0.0.1:0", "DATA_DIR="+t.TempDir(),
-		"NATS_URL="+a.bus, "REGISTRY_URL="+a.bus, "OTEL_EXPORTER_OTLP_ENDPOINT="+a.sink.URL, "OTEL_BSP_SCHEDULE_DELAY=100", "OTEL_METRICS_EXPORTER=none", "OTEL_LOGS_EXPORTER=none")
+		"NATS_URL="+a.bus, "REGISTRY_URL="+a.bus, "PSP_URL="+a.psp, "OTEL_EXPORTER_OTLP_ENDPOINT="+a.sink.URL, "OTEL_BSP_SCHEDULE_DELAY=100", "OTEL_METRICS_EXPORTER=none", "OTEL_LOGS_EXPORTER=none")
 	for name, value := range more {
 		env = append(env, name+"="+value)
 	}
@@ -163,14 +164,14 @@ func freePort(t *testing.T) string {
 // order that is the worst: who calls before who is called, and the control plane
 // last. Then parts end, in all ways, and come back.
 func TestMeshOfProcesses(t *testing.T) {
+	t.Parallel()
 	broker, err := platform.StartBroker(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(broker.Close)
 	a := &apart{sink: newTraceSink(t), dir: filepath.Join(t.TempDir(), "mesh"), bus: broker.URL(), address: freePort(t)}
-	psp := a.run(t, nil, "psp").serve(t)
-	t.Setenv("PSP_URL", "http://"+psp.address)
+	a.psp = "http://" + a.run(t, nil, "psp").serve(t).address
 
 	gateway := a.member(t, "gateway", "gateway-1", "")
 	order := a.member(t, "order", "order-1", "")
