@@ -147,11 +147,13 @@ func TestMiddlewareLinksLittle(t *testing.T) {
 			"golang.org/x/crypto",
 		},
 		"./middleware/client": {"github.com/cenkalti/backoff/v5", "github.com/sony/gobreaker/v2"},
-		"./middleware/sqlmw":  {"github.com/XSAM/otelsql"},
-		// Setup also brings the metrics of OpenTelemetry's API into the registry.
+		"./middleware/sqlmw":  {"github.com/DataDog/go-sqllexer", "github.com/XSAM/otelsql"},
+		// Setup also brings the metrics of OpenTelemetry's API into the registry, and
+		// writes spans to the console.
 		"./middleware": {
 			"github.com/prometheus/otlptranslator", "go.opentelemetry.io/contrib/instrumentation/runtime",
-			"go.opentelemetry.io/otel/exporters/prometheus", "go.opentelemetry.io/otel/sdk/metric",
+			"go.opentelemetry.io/otel/exporters/prometheus", "go.opentelemetry.io/otel/exporters/stdout/stdouttrace",
+			"go.opentelemetry.io/otel/sdk/metric",
 		},
 	}
 	roots := []string{
