@@ -22,6 +22,7 @@ func (p *program) wait(t *testing.T) int {
 }
 
 func TestCalls(t *testing.T) {
+	t.Parallel()
 	bad := writeFile(t, "receive:\n  otlp:\n    tcp: {}\n")
 	meshDir := t.TempDir()
 	guarded := writeFile(t, "receive: {otlp: {http: {auth: {bearer: t0ken}}}}\n")
@@ -40,6 +41,7 @@ func TestCalls(t *testing.T) {
 		{[]string{"order", "--listen", "9002"}, nil, 2, `--listen "9002": want host:port`},
 		{[]string{"order", "--admin", "127.0.0.1:"}, nil, 2, `--admin "127.0.0.1:": want host:port`},
 		{[]string{"order", "--listen", "off"}, nil, 2, `--listen "off": want host:port`},
+		{[]string{"gateway"}, environment{"REQUEST_TIMEOUT": "0s"}, 2, `REQUEST_TIMEOUT="0s": want a time`},
 		{[]string{"order"}, environment{"SAGA_LEASE": "soon"}, 2, `SAGA_LEASE="soon": want a time`},
 		{[]string{"payment"}, environment{"BREAKER_FAILURES": "0"}, 2, `BREAKER_FAILURES="0": want a number`},
 		{nil, environment{"PSP_TIMEOUT": "-1s"}, 2, `PSP_TIMEOUT="-1s": want a time`},

@@ -28,14 +28,18 @@ func startDemo(t *testing.T, args ...string) running {
 	return startDemoIn(t, environment{}, args...)
 }
 
-// startDemoIn has what the services record sent at once, unless the environment
-// says otherwise: tests wait for it.
+// startDemoIn has what the services record sent at once, for which tests wait, and
+// has everybody be patient, as a machine with other work needs it; unless the
+// environment says otherwise.
 func startDemoIn(t *testing.T, env environment, args ...string) running {
 	t.Helper()
 	args = append([]string{"--config", writeFile(t, freePorts), "--gateway", "127.0.0.1:0"}, args...)
-	soon := environment{"OTEL_BSP_SCHEDULE_DELAY": "20", "OTEL_BLRP_SCHEDULE_DELAY": "20"} // milliseconds
-	maps.Copy(soon, env)
-	p := runProgram(t, soon, args...)
+	all := environment{
+		"OTEL_BSP_SCHEDULE_DELAY": "20", "OTEL_BLRP_SCHEDULE_DELAY": "20", // milliseconds
+		"REQUEST_TIMEOUT": "30s", "PSP_TIMEOUT": "15s", "SAGA_LEASE": "1m",
+	}
+	maps.Copy(all, env)
+	p := runProgram(t, all, args...)
 	return running{
 		program: p,
 		gateway: p.address(t, "gateway"), viewer: p.address(t, "viewer"),

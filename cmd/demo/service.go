@@ -96,7 +96,7 @@ func startOrder(ctx context.Context, base platform.Config, at addresses, tel *mi
 func startGateway(ctx context.Context, base platform.Config, at addresses, tel *middleware.Telemetry) (*platform.Host, error) {
 	cfg := gateway.DefaultConfig()
 	cfg.Config, cfg.UserAddr, cfg.OrderAddr, cfg.InventoryAddr = base, at.user, at.order, at.inventory
-	cfg.Limits.SignIn = at.signIn
+	cfg.Limits.SignIn, cfg.Limits.Timeout = at.signIn, at.requestTimeout
 	return gateway.Start(ctx, cfg, tel)
 }
 

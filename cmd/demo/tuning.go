@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/waybill-dev/waybill/demo-services/gateway"
 	"github.com/waybill-dev/waybill/demo-services/inventory"
 	"github.com/waybill-dev/waybill/demo-services/notification"
 	"github.com/waybill-dev/waybill/demo-services/order"
@@ -16,6 +17,7 @@ import (
 // sends their mail.
 type tuning struct {
 	signIn         bool
+	requestTimeout time.Duration
 	saga           order.SagaConfig
 	reservationTTL time.Duration
 	pspTimeout     time.Duration
@@ -26,6 +28,7 @@ type tuning struct {
 // tuned reads the tuning of the environment.
 func (c command) tuned() (tuning, error) {
 	t := tuning{
+		requestTimeout: gateway.DefaultConfig().Limits.Timeout,
 		saga:           order.DefaultSagaConfig(),
 		reservationTTL: inventory.DefaultConfig().ReservationTTL,
 		pspTimeout:     payment.DefaultConfig().PSPTimeout,
@@ -36,6 +39,7 @@ func (c command) tuned() (tuning, error) {
 	t.mail.URL, t.mail.From = c.env("SMTP_URL", ""), c.env("SMTP_FROM", t.mail.From)
 	return t, errors.Join(
 		c.envBool("SIGN_IN", &t.signIn),
+		c.envDuration("REQUEST_TIMEOUT", &t.requestTimeout),
 		c.envDuration("SAGA_LEASE", &t.saga.Lease),
 		c.envCount("SAGA_PARK_AFTER", func(n uint32) { t.saga.ParkAfter = int(n) }),
 		c.envDuration("RESERVATION_TTL", &t.reservationTTL),
