@@ -159,7 +159,7 @@ func general(value []byte) (seen wire.Value) {
 	resource := within(1, within(1, within(2, value)))
 	oneSpan := within(2, within(2, nil))
 	// The callback returns no error, and the frame around the value is whole.
-	_ = wire.WalkSpans(within(1, append(resource, oneSpan...)), func(r *wire.Resource, _ *wire.Scope, _ *wire.Span) error {
+	_ = wire.EachSpan(within(1, append(resource, oneSpan...)), func(r *wire.Resource, _ *wire.Span) error {
 		seen, _ = r.Attributes.Get("")
 		return nil
 	})

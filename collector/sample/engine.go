@@ -83,12 +83,12 @@ func (e *engine) take(r *journal.Record) error {
 		return nil
 	}
 	e.at, e.last, e.resource = r.Offset, nil, nil
-	err := wire.WalkSpans(r.Payload, e.span)
+	err := wire.EachSpan(r.Payload, e.span)
 	e.resource = nil // The memory is the journal's.
 	return err
 }
 
-func (e *engine) span(resource *wire.Resource, _ *wire.Scope, s *wire.Span) error {
+func (e *engine) span(resource *wire.Resource, s *wire.Span) error {
 	if len(resource.Raw) == 0 || len(e.resource) != len(resource.Raw) || &e.resource[0] != &resource.Raw[0] {
 		e.enter(resource)
 	}

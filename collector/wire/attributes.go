@@ -19,11 +19,16 @@ type Attributes struct {
 // All yields keys and values; both point into the request.
 func (a Attributes) All() iter.Seq2[[]byte, Value] {
 	return func(yield func([]byte, Value) bool) {
-		for s := (scanner{buf: a.raw}); s.next(); {
-			if !s.is(a.num) {
+		for raw := a.raw; len(raw) > 0; {
+			tag, _, entry, size := first(raw)
+			if size == 0 {
+				return
+			}
+			raw = raw[size:]
+			if tag != a.tag() {
 				continue
 			}
-			if key, value := parseKeyValue(s.data); !yield(key, parseValue(value)) {
+			if key, value := parseKeyValue(entry); !yield(key, parseValue(value)) {
 				return
 			}
 		}
@@ -32,16 +37,23 @@ func (a Attributes) All() iter.Seq2[[]byte, Value] {
 
 // Get is the value of the first entry with that key.
 func (a Attributes) Get(key string) (Value, bool) {
-	for s := (scanner{buf: a.raw}); s.next(); {
-		if !s.is(a.num) {
+	for raw := a.raw; len(raw) > 0; {
+		tag, _, entry, size := first(raw)
+		if size == 0 {
+			break
+		}
+		raw = raw[size:]
+		if tag != a.tag() {
 			continue
 		}
-		if k, value := parseKeyValue(s.data); string(k) == key {
+		if k, value := parseKeyValue(entry); string(k) == key {
 			return parseValue(value), true
 		}
 	}
 	return Value{}, false
 }
+
+func (a Attributes) tag() uint64 { return uint64(a.num)<<3 | bytesType }
 
 // Len counts the entries.
 func (a Attributes) Len() int {

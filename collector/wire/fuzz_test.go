@@ -2,7 +2,9 @@ package wire
 
 import (
 	"bytes"
+	"errors"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -76,7 +78,24 @@ func FuzzSpans(f *testing.F) {
 		if diff := cmp.Diff(expected, got); diff != "" {
 			t.Errorf("spans differ (-generated +ours):\n%s", diff)
 		}
+		sameWithoutScopes(t, raw)
 	})
+}
+
+// sameWithoutScopes holds EachSpan against WalkSpans.
+func sameWithoutScopes(t *testing.T, raw []byte) {
+	t.Helper()
+	type seen struct {
+		resource Resource
+		span     Span
+	}
+	var walked, each []seen
+	err := errors.Join(
+		WalkSpans(raw, func(r *Resource, _ *Scope, s *Span) error { walked = append(walked, seen{*r, *s}); return nil }),
+		EachSpan(raw, func(r *Resource, s *Span) error { each = append(each, seen{*r, *s}); return nil }))
+	if err != nil || !reflect.DeepEqual(walked, each) {
+		t.Errorf("spans differ without scopes, %v:\n%+v\n%+v", err, walked, each)
+	}
 }
 
 // valid says whether an id has that length and is not zero.

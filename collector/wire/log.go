@@ -45,7 +45,7 @@ func (l *LogRecord) parse(raw []byte) bool {
 			case 5:
 				body = merge(body, s.data)
 			case 6:
-				attributes.add(&s)
+				attributes.add(s.start, s.pos)
 			case 9:
 				l.TraceID = traceID(s.data)
 			case 10:

@@ -117,12 +117,12 @@ func merge(before, data []byte) []byte {
 // repeated field: what a view of them has to scan, instead of all of it.
 type extent struct{ first, last int }
 
-// add takes in the field that the scanner stands on.
-func (e *extent) add(s *scanner) {
+// add takes in what lies between.
+func (e *extent) add(first, last int) {
 	if e.last == 0 {
-		e.first = s.start
+		e.first = first
 	}
-	e.last = s.pos
+	e.last = last
 }
 
 func (e *extent) of(raw []byte) []byte { return raw[e.first:e.last] }

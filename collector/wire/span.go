@@ -76,62 +76,78 @@ func (sp *Span) parse(raw []byte) bool {
 	*sp = Span{Raw: raw}
 	var attributes, events, links extent
 	var status []byte
-	s := scanner{buf: raw}
-	for s.next() {
-		switch s.typ {
-		case protowire.BytesType:
-			switch s.num {
-			case 1:
-				sp.TraceID = traceID(s.data)
-			case 2:
-				sp.SpanID = spanID(s.data)
-			case 3:
-				sp.TraceState = s.data
-			case 4:
-				sp.ParentID = spanID(s.data)
-			case 5:
-				sp.Name = s.data
-			case 9:
-				attributes.add(&s)
-			case 11:
-				events.add(&s)
-			case 13:
-				links.add(&s)
-			case 15:
-				status = merge(status, s.data)
-			}
-		case protowire.Fixed64Type:
-			switch s.num {
-			case 7:
-				sp.Start = s.value
-			case 8:
-				sp.End = s.value
-			}
-		case protowire.VarintType:
-			sp.number(s.num, s.value)
-		case protowire.Fixed32Type:
-			if s.num == 16 {
-				sp.Flags = uint32(s.value)
+	for at := 0; at < len(raw); {
+		if raw[at] == attributeTag { // Most of a span is attributes, one after the other.
+			if n := run(raw[at:], attributeTag); n > 0 {
+				attributes.add(at, at+n)
+				at += n
+				continue
 			}
 		}
+		tag, number, data, size := first(raw[at:])
+		switch tag {
+		case traceIDTag:
+			sp.TraceID = traceID(data)
+		case spanIDTag:
+			sp.SpanID = spanID(data)
+		case traceStateTag:
+			sp.TraceState = data
+		case parentIDTag:
+			sp.ParentID = spanID(data)
+		case nameTag:
+			sp.Name = data
+		case kindTag:
+			sp.Kind = SpanKind(number)
+		case startTag:
+			sp.Start = number
+		case endTag:
+			sp.End = number
+		case attributeTag:
+			attributes.add(at, at+size)
+		case eventTag:
+			events.add(at, at+size)
+		case linkTag:
+			links.add(at, at+size)
+		case statusTag:
+			status = merge(status, data)
+		case flagsTag:
+			sp.Flags = uint32(number)
+		case droppedAttributesTag:
+			sp.DroppedAttributes = uint32(number)
+		case droppedEventsTag:
+			sp.DroppedEvents = uint32(number)
+		case droppedLinksTag:
+			sp.DroppedLinks = uint32(number)
+		}
+		if size == 0 {
+			return false
+		}
+		at += size
 	}
 	sp.Attributes = Attributes{raw: attributes.of(raw), num: 9}
 	sp.events, sp.links = events.of(raw), links.of(raw)
-	return sp.parseStatus(status) && !s.broken
+	return len(status) == 0 || sp.parseStatus(status)
 }
 
-func (sp *Span) number(num protowire.Number, value uint64) {
-	switch num {
-	case 6:
-		sp.Kind = SpanKind(value)
-	case 10:
-		sp.DroppedAttributes = uint32(value)
-	case 12:
-		sp.DroppedEvents = uint32(value)
-	case 14:
-		sp.DroppedLinks = uint32(value)
-	}
-}
+// The tags of a Span's fields.
+const (
+	traceIDTag           = 1<<3 | bytesType
+	spanIDTag            = 2<<3 | bytesType
+	traceStateTag        = 3<<3 | bytesType
+	parentIDTag          = 4<<3 | bytesType
+	nameTag              = 5<<3 | bytesType
+	kindTag              = 6<<3 | varintType
+	startTag             = 7<<3 | fixed64Type
+	endTag               = 8<<3 | fixed64Type
+	attributeTag         = 9<<3 | bytesType
+	droppedAttributesTag = 10<<3 | varintType
+	eventTag             = 11<<3 | bytesType
+	droppedEventsTag     = 12<<3 | varintType
+	linkTag              = 13<<3 | bytesType
+	droppedLinksTag      = 14<<3 | varintType
+	statusTag            = 15<<3 | bytesType
+	flagsTag             = 16<<3 | fixed32Type
+)
 
 // parseStatus reads a Status:
 //

@@ -56,6 +56,19 @@ func BenchmarkWalkSpans(b *testing.B) {
 	}
 }
 
+func BenchmarkEachSpan(b *testing.B) {
+	request := busyRequest(b)
+	b.SetBytes(int64(len(request)))
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		n = 0
+		if err := EachSpan(request, func(*Resource, *Span) error { n++; return nil }); n != 500 || err != nil {
+			b.Fatal(n, err)
+		}
+	}
+}
+
 // BenchmarkAttributes reads all attributes of each span, as whoever counts by
 // several of them does.
 func BenchmarkAttributes(b *testing.B) {
