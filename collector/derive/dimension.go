@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/waybill-dev/waybill/collector/wire"
 )
 
 // maxDimensions bounds the labels of a series, and what a span costs.
@@ -16,12 +18,15 @@ const maxDimensions = 16
 // dimensions reads attributes that become labels. Its buffers are used again
 // for each span.
 type dimensions struct {
-	*finder
+	*wire.Finder
+	keys   []string
 	packed []byte
 	text   []byte
 }
 
-func newDimensions(keys []string) *dimensions { return &dimensions{finder: newFinder(keys)} }
+func newDimensions(keys []string) *dimensions {
+	return &dimensions{Finder: wire.NewFinder(keys), keys: keys}
+}
 
 func validateDimensions(keys []string) error {
 	var errs []error
@@ -58,14 +63,15 @@ func labelName(key string) string {
 
 // pack puts a span's values into one text, which is valid until the next call:
 // empty where there are no dimensions. What the span has not its resource has.
-func (d *dimensions) pack(o *origin, v *view) []byte {
+func (d *dimensions) pack(o *origin, s *wire.Span) []byte {
 	d.packed = d.packed[:0]
 	if len(d.keys) == 0 {
 		return d.packed
 	}
-	d.look(v.attributes, attributeTag)
-	for i, value := range d.values {
-		if d.text = cut(appendValue(d.text[:0], value)); len(d.text) == 0 && isEmpty(value) {
+	d.Find(s.Attributes)
+	for i := range d.keys {
+		value := d.Value(i)
+		if d.text = cut(appendValue(d.text[:0], value)); value.Kind() == wire.Empty {
 			d.text = append(d.text, o.dimensions[i]...)
 		}
 		d.packed = binary.AppendUvarint(d.packed, uint64(len(d.text)))
@@ -85,26 +91,19 @@ func (d *dimensions) unpack(packed string) []string {
 	return values
 }
 
-// isEmpty says whether an encoded AnyValue is none.
-func isEmpty(value []byte) bool {
-	kind, _, _ := scalar(value)
-	return kind == 0
-}
-
-// appendValue writes an encoded AnyValue as a label has it.
-func appendValue(dst, value []byte) []byte {
-	switch kind, number, data := scalar(value); kind {
-	case 0:
+// appendValue writes a value as a label has it.
+func appendValue(dst []byte, value wire.Value) []byte {
+	switch value.Kind() {
+	case wire.Empty:
 		return dst
-	case textTag:
-		if utf8.Valid(data) {
-			return append(dst, data...)
+	case wire.String:
+		if utf8.Valid(value.Str()) {
+			return append(dst, value.Str()...)
 		}
-		return append(dst, strings.ToValidUTF8(string(data), invalid)...)
-	case intTag:
-		return strconv.AppendInt(dst, int64(number), 10)
-	case boolTag:
-		return strconv.AppendBool(dst, number != 0)
+	case wire.Int:
+		return strconv.AppendInt(dst, value.Int(), 10)
+	case wire.Bool:
+		return strconv.AppendBool(dst, value.Bool())
 	}
-	return append(dst, strings.ToValidUTF8(general(value).String(), invalid)...)
+	return append(dst, strings.ToValidUTF8(value.String(), invalid)...)
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/waybill-dev/waybill/collector/wire"
 )
 
 // Rule describes spans. All that it gives must fit; a * at the end of a name
@@ -45,8 +47,8 @@ func newRules(rules []Rule) []rule {
 }
 
 // holds says whether the rule fits a span of the given service.
-func (r *rule) holds(service string, v *view) bool {
-	return (r.kind < 0 || r.kind == int(kindOf(v.kind))) && r.service.fits(service) && r.name.fits(string(v.name))
+func (r *rule) holds(service string, s *wire.Span) bool {
+	return (r.kind < 0 || r.kind == int(kindOf(s.Kind))) && r.service.fits(service) && r.name.fits(string(s.Name))
 }
 
 // pattern is a text, or how a text begins.

@@ -65,30 +65,30 @@ func newGraph(cfg Config, m *meters, texts interned) *graph {
 }
 
 // observe takes in one span, which stands for weight spans. The view is not kept.
-func (g *graph) observe(service *string, v *view, e *exemplar, weight float64) {
-	if v.kind < wire.KindServer || v.kind > wire.KindConsumer || !v.hasIDs() {
+func (g *graph) observe(service *string, s *wire.Span, e *exemplar, weight float64) {
+	if s.Kind < wire.KindServer || s.Kind > wire.KindConsumer || !s.HasIDs() {
 		return
 	}
 	h := &g.half
 	*h = half{
-		service: service, weight: weight, failed: v.code == wire.StatusError, span: *e,
-		message: v.kind == wire.KindProducer || v.kind == wire.KindConsumer,
+		service: service, weight: weight, failed: s.StatusCode == wire.StatusError, span: *e,
+		message: s.Kind == wire.KindProducer || s.Kind == wire.KindConsumer,
 	}
-	switch v.kind {
+	switch s.Kind {
 	case wire.KindServer:
-		g.called(h, v)
+		g.called(h, s)
 	case wire.KindConsumer:
-		g.consumer(h, v)
+		g.consumer(h, s)
 	default:
-		g.caller(h, v)
+		g.caller(h, s)
 	}
 }
 
 // caller has a span wait for the one that it caused. A database sends none, so
 // what is known is all there will be.
-func (g *graph) caller(h *half, v *view) {
-	h.caller, h.at = true, end{v.trace, v.span}
-	far := g.peers.of(v)
+func (g *graph) caller(h *half, s *wire.Span) {
+	h.caller, h.at = true, end{s.TraceID, s.SpanID}
+	far := g.peers.of(s)
 	if h.peerKind = far.kind; len(far.name) > 0 {
 		h.peer = g.nameOf(far.name)
 	}
@@ -113,22 +113,22 @@ func (g *graph) nameOf(name []byte) *string {
 
 // called has a span wait for its parent. Without one, somebody has called who
 // sends no spans.
-func (g *graph) called(h *half, v *view) {
-	if v.parent == (wire.SpanID{}) {
+func (g *graph) called(h *half, s *wire.Span) {
+	if s.ParentID == (wire.SpanID{}) {
 		g.fromUser(h)
 		return
 	}
-	h.at = end{v.trace, v.parent}
+	h.at = end{s.TraceID, s.ParentID}
 	g.pairs.add(h)
 }
 
 // consumer has a span wait for those that it links to, and for its parent.
-func (g *graph) consumer(h *half, v *view) {
-	parent := end{v.trace, v.parent}
+func (g *graph) consumer(h *half, s *wire.Span) {
+	parent := end{s.TraceID, s.ParentID}
 	hasParent := parent.span != wire.SpanID{}
 	links := 0
-	for at, rest, found := nextLink(v.links); found; at, rest, found = nextLink(rest) {
-		h.at = at
+	for link := range s.Links() {
+		h.at = end{link.TraceID, link.SpanID}
 		if h.at == parent || h.at.span == (wire.SpanID{}) || h.at.trace == (wire.TraceID{}) {
 			continue
 		}
@@ -143,7 +143,7 @@ func (g *graph) consumer(h *half, v *view) {
 		h.at, h.doubtful = parent, links > 0
 		g.pairs.add(h)
 	case links == 0:
-		far := g.peers.of(v)
+		far := g.peers.of(s)
 		if len(far.name) == 0 {
 			g.fromUser(h)
 			return

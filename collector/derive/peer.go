@@ -1,6 +1,10 @@
 package derive
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/waybill-dev/waybill/collector/wire"
+)
 
 // connection is how two ends talk, and so what the far one is.
 type connection uint8
@@ -26,7 +30,7 @@ type peer struct {
 
 // peers reads the far end's name from attributes.
 type peers struct {
-	*finder
+	*wire.Finder
 	names int // the first so many of the finder's keys
 	// These say of what kind the far end is.
 	database, oldDatabase, queue int
@@ -48,23 +52,25 @@ func newPeers(keys []string) peers {
 	}
 	p.database, p.oldDatabase, p.queue = index("db.system.name"), index("db.system"), index("messaging.system")
 	p.namespace, p.oldNamespace, p.address, p.oldAddress = index("db.namespace"), index("db.name"), index("server.address"), index("net.peer.name")
-	p.finder = newFinder(keys)
+	p.Finder = wire.NewFinder(keys)
 	return p
 }
 
 // of names the far end of a span by the first of the keys that it has. The name
 // is valid until the next call.
-func (p *peers) of(v *view) peer {
-	p.look(v.attributes, attributeTag)
+func (p *peers) of(s *wire.Span) peer {
 	found := peer{kind: virtual}
+	if p.Find(s.Attributes) == 0 {
+		return found
+	}
 	switch {
-	case len(p.text(p.database)) > 0, len(p.text(p.oldDatabase)) > 0:
+	case len(p.Text(p.database)) > 0, len(p.Text(p.oldDatabase)) > 0:
 		found.kind = database
-	case len(p.text(p.queue)) > 0:
+	case len(p.Text(p.queue)) > 0:
 		found.kind = message
 	}
 	for i := range p.names {
-		if found.name = p.text(i); len(found.name) > 0 {
+		if found.name = p.Text(i); len(found.name) > 0 {
 			if i == p.database || i == p.oldDatabase {
 				found.name = p.embedded(found.name)
 			}
@@ -78,11 +84,11 @@ func (p *peers) of(v *view) peer {
 // embedded adds the namespace to the name of a database that has no address:
 // each process has its own, and all SQLite databases would be one node.
 func (p *peers) embedded(system []byte) []byte {
-	namespace := p.text(p.namespace)
+	namespace := p.Text(p.namespace)
 	if len(namespace) == 0 {
-		namespace = p.text(p.oldNamespace)
+		namespace = p.Text(p.oldNamespace)
 	}
-	if len(namespace) == 0 || len(p.text(p.address)) > 0 || len(p.text(p.oldAddress)) > 0 {
+	if len(namespace) == 0 || len(p.Text(p.address)) > 0 || len(p.Text(p.oldAddress)) > 0 {
 		return system
 	}
 	p.joined = append(append(append(p.joined[:0], system...), '/'), namespace...)

@@ -6,7 +6,8 @@ import (
 
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
-	"google.golang.org/protobuf/proto"
+
+	"github.com/waybill-dev/waybill/collector/wire"
 )
 
 func TestPeer(t *testing.T) {
@@ -47,17 +48,16 @@ func TestPeer(t *testing.T) {
 			if test.keys != "" {
 				keys = strings.Fields(test.keys)
 			}
-			encoded, err := proto.Marshal(make1(clientKind, test.attrs...))
+			request := record(t, "shop", make1(clientKind, test.attrs...)).Payload
+			p := newPeers(keys)
+			err := wire.WalkSpans(request, func(_ *wire.Resource, _ *wire.Scope, s *wire.Span) error {
+				if got := p.of(s); string(got.name) != test.want || got.kind != test.kind {
+					t.Errorf("%q, %q; want %q, %q", got.name, got.kind.label(), test.want, test.kind.label())
+				}
+				return nil
+			})
 			if err != nil {
 				t.Fatal(err)
-			}
-			var v view
-			if !v.parse(encoded) {
-				t.Fatal("no span")
-			}
-			p := newPeers(keys)
-			if got := p.of(&v); string(got.name) != test.want || got.kind != test.kind {
-				t.Errorf("%q, %q; want %q, %q", got.name, got.kind.label(), test.want, test.kind.label())
 			}
 		})
 	}

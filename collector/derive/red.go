@@ -6,6 +6,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+
+	"github.com/waybill-dev/waybill/collector/wire"
 )
 
 // red counts rate, errors and duration of spans. It implements
@@ -33,14 +35,14 @@ func newRED(cfg Config, m *meters) *red {
 }
 
 // observe counts one span, unless it is excluded.
-func (r *red) observe(now time.Time, o *origin, v *view, e *exemplar, weight float64) {
+func (r *red) observe(now time.Time, o *origin, s *wire.Span, e *exemplar, weight float64) {
 	for i := range r.exclude {
-		if r.exclude[i].holds(*o.service, v) {
+		if r.exclude[i].holds(*o.service, s) {
 			r.meters.excluded.Inc()
 			return
 		}
 	}
-	r.table.observe(now, o, v, e, weight)
+	r.table.observe(now, o, s, e, weight)
 }
 
 // Describe implements prometheus.Collector.

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/waybill-dev/waybill/collector/journal"
+	"github.com/waybill-dev/waybill/collector/wire"
 )
 
 const (
@@ -28,13 +29,13 @@ type scan struct {
 
 	texts   interned
 	origins map[string]*origin // by encoded resource
-	about   *finder            // the service's name, and the dimensions
+	about   *wire.Finder       // the service's name, and the dimensions
+	pass    wire.SpanPass
 
 	// At hand:
 	now    time.Time
 	nanos  int64 // of now, since 1970
 	origin *origin
-	view   view
 	spans  int
 }
 
@@ -48,7 +49,7 @@ type origin struct {
 func newScan(cfg Config, m *meters) *scan {
 	s := &scan{
 		red: newRED(cfg, m), adjust: cfg.AdjustCounts, meters: m, texts: interned{}, origins: map[string]*origin{},
-		about: newFinder(append([]string{"service.name"}, cfg.Dimensions...)),
+		about: wire.NewFinder(append([]string{"service.name"}, cfg.Dimensions...)),
 	}
 	if cfg.Graph.Enabled {
 		s.graph = newGraph(cfg, m, s.texts)
@@ -78,88 +79,37 @@ func (s *scan) count(now time.Time, records []journal.Record) {
 		if s.graph != nil {
 			s.graph.pairs.advance(records[i].Time)
 		}
-		if records[i].Signal == journal.Traces && !s.request(records[i].Payload) {
-			s.meters.malformed.Inc()
+		if records[i].Signal == journal.Traces && s.pass.Over(records[i].Payload, s) != nil {
+			s.meters.malformed.Inc() // It ends before its time.
 		}
 	}
-	s.view = view{} // The memory is the journal's.
 	s.meters.spans.Add(float64(s.spans))
 }
 
-// The tags on the way from a request to its spans.
-const (
-	groupTag    = 1<<3 | bytesType // ResourceSpans in a request
-	resourceTag = 1<<3 | bytesType // Resource in ResourceSpans
-	scopeTag    = 2<<3 | bytesType // ScopeSpans in ResourceSpans
-	spanTag     = 2<<3 | bytesType // Span in ScopeSpans
-)
-
-// request counts the spans of an encoded ExportTraceServiceRequest, in the
-// order of the bytes. False says that it ends before its time.
-func (s *scan) request(b []byte) bool {
-	return each(b, groupTag, func(group []byte) bool {
-		var resource []byte // It may stand behind the spans.
-		each(group, resourceTag, func(part []byte) bool {
-			resource = join(resource, part)
-			return true
-		})
-		s.enter(resource)
-		return each(group, scopeTag, s.scope)
-	})
-}
-
-// scope counts the spans of a ScopeSpans.
-func (s *scan) scope(b []byte) bool {
-	for len(b) > 0 {
-		tag, _, span, size := field(b)
-		if size == 0 {
-			return false
-		}
-		if tag == spanTag {
-			if !s.view.parse(span) {
-				return false
-			}
-			s.observe()
-		}
-		b = b[size:]
-	}
-	return true
-}
-
-// each visits the fields of that tag, until visit returns false or there is no
-// other one; with true that is the end of the message.
-func each(message []byte, tag byte, visit func([]byte) bool) bool {
-	for len(message) > 0 {
-		t, _, data, size := field(message)
-		if size == 0 || t == tag && !visit(data) {
-			return false
-		}
-		message = message[size:]
-	}
-	return true
-}
-
-// observe counts the span at hand.
-func (s *scan) observe() {
+// Visit counts a span of the resource at hand. It implements wire.SpanVisitor,
+// and returns no error.
+func (s *scan) Visit(span *wire.Span) error {
 	s.spans++
 	w := 1.0
-	if s.adjust && len(s.view.state) > 0 {
-		w = weight(s.view.state)
+	if s.adjust && len(span.TraceState) > 0 {
+		w = weight(span.TraceState)
 	}
-	e := exemplarOf(&s.view, s.nanos)
-	s.red.observe(s.now, s.origin, &s.view, &e, w)
+	e := exemplarOf(span, s.nanos)
+	s.red.observe(s.now, s.origin, span, &e, w)
 	if s.graph != nil {
-		s.graph.observe(s.origin.service, &s.view, &e, w)
+		s.graph.observe(s.origin.service, span, &e, w)
 	}
+	return nil
 }
 
-// enter takes in the resource of the spans that follow.
-func (s *scan) enter(resource []byte) {
-	if s.origin = s.origins[string(resource)]; s.origin != nil {
+// Enter takes in the resource of the spans that follow. It implements
+// wire.SpanVisitor.
+func (s *scan) Enter(resource *wire.Resource) {
+	if s.origin = s.origins[string(resource.Raw)]; s.origin != nil {
 		return
 	}
-	s.about.look(resource, resourceAttributeTag)
-	s.origin = &origin{service: s.texts.of(cut(s.about.text(0))), dimensions: make([]string, len(s.about.keys)-1)}
+	s.about.Find(resource.Attributes)
+	s.origin = &origin{service: s.texts.of(cut(s.about.Text(0))), dimensions: make([]string, s.about.Len()-1)}
 	if *s.origin.service == "" {
 		s.origin.service = new(unknownService)
 	}
@@ -167,15 +117,15 @@ func (s *scan) enter(resource []byte) {
 		s.graph.enter(*s.origin.service)
 	}
 	for i := range s.origin.dimensions {
-		s.origin.dimensions[i] = string(cut(appendValue(nil, s.about.values[i+1])))
+		s.origin.dimensions[i] = string(cut(appendValue(nil, s.about.Value(i+1))))
 	}
-	if len(resource) > maxOriginBytes {
+	if len(resource.Raw) > maxOriginBytes {
 		return
 	}
 	if len(s.origins) >= maxOrigins {
 		clear(s.origins)
 	}
-	s.origins[string(resource)] = s.origin
+	s.origins[string(resource.Raw)] = s.origin
 }
 
 // idle lets time pass while nothing comes.

@@ -114,20 +114,20 @@ func newTable(cfg Config, m *meters) *table {
 }
 
 // observe counts one span, which stands for weight spans. The view is not kept.
-func (t *table) observe(now time.Time, o *origin, v *view, e *exemplar, weight float64) {
-	s := t.find(o, v)
-	if s == nil {
-		s = t.add(now, o, v)
+func (t *table) observe(now time.Time, o *origin, s *wire.Span, e *exemplar, weight float64) {
+	of := t.find(o, s)
+	if of == nil {
+		of = t.add(now, o, s)
 	}
-	s.seen = now
-	s.observe(t.scale, e, s.take(weight), weight)
+	of.seen = now
+	of.observe(t.scale, e, of.take(weight), weight)
 }
 
 // find is the series of a span, where it has a row. The dimensions are packed
 // then for add.
-func (t *table) find(o *origin, v *view) *series {
-	label := cut(v.name)
-	if packed := t.dimensions.pack(o, v); len(packed) > 0 {
+func (t *table) find(o *origin, s *wire.Span) *series {
+	label := cut(s.Name)
+	if packed := t.dimensions.pack(o, s); len(packed) > 0 {
 		t.label = append(append(t.label[:0], packed...), label...)
 		label = t.label
 	}
@@ -141,25 +141,25 @@ func (t *table) find(o *origin, v *view) *series {
 	if row == nil {
 		return nil
 	}
-	return row[int(kindOf(v.kind))*codes+int(codeOf(v.code))]
+	return row[int(kindOf(s.Kind))*codes+int(codeOf(s.StatusCode))]
 }
 
 // exemplarOf leads from a duration to its span. It is not of the future, after
 // now, which is in nanoseconds since 1970.
-func exemplarOf(v *view, now int64) exemplar {
-	e := exemplar{trace: v.trace, span: v.span, nanos: min(int64(min(v.end, 1<<63-1)), now)}
-	if v.end > v.start { // Otherwise the clock was set back meanwhile.
-		e.value = float64(v.end-v.start) / 1e9
+func exemplarOf(s *wire.Span, now int64) exemplar {
+	e := exemplar{trace: s.TraceID, span: s.SpanID, nanos: min(int64(min(s.End, 1<<63-1)), now)}
+	if s.End > s.Start { // Otherwise the clock was set back meanwhile.
+		e.value = float64(s.End-s.Start) / 1e9
 	}
 	return e
 }
 
 // add begins a series for a span that find has not found, or finds the one that
 // takes what goes beyond a limit.
-func (t *table) add(now time.Time, o *origin, v *view) *series {
-	name := string(cut(v.name))
+func (t *table) add(now time.Time, o *origin, s *wire.Span) *series {
+	name := string(cut(s.Name))
 	packed := string(t.dimensions.packed)
-	k := key{*o.service, strings.ToValidUTF8(name, invalid), kindOf(v.kind), codeOf(v.code), packed}
+	k := key{*o.service, strings.ToValidUTF8(name, invalid), kindOf(s.Kind), codeOf(s.StatusCode), packed}
 	regular := t.limit - t.spare
 	full := func() bool {
 		return len(t.series) >= regular || t.services[k.service] != nil && t.services[k.service].size >= t.perService
@@ -173,11 +173,11 @@ func (t *table) add(now time.Time, o *origin, v *view) *series {
 			k.service = overflow
 		}
 	}
-	if s := t.series[k]; s != nil {
-		return s
+	if known := t.series[k]; known != nil {
+		return known
 	}
-	s := &series{created: timestamppb.New(now), labels: t.names.labels(k, t.dimensions)}
-	t.series[k] = s
+	made := &series{created: timestamppb.New(now), labels: t.names.labels(k, t.dimensions)}
+	t.series[k] = made
 	of := t.services[k.service]
 	if of == nil {
 		of = &service{rows: map[string]*[kinds * codes]*series{}}
@@ -189,8 +189,8 @@ func (t *table) add(now time.Time, o *origin, v *view) *series {
 		row = &[kinds * codes]*series{}
 		of.rows[k.dimensions+k.name] = row
 	}
-	row[k.column()] = s
-	return s
+	row[k.column()] = made
+	return made
 }
 
 // column is the place of a series in its row.

@@ -82,7 +82,7 @@ func recall(ctx context.Context, written journal.Journal, end journal.Offset, m 
 			return fmt.Errorf("decisions: %w", err)
 		}
 		for i := range records {
-			err = errors.Join(err, wire.EachSpan(records[i].Payload, func(_ *wire.Resource, s *wire.Span) error {
+			err = errors.Join(err, wire.WalkSpans(records[i].Payload, func(_ *wire.Resource, _ *wire.Scope, s *wire.Span) error {
 				th, kept := hexadecimal(field(s.TraceState, "th"))
 				if through := journal.Offset(s.Start); through <= end {
 					m.put(s.TraceID, decision{verdict: verdict{keep: kept, threshold: th.value}, through: through})

@@ -42,9 +42,9 @@ type engine struct {
 	names    []string
 
 	// Of the record at hand.
+	pass         wire.SpanPass
 	at           journal.Offset
 	last         *trace
-	resource     []byte
 	service      uint32
 	rate         *rate
 	resourceMark uint64
@@ -82,16 +82,12 @@ func (e *engine) take(r *journal.Record) error {
 	if r.Signal != journal.Traces {
 		return nil
 	}
-	e.at, e.last, e.resource = r.Offset, nil, nil
-	err := wire.EachSpan(r.Payload, e.span)
-	e.resource = nil // The memory is the journal's.
-	return err
+	e.at, e.last = r.Offset, nil
+	return e.pass.Over(r.Payload, e)
 }
 
-func (e *engine) span(resource *wire.Resource, s *wire.Span) error {
-	if len(resource.Raw) == 0 || len(e.resource) != len(resource.Raw) || &e.resource[0] != &resource.Raw[0] {
-		e.enter(resource)
-	}
+// Visit takes in a span. It implements wire.SpanVisitor, and returns no error.
+func (e *engine) Visit(s *wire.Span) error {
 	t := e.last
 	if t == nil || t.id != s.TraceID || t.decided {
 		if t = e.find(s); t == nil {
@@ -164,9 +160,9 @@ func (e *engine) bound(t *trace) {
 	}
 }
 
-// enter takes in the resource of the spans that follow.
-func (e *engine) enter(resource *wire.Resource) {
-	e.resource = resource.Raw
+// Enter takes in the resource of the spans that follow. It implements
+// wire.SpanVisitor.
+func (e *engine) Enter(resource *wire.Resource) {
 	e.resourceMark = e.bench.marks(resource.Attributes)
 	name := resource.ServiceName()
 	id, ok := e.services[string(name)]

@@ -2,9 +2,9 @@ package wire
 
 import (
 	"bytes"
-	"errors"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,12 +51,17 @@ func FuzzSpans(f *testing.F) {
 	seeds(f, traceRequest(spanOf(1), spanOf(2)))
 	seeds(f, traceRequest(&trace.Span{SpanId: make([]byte, 8), Attributes: []*common.KeyValue{
 		attribute("a", str("b")), attribute("ä", str("b")), attribute("a", str("ö")), attribute("n", number(-1)), attribute("", nil),
+		attribute("a", nil), attribute(strings.Repeat("k", 70), str(strings.Repeat("v", 200))),
 	}}))
+	for _, odd := range oddities(encode(f, traceRequest(spanOf(1)))) {
+		f.Add(odd)
+	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var want coltrace.ExportTraceServiceRequest
 		count, nameless, err := InspectSpans(raw)
 		theirs := proto.Unmarshal(raw, &want)
 		got := spansAsText(raw)
+		sameWithoutScopes(t, raw)
 		if !sameVerdict(t, err, theirs) {
 			return
 		}
@@ -78,23 +83,79 @@ func FuzzSpans(f *testing.F) {
 		if diff := cmp.Diff(expected, got); diff != "" {
 			t.Errorf("spans differ (-generated +ours):\n%s", diff)
 		}
-		sameWithoutScopes(t, raw)
 	})
 }
 
-// sameWithoutScopes holds EachSpan against WalkSpans.
+// oddities are requests as no sender makes them, but may.
+func oddities(plain []byte) [][]byte {
+	within := func(b ...byte) []byte { return append([]byte{10, byte(len(b))}, b...) }
+	return [][]byte{
+		slices.Concat(plain, []byte{0x9a, 1, 2, 'h', 'i'}, plain), // An unknown field between.
+		slices.Concat(plain, []byte{0x1b, 8, 1, 0x1c}, plain),     // A group.
+		slices.Concat(plain, []byte{0x0c}),                        // The end of none.
+		slices.Concat(plain, []byte{0x80, 0x80, 0x80, 0x80, 0x40, 1}),
+		within(18, 2, 18, 0, 10, 4, 10, 2, 10, 0),                                       // A resource behind its span.
+		within(10, 5, 10, 3, 10, 1, 'k', 10, 0, 18, 2, 18, 0, 10, 5, 10, 3, 10, 1, 'l'), // Two of them.
+		within(18, 4, 18, 2, 7<<3|1, 0),                                                 // A time that is cut off.
+		within(18, 5, 18, 3, 6<<3, 0x83, 0),                                             // A kind in more bytes than it needs.
+		within(18, 6, 18, 4, 0x82, 0, 1, 1),                                             // A tag in more bytes than it needs.
+		within(18, 5, 18, 3, 9<<3|2, 0x82, 0),                                           // A length in more bytes than it needs, and nothing.
+		within(18, 11, 18, 9, 9<<3|2, 7, 10, 1, 'a', 18, 2, 10, 0),                      // An entry of two fields.
+		within(18, 12, 18, 10, 9<<3|2, 8, 10, 1, 'a', 18, 0, 10, 1, 'b'),                // And of two keys.
+	}
+}
+
+// sameWithoutScopes holds a SpanPass against WalkSpans, on bytes of any kind.
 func sameWithoutScopes(t *testing.T, raw []byte) {
 	t.Helper()
 	type seen struct {
 		resource Resource
 		span     Span
 	}
-	var walked, each []seen
-	err := errors.Join(
-		WalkSpans(raw, func(r *Resource, _ *Scope, s *Span) error { walked = append(walked, seen{*r, *s}); return nil }),
-		EachSpan(raw, func(r *Resource, s *Span) error { each = append(each, seen{*r, *s}); return nil }))
-	if err != nil || !reflect.DeepEqual(walked, each) {
-		t.Errorf("spans differ without scopes, %v:\n%+v\n%+v", err, walked, each)
+	var walked, passed []seen
+	walk := WalkSpans(raw, func(r *Resource, _ *Scope, s *Span) error {
+		walked = append(walked, seen{*r, *s})
+		sameFound(t, s.Attributes)
+		sameFound(t, r.Attributes)
+		return nil
+	})
+	pass := new(SpanPass).Over(raw, &visits{span: func(r *Resource, s *Span) error { passed = append(passed, seen{*r, *s}); return nil }})
+	if (walk == nil) != (pass == nil) || !reflect.DeepEqual(walked, passed) {
+		t.Errorf("spans differ without scopes, %v and %v:\n%+v\n%+v", walk, pass, walked, passed)
+	}
+}
+
+// visits are of spans with their resources.
+type visits struct {
+	span func(*Resource, *Span) error
+	at   *Resource
+}
+
+func (v *visits) Enter(r *Resource)   { v.at = r }
+func (v *visits) Visit(s *Span) error { return v.span(v.at, s) }
+
+// sameFound holds a Finder against Get.
+func sameFound(t *testing.T, a Attributes) {
+	t.Helper()
+	f := NewFinder([]string{"a", "missing", "", "n", "ä", "a", strings.Repeat("k", 70)})
+	for range 2 { // What was found before is forgotten.
+		found := 0
+		f.Find(a)
+		for i, key := range f.keys {
+			want, there := a.Get(key)
+			if there {
+				found++
+			}
+			if got := f.Value(i); !reflect.DeepEqual(got, want) {
+				t.Errorf("key %q has %+v, want %+v", key, got, want)
+			}
+			if text := f.Text(i); string(text) != string(want.Str()) && want.Kind() == String || want.Kind() != String && text != nil {
+				t.Errorf("key %q has the text %q, want that of %+v", key, text, want)
+			}
+		}
+		if f.found != found {
+			t.Errorf("%d keys are found, want %d", f.found, found)
+		}
 	}
 }
 

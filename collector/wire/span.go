@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/binary"
 	"iter"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -76,7 +77,11 @@ func (sp *Span) parse(raw []byte) bool {
 	*sp = Span{Raw: raw}
 	var attributes, events, links extent
 	var status []byte
-	for at := 0; at < len(raw); {
+	at := 0
+	if len(raw) >= idsSize && raw[0] == traceIDTag && raw[1] == 16 && raw[18] == spanIDTag && raw[19] == 8 {
+		sp.TraceID, sp.SpanID, at = TraceID(raw[2:18]), SpanID(raw[20:28]), idsSize // As nearly all begin.
+	}
+	for at < len(raw) {
 		if raw[at] == attributeTag { // Most of a span is attributes, one after the other.
 			if n := run(raw[at:], attributeTag); n > 0 {
 				attributes.add(at, at+n)
@@ -99,7 +104,10 @@ func (sp *Span) parse(raw []byte) bool {
 		case kindTag:
 			sp.Kind = SpanKind(number)
 		case startTag:
-			sp.Start = number
+			if sp.Start = number; len(raw)-at >= 18 && raw[at+9] == endTag {
+				sp.End = binary.LittleEndian.Uint64(raw[at+10:])
+				size = 18
+			}
 		case endTag:
 			sp.End = number
 		case attributeTag:
@@ -128,6 +136,9 @@ func (sp *Span) parse(raw []byte) bool {
 	sp.events, sp.links = events.of(raw), links.of(raw)
 	return len(status) == 0 || sp.parseStatus(status)
 }
+
+// idsSize is how long the two ids of a span are, with their tags and lengths.
+const idsSize = 28
 
 // The tags of a Span's fields.
 const (

@@ -17,58 +17,6 @@ func WalkSpans(request []byte, visit func(*Resource, *Scope, *Span) error) error
 	return w.err()
 }
 
-// EachSpan is WalkSpans for who has no use for scopes. To find a scope is to go
-// over all of its spans once more, since it may stand behind them.
-func EachSpan(request []byte, visit func(*Resource, *Span) error) error {
-	e := eachSpan{visit: visit}
-	return e.fields(request, resourceSpansTag, e.group)
-}
-
-// eachSpan is one walk. Its views are used again for each span.
-type eachSpan struct {
-	visit    func(*Resource, *Span) error
-	resource Resource
-	span     Span
-}
-
-// The tags on the way from a request to its spans.
-const (
-	resourceSpansTag = 1<<3 | bytesType
-	scopeSpansTag    = 2<<3 | bytesType
-	spanTag          = 2<<3 | bytesType
-)
-
-// fields calls inner for each field of that tag.
-func (e *eachSpan) fields(message []byte, wanted uint64, inner func([]byte) error) error {
-	for len(message) > 0 {
-		tag, _, data, size := first(message)
-		if size == 0 {
-			return malformed("request", "not a protobuf message")
-		}
-		if tag == wanted {
-			if err := inner(data); err != nil {
-				return err
-			}
-		}
-		message = message[size:]
-	}
-	return nil
-}
-
-func (e *eachSpan) group(b []byte) error {
-	e.resource.parse(b)
-	return e.fields(b, scopeSpansTag, e.scope)
-}
-
-func (e *eachSpan) scope(b []byte) error { return e.fields(b, spanTag, e.item) }
-
-func (e *eachSpan) item(b []byte) error {
-	if !e.span.parse(b) {
-		return malformed("Span", "not a protobuf message")
-	}
-	return e.visit(&e.resource, &e.span)
-}
-
 // WalkLogs calls visit for each log record of an encoded
 // ExportLogsServiceRequest, as WalkSpans does for spans.
 func WalkLogs(request []byte, visit func(*Resource, *Scope, *LogRecord) error) error {

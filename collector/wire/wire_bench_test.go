@@ -56,14 +56,33 @@ func BenchmarkWalkSpans(b *testing.B) {
 	}
 }
 
-func BenchmarkEachSpan(b *testing.B) {
+func BenchmarkSpanPass(b *testing.B) {
 	request := busyRequest(b)
 	b.SetBytes(int64(len(request)))
 	b.ReportAllocs()
 	n := 0
+	var pass SpanPass
+	visitor := &visits{span: func(*Resource, *Span) error { n++; return nil }}
 	for b.Loop() {
 		n = 0
-		if err := EachSpan(request, func(*Resource, *Span) error { n++; return nil }); n != 500 || err != nil {
+		if err := pass.Over(request, visitor); n != 500 || err != nil {
+			b.Fatal(n, err)
+		}
+	}
+}
+
+// BenchmarkFinder looks for several keys in each span.
+func BenchmarkFinder(b *testing.B) {
+	request := busyRequest(b)
+	b.SetBytes(int64(len(request)))
+	b.ReportAllocs()
+	finder := NewFinder([]string{"peer.service", "db.system.name", "server.address", "messaging.system", "db.namespace", "net.peer.name"})
+	n := 0
+	var pass SpanPass
+	visitor := &visits{span: func(_ *Resource, s *Span) error { n += finder.Find(s.Attributes); return nil }}
+	for b.Loop() {
+		n = 0
+		if err := pass.Over(request, visitor); n != 500 || err != nil {
 			b.Fatal(n, err)
 		}
 	}
