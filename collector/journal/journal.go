@@ -90,6 +90,10 @@ type Journal interface {
 	// At reads the one record that starts at off; its payload belongs to the
 	// caller. Errors: ErrGone, ErrClosed.
 	At(off Offset) (Record, error)
+	// AtInto is At for whoever reads one record after the other: the record is
+	// read into buf, which is made longer where that is needed, and the payload
+	// lies in it.
+	AtInto(off Offset, buf *[]byte) (Record, error)
 	// Stats is a snapshot for metrics and readiness.
 	Stats() Stats
 	// Close syncs and releases the journal; blocked calls return ErrClosed.

@@ -28,13 +28,16 @@ func (s *Sampler) handOn(hand context.Context) error {
 		return err
 	}
 	s.pending.clear()
+	if cap(s.again) > keptBytes { // One huge record has left it.
+		s.again = nil
+	}
 	s.handedOn = time.Now()
 	return s.reader.Commit(s.engine.needs())
 }
 
 // cutOut takes what is wanted out of one record.
 func (s *Sampler) cutOut(hand context.Context, at journal.Offset) error {
-	record, err := s.journals.In.At(at)
+	record, err := s.journals.In.AtInto(at, &s.again)
 	if err != nil && !errors.Is(err, journal.ErrGone) {
 		return err // It is there, and cannot be read now.
 	}

@@ -22,6 +22,8 @@ const (
 	batchBytes = 1 << 20
 	// handBytes is about how much is handed on at once.
 	handBytes = 1 << 20
+	// keptBytes is the largest buffer that is kept to be used again.
+	keptBytes = 4 << 20
 	// handEvery is how often what was decided is handed on.
 	handEvery = 200 * time.Millisecond
 	// stopTime is what Shutdown gives to handing on.
@@ -67,6 +69,7 @@ type Sampler struct {
 
 	// Of run.
 	cutter     cutter
+	again      []byte // the record that is cut out of
 	hand       []byte
 	handSpans  int
 	cuttings   []cutting // of the hand, one for each record

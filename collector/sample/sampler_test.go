@@ -263,11 +263,11 @@ type unreadable struct {
 	once *atomic.Bool
 }
 
-func (u unreadable) At(off journal.Offset) (journal.Record, error) {
+func (u unreadable) AtInto(off journal.Offset, buf *[]byte) (journal.Record, error) {
 	if u.once.CompareAndSwap(false, true) {
 		return journal.Record{}, errors.New("too many open files")
 	}
-	return u.Journal.At(off)
+	return u.Journal.AtInto(off, buf)
 }
 
 // TestWhatCannotBeReadNow is read later: it is not lost.

@@ -97,6 +97,7 @@ func oddities(plain []byte) [][]byte {
 		within(18, 2, 18, 0, 10, 4, 10, 2, 10, 0),                                       // A resource behind its span.
 		within(10, 5, 10, 3, 10, 1, 'k', 10, 0, 18, 2, 18, 0, 10, 5, 10, 3, 10, 1, 'l'), // Two of them.
 		within(18, 4, 18, 2, 7<<3|1, 0),                                                 // A time that is cut off.
+		within(18, 13, 18, 11, 7<<3|0x81, 0, 1, 2, 3, 4, 5, 6, 7, 8<<3|1, 9),            // A time whose tag is longer than it needs.
 		within(18, 5, 18, 3, 6<<3, 0x83, 0),                                             // A kind in more bytes than it needs.
 		within(18, 6, 18, 4, 0x82, 0, 1, 1),                                             // A tag in more bytes than it needs.
 		within(18, 5, 18, 3, 9<<3|2, 0x82, 0),                                           // A length in more bytes than it needs, and nothing.

@@ -104,9 +104,10 @@ func (sp *Span) parse(raw []byte) bool {
 		case kindTag:
 			sp.Kind = SpanKind(number)
 		case startTag:
-			if sp.Start = number; len(raw)-at >= 18 && raw[at+9] == endTag {
-				sp.End = binary.LittleEndian.Uint64(raw[at+10:])
-				size = 18
+			sp.Start = number
+			if next := raw[at+size:]; len(next) >= 9 && next[0] == endTag { // As nearly always.
+				sp.End = binary.LittleEndian.Uint64(next[1:])
+				size += 9
 			}
 		case endTag:
 			sp.End = number

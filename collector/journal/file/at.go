@@ -13,14 +13,20 @@ import (
 // At implements journal.Journal. Where no intact record starts at off, be it
 // deleted, damaged or never written, the error is journal.ErrGone.
 func (j *Journal) At(off journal.Offset) (journal.Record, error) {
-	record, err := j.at(off)
+	var buf []byte
+	return j.AtInto(off, &buf)
+}
+
+// AtInto implements journal.Journal.
+func (j *Journal) AtInto(off journal.Offset, buf *[]byte) (journal.Record, error) {
+	record, err := j.at(off, buf)
 	if err != nil {
 		return journal.Record{}, fmt.Errorf("record at %d: %w", off, err)
 	}
 	return record, nil
 }
 
-func (j *Journal) at(off journal.Offset) (journal.Record, error) {
+func (j *Journal) at(off journal.Offset, buf *[]byte) (journal.Record, error) {
 	j.mu.Lock()
 	if j.closed {
 		j.mu.Unlock()
@@ -43,7 +49,7 @@ func (j *Journal) at(off journal.Offset) (journal.Record, error) {
 	default:
 		return journal.Record{}, err
 	}
-	return readRecord(file, mark, off, pos, limit)
+	return readRecord(file, mark, off, span{pos, limit}, buf)
 }
 
 // find returns the segment that holds off, or the first one after it, and the
@@ -70,26 +76,41 @@ func (j *Journal) find(off journal.Offset) (*segment, int64) {
 	return nil, 0
 }
 
-// readRecord reads the one record that starts at off, which is at pos in file.
-func readRecord(file io.ReaderAt, mark uint64, off journal.Offset, pos, limit int64) (journal.Record, error) {
+// span is from where a record begins in a file to where records end.
+type span struct{ pos, limit int64 }
+
+// readRecord reads the one record that starts at off, which is at in.pos in file.
+func readRecord(file io.ReaderAt, mark uint64, off journal.Offset, in span, buf *[]byte) (journal.Record, error) {
 	var none journal.Record
-	if pos+recordHeader > limit {
+	if in.pos+recordHeader > in.limit {
 		return none, journal.ErrGone
 	}
-	header := make([]byte, recordHeader)
-	if err := readDamaged(file, header, pos); err != nil {
+	header := room(buf, recordHeader)
+	if err := readDamaged(file, header, in.pos); err != nil {
 		return none, err
 	}
-	if !belongs(header, mark, off) || frameSize(header) > limit-pos {
+	size := frameSize(header)
+	if !belongs(header, mark, off) || size > in.limit-in.pos {
 		return none, journal.ErrGone
 	}
-	frame := make([]byte, frameSize(header))
-	copy(frame, header)
-	if err := readDamaged(file, frame[recordHeader:], pos+recordHeader); err != nil {
+	frame := room(buf, int(size))
+	if err := readDamaged(file, frame[recordHeader:], in.pos+recordHeader); err != nil {
 		return none, err
 	}
 	if !intact(frame) {
 		return none, journal.ErrGone
 	}
 	return decode(frame), nil
+}
+
+// room is the first bytes of a buffer that is made long enough. What is
+// in it stays.
+func room(buf *[]byte, size int) []byte {
+	if cap(*buf) < size {
+		grown := make([]byte, size)
+		copy(grown, *buf)
+		*buf = grown
+	}
+	*buf = (*buf)[:size]
+	return *buf
 }

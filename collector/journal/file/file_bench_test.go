@@ -100,10 +100,11 @@ func BenchmarkAt(b *testing.B) {
 				}
 				offsets = append(offsets, off)
 			}
+			var buf []byte
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
 			for n := 0; b.Loop(); n++ {
-				if _, err := j.At(offsets[n%len(offsets)]); err != nil {
+				if _, err := j.AtInto(offsets[n%len(offsets)], &buf); err != nil {
 					b.Fatal(err)
 				}
 			}

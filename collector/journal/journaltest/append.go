@@ -121,6 +121,17 @@ func testAt(t *testing.T, j journal.Journal) {
 			t.Errorf("at %d: changed by its reader, %v", off, err)
 		}
 	}
+	var buf []byte
+	for n, off := range slices.Backward(offsets) {
+		record, err := j.AtInto(off, &buf)
+		if err != nil || number(t, record.Payload) != n || record.Offset != off || record.Items != uint32(n) {
+			t.Errorf("at %d: got %+v into a buffer, %v; want record %d", off, record, err, n)
+		}
+		clear(buf)
+		if _, err := j.AtInto(j.Stats().End, &buf); !errors.Is(err, journal.ErrGone) {
+			t.Errorf("at a place without a record: %v", err)
+		}
+	}
 	for _, off := range []journal.Offset{offsets[0] + 1, j.Stats().End, j.Stats().End + 1e6, ^journal.Offset(0)} {
 		_, err := j.At(off)
 		wantError(t, "at a place without a record", err, journal.ErrGone)

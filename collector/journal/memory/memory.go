@@ -184,6 +184,12 @@ func validName(name string) bool {
 
 // At implements journal.Journal.
 func (j *Journal) At(off journal.Offset) (journal.Record, error) {
+	var buf []byte
+	return j.AtInto(off, &buf)
+}
+
+// AtInto implements journal.Journal.
+func (j *Journal) AtInto(off journal.Offset, buf *[]byte) (journal.Record, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.closed {
@@ -194,7 +200,8 @@ func (j *Journal) At(off journal.Offset) (journal.Record, error) {
 		return journal.Record{}, fmt.Errorf("record at %d: %w", off, journal.ErrGone)
 	}
 	record := j.records[n]
-	record.Payload = slices.Clone(record.Payload)
+	*buf = append((*buf)[:0], record.Payload...)
+	record.Payload = slices.Clip(*buf)
 	return record, nil
 }
 
