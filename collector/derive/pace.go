@@ -15,6 +15,9 @@ const (
 	// maxRest bounds how long the journal is left alone while records come.
 	// To wake up for each of them would cost more than to count it.
 	maxRest = 100 * time.Millisecond
+	// restBytes is about how much is to come meanwhile. It is still in the
+	// journal's memory then, also where the rest takes longer than it should.
+	restBytes = batchBytes / 2
 	// catchUpFor bounds how long a scrape waits for what was journaled before it.
 	catchUpFor = 500 * time.Millisecond
 )
@@ -30,9 +33,9 @@ type pace struct {
 }
 
 // rest is for after a batch of so many bytes that came now, whose last record
-// was received at newest: about as long as a whole batch takes to come, so that
-// it is still in memory then. Who is behind does not rest. A journal may return
-// less than it has, so that is told by the records' age.
+// was received at newest: about as long as half a batch takes to come. Who is
+// behind does not rest. A journal may return less than it has, so that is told by
+// the records' age.
 func (p *pace) rest(now, newest time.Time, bytes int) time.Duration {
 	in, age := now.Sub(p.last), now.Sub(newest)
 	if p.last.IsZero() {
@@ -40,7 +43,7 @@ func (p *pace) rest(now, newest time.Time, bytes int) time.Duration {
 	}
 	behind := bytes >= batchBytes || age < 0 || age > p.rested+slack
 	if p.last, p.rested = now, 0; !behind {
-		p.rested = time.Duration(min(float64(in)*batchBytes/float64(max(bytes, 1)), float64(maxRest)))
+		p.rested = time.Duration(min(float64(in)*restBytes/float64(max(bytes, 1)), float64(maxRest)))
 	}
 	return p.rested
 }

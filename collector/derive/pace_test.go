@@ -27,9 +27,9 @@ func TestRest(t *testing.T) {
 	for name, batches := range map[string][]batch{
 		"the first":        {{0, 0, batchBytes / 2, maxRest}},
 		"a little":         {{0, 0, 1, maxRest}, {200 * ms, 0, 1, maxRest}, {100 * ms, 100 * ms, 1, maxRest}},
-		"25 MB a second":   {{0, 0, 1, maxRest}, {100 * ms, ms, 1 << 20, 0}, {ms, ms, 25_000, 1048576 * ms / 25_000}, {42 * ms, ms, 1_050_000, 0}},
-		"half a batch":     {{0, 0, batchBytes, 0}, {10 * ms, 0, batchBytes / 2, 20 * ms}, {20 * ms, 0, batchBytes / 2, 40 * ms}},
-		"behind":           {{0, time.Hour, 1000, 0}, {ms, time.Hour, 1000, 0}, {ms, 11 * ms, 1000, 0}, {ms, 10 * ms, batchBytes / 4, 4 * ms}, {5 * ms, 14 * ms, batchBytes / 5, 25 * ms}, {25 * ms, 36 * ms, 1000, 0}},
+		"25 MB a second":   {{0, 0, 1, maxRest}, {100 * ms, ms, 1 << 20, 0}, {ms, ms, 25_000, restBytes * ms / 25_000}, {21 * ms, ms, 525_000, restBytes * ms / 25_000}},
+		"half a batch":     {{0, 0, batchBytes, 0}, {10 * ms, 0, batchBytes / 2, 10 * ms}, {20 * ms, 0, batchBytes / 4, 40 * ms}},
+		"behind":           {{0, time.Hour, 1000, 0}, {ms, time.Hour, 1000, 0}, {ms, 11 * ms, 1000, 0}, {ms, 10 * ms, batchBytes / 4, 2 * ms}, {5 * ms, 12 * ms, batchBytes / 5, 25 * ms / 2}, {25 * ms, 23 * ms, 1000, 0}},
 		"a clock set back": {{0, -time.Hour, 1000, 0}},
 	} {
 		t.Run(name, func(t *testing.T) {

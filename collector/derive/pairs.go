@@ -126,7 +126,7 @@ func (p *pairs) add(h *half) {
 	first := p.find(hash, h.at)
 	switch {
 	case first == none:
-		p.push(h, hash)
+		p.push(h, hash, none)
 	case h.caller && p.slot(first).caller:
 		// The same span once more: senders repeat what they got no answer for.
 	case h.caller:
@@ -139,7 +139,7 @@ func (p *pairs) add(h *half) {
 		p.waiting.remove(hash, first)
 		if h.message { // Others may take it as well.
 			h.answered = true
-			p.push(h, hash)
+			p.push(h, hash, none)
 		}
 	case p.slot(first).caller:
 		caller := p.slot(first)
@@ -149,14 +149,18 @@ func (p *pairs) add(h *half) {
 			p.release(first)
 		}
 	default:
-		p.push(h, hash)
+		p.push(h, hash, first)
 	}
 }
 
-// push has a half wait, as the newest.
-func (p *pairs) push(h *half, hash uint32) {
+// push has a half wait, as the newest, behind the first that waits at its end.
+func (p *pairs) push(h *half, hash uint32, first int32) {
 	for p.held >= p.limit {
-		p.evicted(p.slot(p.oldest))
+		evicted := p.slot(p.oldest)
+		p.evicted(evicted)
+		if p.oldest == first {
+			first = evicted.next
+		}
 		p.remove(p.oldest)
 	}
 	i := p.take()
@@ -169,7 +173,7 @@ func (p *pairs) push(h *half, hash uint32) {
 		p.oldest = i
 	}
 	p.newest = i
-	if first := p.find(hash, h.at); first != none {
+	if first != none {
 		head := p.slot(first)
 		p.slot(head.last).next = i
 		head.last = i
