@@ -25,12 +25,15 @@ const (
 	// keptBytes is the largest buffer that is kept to be used again.
 	keptBytes = 4 << 20
 	// handEvery is how often what was decided is handed on.
-	handEvery = 200 * time.Millisecond
+	handEvery = 500 * time.Millisecond
 	// stopTime is what Shutdown gives to handing on.
 	stopTime = 2 * time.Second
 	// maxRest bounds how long the journal is left alone while records come. To
 	// wake up for each of them would cost more than to take it in.
 	maxRest = 50 * time.Millisecond
+	// restBytes is about how much is to come meanwhile. It is still in the
+	// journal's memory then, also where the rest takes longer than it should.
+	restBytes = batchBytes / 2
 	// retryAfter is the wait after a journal could not be read or written.
 	retryAfter = time.Second
 	// complainEvery is how often a lasting trouble is logged.
@@ -188,10 +191,9 @@ func (s *Sampler) read(stop context.Context) error {
 }
 
 // rest is how long to leave the journal alone after all that there was, so many
-// bytes that came in that time: about as long as a whole batch takes to come, so
-// that it is still in the journal's memory then.
+// bytes that came in that time: about as long as half a batch takes to come.
 func rest(bytes int, in time.Duration) time.Duration {
-	return time.Duration(min(float64(in)*batchBytes/float64(max(bytes, 1)), float64(maxRest)))
+	return time.Duration(min(float64(in)*restBytes/float64(max(bytes, 1)), float64(maxRest)))
 }
 
 func (s *Sampler) due() bool {
