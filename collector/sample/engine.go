@@ -97,6 +97,7 @@ func (e *engine) Visit(s *wire.Span) error {
 	marks := e.resourceMark | e.bench.marks(s.Attributes)
 	root := s.ParentID == (wire.SpanID{})
 	t.sample(e.rate.of(s.Name), root)
+	t.learn(s)
 	e.bytes += t.add(e.at, s, e.service, marks)
 	if e.trial {
 		t.share(e.service, int64(len(s.Raw)))
@@ -120,12 +121,12 @@ func (e *engine) find(s *wire.Span) *trace {
 			}
 			return nil
 		}
-		random := randomOf(s)
+		random, explicit := randomOf(s)
 		if v, certain := e.sampled(random); certain {
 			e.judged.sample(s.TraceID, v, e.at)
 			return nil
 		}
-		t = &trace{id: s.TraceID, first: e.now, random: random, threshold: randomness}
+		t = &trace{id: s.TraceID, first: e.now, random: random, explicit: explicit, threshold: randomness}
 		e.open[t.id] = t
 		e.waiting.push(t)
 		e.bytes += traceBytes

@@ -25,6 +25,7 @@ type trace struct {
 	statuses   uint8  // a bit for each status that a span has
 	marks      uint64 // a bit for each trait that a span has
 	random     uint64 // 56 bits
+	explicit   bool   // they are of a tracestate
 	threshold  uint64 // of head sampling
 
 	portions []portion // what of it is which service's; of a trial only
@@ -100,13 +101,24 @@ func (t *trace) share(service uint32, bytes int64) {
 	t.portions = append(t.portions, portion{service: service, spans: 1, bytes: bytes})
 }
 
-// randomOf is the randomness that every sampler sees in a trace: what its
-// tracestate gives, or the lowest 56 bits of its id.
-func randomOf(s *wire.Span) uint64 {
+// randomOf is the randomness that every sampler sees in a span: what its
+// tracestate gives explicitly, or the lowest 56 bits of its trace's id.
+func randomOf(s *wire.Span) (value uint64, explicit bool) {
 	if random, ok := hexadecimal(field(s.TraceState, "rv")); ok && random.digits == maxDigits {
-		return random.value
+		return random.value, true
 	}
-	return binary.BigEndian.Uint64(s.TraceID[8:]) & (randomness - 1)
+	return binary.BigEndian.Uint64(s.TraceID[8:]) & (randomness - 1), false
+}
+
+// learn takes in the randomness of a span that has it explicitly. The first that
+// has it speaks for the trace: what others lack was lost on the way to them.
+func (t *trace) learn(s *wire.Span) {
+	if t.explicit || len(s.TraceState) == 0 {
+		return
+	}
+	if random, explicit := randomOf(s); explicit {
+		t.random, t.explicit = random, true
+	}
 }
 
 // list is of traces, the oldest first.
