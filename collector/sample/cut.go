@@ -91,7 +91,7 @@ func (c *cutter) scopeSpans(dst, _, content []byte) ([]byte, error) {
 
 // oneSpan appends a span as it is, or with a tracestate that has the threshold.
 func (c *cutter) oneSpan(dst, field, content []byte) ([]byte, error) {
-	id, state, err := identity(content)
+	id, state, err := wire.Identity(content)
 	if err != nil {
 		return dst, err
 	}
@@ -112,31 +112,6 @@ func (c *cutter) oneSpan(dst, field, content []byte) ([]byte, error) {
 	return protowire.AppendBytes(dst, c.span), err
 }
 
-// identity reads of a Span:
-//
-//	bytes trace_id = 1;  string trace_state = 3;
-func identity(raw []byte) (id wire.TraceID, state []byte, err error) {
-	for len(raw) > 0 {
-		f, ok := firstElement(raw)
-		if !ok {
-			return id, nil, errMalformed
-		}
-		if f.typ == protowire.BytesType && (f.num == 1 || f.num == 3) {
-			content := raw[f.content:f.end]
-			switch {
-			case f.num == 3:
-				state = content
-			case len(content) == len(id):
-				copy(id[:], content)
-			default:
-				id = wire.TraceID{}
-			}
-		}
-		raw = raw[f.end:]
-	}
-	return id, state, nil
-}
-
 // element is a field at the beginning of a message: its content ends at end,
 // and, where it is bytes, begins at content.
 type element struct {
@@ -146,13 +121,15 @@ type element struct {
 }
 
 // firstElement finds the first field of a message. Nearly all have a tag of one
-// byte and are numbers of eight, or bytes of fewer than 128.
+// byte and are numbers of eight, or bytes of fewer than 16,384.
 func firstElement(raw []byte) (element, bool) {
 	if len(raw) >= 2 && raw[0] >= 8 && raw[0] < 0x80 {
 		e := element{num: protowire.Number(raw[0] >> 3), typ: protowire.Type(raw[0] & 7), content: 1}
 		switch {
 		case e.typ == protowire.BytesType && raw[1] < 0x80:
 			e.content, e.end = 2, 2+int(raw[1])
+		case e.typ == protowire.BytesType && len(raw) > 2 && raw[2] < 0x80:
+			e.content, e.end = 3, 3+(int(raw[1])&0x7f|int(raw[2])<<7)
 		case e.typ == protowire.Fixed64Type:
 			e.end = 9
 		case e.typ == protowire.VarintType && raw[1] < 0x80:

@@ -118,6 +118,9 @@ func sameWithoutScopes(t *testing.T, raw []byte) {
 		walked = append(walked, seen{*r, *s})
 		sameFound(t, s.Attributes)
 		sameFound(t, r.Attributes)
+		if id, state, err := Identity(s.Raw); id != s.TraceID || string(state) != string(s.TraceState) || err != nil {
+			t.Errorf("identity %x, %q, %v; want %x, %q", id, state, err, s.TraceID, s.TraceState)
+		}
 		return nil
 	})
 	pass := new(SpanPass).Over(raw, &visits{span: func(r *Resource, s *Span) error { passed = append(passed, seen{*r, *s}); return nil }})
