@@ -85,6 +85,9 @@ const (
 
 func (f *Finder) note(key, value []byte) {
 	for _, i := range f.lengths[min(len(key), maxKey)] {
+		if len(key) > 0 && len(f.keys[i]) > 0 && key[0] != f.keys[i][0] { // As most others of that length.
+			continue
+		}
 		if f.values[i] == nil && string(key) == f.keys[i] {
 			if f.values[i] = value; value == nil {
 				f.values[i] = noValue
