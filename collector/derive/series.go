@@ -79,7 +79,29 @@ type service struct {
 	size int // how many series it has
 	// rows are by dimensions and name, end to end, and then by kind and code.
 	// Series that spans of other names count in are in no row.
-	rows map[string]*[kinds * codes]*series
+	rows map[string]*row
+	// recent has rows where row looks first; a service has few names at a time.
+	recent [16]*row
+}
+
+// row is the series of one name.
+type row struct {
+	label  string // dimensions and name
+	series [kinds * codes]*series
+}
+
+// row is that of dimensions and name; nil where there is none.
+func (s *service) row(label []byte) *row {
+	if len(label) == 0 {
+		return s.rows[""]
+	}
+	at := &s.recent[(len(label)+int(label[0])+int(label[len(label)-1]))%len(s.recent)]
+	if *at == nil || (*at).label != string(label) {
+		if *at = s.rows[string(label)]; *at == nil {
+			return nil
+		}
+	}
+	return *at
 }
 
 // table has all series, never more than its limit. Its owner guards it.
@@ -137,11 +159,11 @@ func (t *table) find(o *origin, s *wire.Span) *series {
 	if o.known == nil {
 		return nil
 	}
-	row := o.known.rows[string(label)]
-	if row == nil {
+	found := o.known.row(label)
+	if found == nil {
 		return nil
 	}
-	return row[int(kindOf(s.Kind))*codes+int(codeOf(s.StatusCode))]
+	return found.series[int(kindOf(s.Kind))*codes+int(codeOf(s.StatusCode))]
 }
 
 // exemplarOf leads from a duration to its span. It is not of the future, after
@@ -180,16 +202,16 @@ func (t *table) add(now time.Time, o *origin, s *wire.Span) *series {
 	t.series[k] = made
 	of := t.services[k.service]
 	if of == nil {
-		of = &service{rows: map[string]*[kinds * codes]*series{}}
+		of = &service{rows: map[string]*row{}}
 		t.services[k.service] = of
 	}
 	of.size++
-	row := of.rows[k.dimensions+k.name]
-	if row == nil {
-		row = &[kinds * codes]*series{}
-		of.rows[k.dimensions+k.name] = row
+	r := of.rows[k.dimensions+k.name]
+	if r == nil {
+		r = &row{label: k.dimensions + k.name}
+		of.rows[r.label] = r
 	}
-	row[k.column()] = made
+	r.series[k.column()] = made
 	return made
 }
 
@@ -216,9 +238,10 @@ func (t *table) forget(k key) {
 	if of.size--; of.size == 0 {
 		delete(t.services, k.service)
 	}
-	row := of.rows[k.dimensions+k.name]
-	if row[k.column()] = nil; *row == [kinds * codes]*series{} {
-		delete(of.rows, k.dimensions+k.name)
+	r := of.rows[k.dimensions+k.name]
+	if r.series[k.column()] = nil; r.series == [kinds * codes]*series{} {
+		delete(of.rows, r.label)
+		clear(of.recent[:])
 	}
 }
 
