@@ -89,12 +89,15 @@ func (p *pairs) slot(i int32) *half { return &p.slots[i/blockSlots][i%blockSlots
 
 // find is the first half that waits at an end, or none.
 func (p *pairs) find(hash uint32, at end) int32 {
+	wanted := tagOf(hash)
 	for c := p.waiting.begin(hash); ; c = p.waiting.next(c) {
-		switch cell := p.waiting.cells[c]; {
-		case cell.first == 0:
+		switch p.waiting.tags[c] {
+		case 0:
 			return none
-		case cell.hash == hash && p.slot(cell.first-1).at == at:
-			return cell.first - 1
+		case wanted:
+			if cell := p.waiting.cells[c]; cell.hash == hash && p.slot(cell.slot).at == at {
+				return cell.slot
+			}
 		}
 	}
 }

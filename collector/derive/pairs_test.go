@@ -31,12 +31,12 @@ func recount(t *testing.T, p *pairs) {
 	}
 	at := 0
 	cells := 0
-	for _, cell := range p.waiting.cells {
-		if cell.first == 0 {
+	for c, cell := range p.waiting.cells {
+		if p.waiting.tags[c] == 0 {
 			continue
 		}
 		cells++
-		first, last := cell.first-1, none
+		first, last := cell.slot, none
 		e := p.slot(first).at
 		if cell.hash != p.waiting.hash(e) || p.find(cell.hash, e) != first {
 			t.Fatalf("the halves at %v are not found", e)
@@ -145,5 +145,27 @@ func TestPairsAllocateNothing(t *testing.T) {
 	}
 	if p.find(p.waiting.hash(caller.at), caller.at) != none || p.waiting.held != 0 {
 		t.Error("something still waits")
+	}
+}
+
+// BenchmarkPairs has as many halves as are allowed wait in vain, as calls of
+// peers do that send no spans. Of the others both come, one soon after the other.
+func BenchmarkPairs(b *testing.B) {
+	p := newPairs(DefaultConfig().Graph)
+	p.meet, p.lone, p.evicted = func(_, _ *half) {}, func(*half) {}, func(*half) {}
+	p.advance(noon)
+	caller, callee, r := half{caller: true}, half{}, rand.New(rand.NewPCG(1, 2))
+	for i := range 2 * DefaultConfig().Graph.MaxPending {
+		caller.at = endOf(i)
+		p.add(&caller)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		binary.BigEndian.PutUint64(caller.at.span[:], r.Uint64())
+		callee.at = caller.at
+		p.add(&caller)
+		if i%4 != 0 { // One in four waits until it is evicted.
+			p.add(&callee)
+		}
 	}
 }
