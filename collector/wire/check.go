@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/binary"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -178,11 +179,41 @@ func (c *checker) obey(r *rule, data []byte, m *message, depth int) error {
 func (c *checker) item(r *rule, data []byte, depth int) error {
 	c.items++
 	c.traceID, c.spanID = false, false
-	err := c.check(data, r.message, depth+1)
+	checked := 0
+	if r.message.rules[1].kind == traceIdentity {
+		checked = c.head(data)
+	}
+	err := c.check(data[checked:], r.message, depth+1)
 	if !c.traceID || !c.spanID {
 		c.nameless++
 	}
 	return err
+}
+
+// head checks the beginning of a Span as far as it is what nearly all begin with,
+// in that order: both ids, the parent's, a short name of ASCII, the kind and the
+// times. It returns how much it has checked.
+func (c *checker) head(b []byte) int {
+	if len(b) < idsSize || b[0] != traceIDTag || b[1] != 16 || b[18] != spanIDTag || b[19] != 8 {
+		return 0
+	}
+	le := binary.LittleEndian
+	c.traceID, c.spanID = le.Uint64(b[2:])|le.Uint64(b[10:]) != 0, le.Uint64(b[20:]) != 0
+	at := idsSize
+	if len(b) >= at+10 && b[at] == parentIDTag && b[at+1] == 8 {
+		at += 10
+	}
+	if len(b) >= at+2 && b[at] == nameTag && b[at+1] < 0x80 {
+		end := at + 2 + int(b[at+1])
+		if end > len(b) || !ascii(b[at+2:end]) {
+			return at
+		}
+		at = end
+	}
+	if len(b) >= at+20 && b[at] == kindTag && b[at+1] < 0x80 && b[at+2] == startTag && b[at+11] == endTag {
+		at += 20
+	}
+	return at
 }
 
 func broken(m *message) error { return malformed(m.name, "not a protobuf message") }
