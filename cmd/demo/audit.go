@@ -98,7 +98,7 @@ func (a auditTool) print(r *audit.Report) {
 	}
 	fmt.Fprintf(a.stdout, "%-10s %d pieces are sold\n", "stock", r.Sold)
 	fmt.Fprintf(a.stdout, "%-10s %d sent, %d dead letters\n", "messages", r.Messages, r.Letters)
-	fmt.Fprintf(a.stdout, "%-10s %d orders, %d of them parked, %d events\n", "under way", r.UnderWay, r.Parked, r.Waiting)
+	fmt.Fprintf(a.stdout, "%-10s %d orders, %d of them parked, %d events, %d messages\n", "under way", r.UnderWay, r.Parked, r.Waiting, r.Queued)
 	for _, f := range r.Findings {
 		fmt.Fprintf(a.stdout, "%-10s %s: %s\n", "FOUND", f.About, f.What)
 	}

@@ -113,8 +113,8 @@ func TestServicesInAnyOrder(t *testing.T) {
 			t.Logf("restarted are %v, every second one is killed", names)
 			for i, name := range names {
 				how := syscall.SIGKILL
-				// What notification is sending when it is killed is left to it for
-				// 45 s, for which nobody wants to wait here.
+				// Mail that notification is sending when it is killed is left to it
+				// for 45 s, for which nobody wants to wait here.
 				if i%2 == 0 || name == "notification" {
 					how = syscall.SIGTERM
 				}

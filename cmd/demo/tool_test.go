@@ -50,7 +50,7 @@ func TestToolsLookIntoTheShop(t *testing.T) {
 		out := printed(t, 0, "audit", "--data", data, "--nats", bus)
 		for _, line := range []string{
 			"orders     3: 2 cancelled, 1 confirmed\n", "money      18.90 EUR are with psp\n", "stock      1 pieces are sold\n",
-			"messages   3 sent, 0 dead letters\n", "under way  0 orders, 0 of them parked, 0 events\n", "the books balance\n",
+			"messages   3 sent, 0 dead letters\n", "under way  0 orders, 0 of them parked, 0 events, 0 messages\n", "the books balance\n",
 		} {
 			if !strings.Contains(out, line) {
 				t.Errorf("there is no %q in\n%s", line, out)

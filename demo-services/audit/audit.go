@@ -31,8 +31,9 @@ type Books struct {
 	// Users are when each customer came; nil where the user service is not
 	// audited. Histories are since when the order service knows them.
 	Users, Histories map[string]time.Time
-	// Messages are how many customers were sent about each order.
-	Messages map[string]int
+	// Messages are how many customers were sent about each order, and Queued those
+	// that wait to be sent.
+	Messages, Queued map[string]int
 	// Outboxes are how many events each service has that are not on the bus.
 	Outboxes map[string]int
 	// Letters are how many events of each order a consumer has given up on, and
@@ -52,7 +53,10 @@ func Read(ctx context.Context, places ...string) (*Books, error) {
 		read func(context.Context, *platform.Conn) error
 	}{
 		{"notification", func(ctx context.Context, on *platform.Conn) (err error) {
-			b.Messages, err = notification.Accounts(ctx, on)
+			if b.Messages, err = notification.Accounts(ctx, on); err != nil {
+				return err
+			}
+			b.Queued, err = notification.Queue(ctx, on)
 			return err
 		}},
 		{"order", func(ctx context.Context, on *platform.Conn) (err error) {

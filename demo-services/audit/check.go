@@ -30,6 +30,8 @@ type Report struct {
 	UnderWay, Parked int
 	// Waiting are events that are not on the bus yet.
 	Waiting int
+	// Queued are messages that wait to be sent.
+	Queued int
 	// Messages were sent to customers, and Letters are events that a consumer
 	// has given up on.
 	Messages, Letters int
@@ -42,7 +44,7 @@ type Report struct {
 }
 
 // Settled says whether nothing is under way any more, so that findings are final.
-func (r *Report) Settled() bool { return r.UnderWay == 0 && r.Waiting == 0 }
+func (r *Report) Settled() bool { return r.UnderWay == 0 && r.Waiting == 0 && r.Queued == 0 }
 
 // Check compares the books with each other.
 func (b *Books) Check() *Report {
@@ -55,6 +57,9 @@ func (b *Books) Check() *Report {
 	c.histories()
 	for _, n := range b.Outboxes {
 		c.Waiting += n
+	}
+	for _, n := range b.Queued {
+		c.Report.Queued += n
 	}
 	for _, n := range b.Messages {
 		c.Report.Messages += n
@@ -109,7 +114,8 @@ func (c *check) order(id string, a *order.Account) {
 	} else {
 		c.done(id, o)
 	}
-	if told, ends := c.Books.Messages[id]+c.Books.Letters[id], a.Confirmed+a.Cancelled; told != ends {
+	told, ends := c.Books.Messages[id]+c.Books.Letters[id], a.Confirmed+a.Cancelled
+	if told+c.Books.Queued[id] != ends {
 		c.found(id, "it has ended %d times, and the customer was told %d times, %d letters are dead", ends, c.Books.Messages[id], c.Books.Letters[id])
 	}
 }

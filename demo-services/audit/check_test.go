@@ -72,6 +72,9 @@ func TestBooksBalance(t *testing.T) {
 	if got.Settled() {
 		t.Error("an order is under way, and events wait")
 	}
+	if (&Report{Queued: 1}).Settled() || !(&Report{}).Settled() {
+		t.Error("a message that waits is under way, and nothing is not")
+	}
 }
 
 // TestWhatDoesNotBalanceIsFound has one thing wrong at a time.
@@ -145,6 +148,20 @@ func TestParkedSagasAreCounted(t *testing.T) {
 	b.Orders["under way"].Parked = true
 	if r := b.Check(); r.Parked != 1 || r.UnderWay != 1 || len(r.Findings) != 0 {
 		t.Errorf("report is %+v", r)
+	}
+}
+
+// TestMessagesMayWait has a customer's message be in the queue.
+func TestMessagesMayWait(t *testing.T) {
+	b := books()
+	delete(b.Messages, "good")
+	b.Queued = map[string]int{"good": 1}
+	if r := b.Check(); len(r.Findings) != 0 || r.Queued != 1 {
+		t.Errorf("report is %+v", r)
+	}
+	b.Messages["good"] = 1
+	if r := b.Check(); len(r.Findings) != 1 {
+		t.Errorf("a message that is sent and waits: %+v", r)
 	}
 }
 

@@ -9,6 +9,15 @@ import (
 // Accounts counts the messages that were sent about each order, for an audit that
 // compares them with what has happened to the order.
 func Accounts(ctx context.Context, on *platform.Conn) (map[string]int, error) {
+	return countByOrder(ctx, on, "sent_at > 0")
+}
+
+// Queue counts those that wait to be sent.
+func Queue(ctx context.Context, on *platform.Conn) (map[string]int, error) {
+	return countByOrder(ctx, on, "sent_at = 0 AND due_at IS NOT NULL")
+}
+
+func countByOrder(ctx context.Context, on *platform.Conn, which string) (map[string]int, error) {
 	all := map[string]int{}
 	err := on.Query(ctx, func(scan platform.Scan) error {
 		var id string
@@ -16,6 +25,6 @@ func Accounts(ctx context.Context, on *platform.Conn) (map[string]int, error) {
 		err := scan(&id, &n)
 		all[id] = n
 		return err
-	}, "SELECT order_id, count(*) FROM messages WHERE sent_at > 0 GROUP BY order_id")
+	}, "SELECT order_id, count(*) FROM messages WHERE "+which+" GROUP BY order_id")
 	return all, err
 }
