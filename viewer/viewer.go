@@ -5,7 +5,6 @@ package viewer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -24,13 +23,13 @@ import (
 // Viewer indexes one journal and serves what it finds. Its methods are safe
 // for concurrent use.
 type Viewer struct {
-	logger   *slog.Logger
-	listener net.Listener
-	door     *listen.Guard
-	server   *http.Server
-	reader   journal.Reader
-	stop     context.CancelFunc
-	running  sync.WaitGroup
+	logger  *slog.Logger
+	door    *listen.Door
+	hosts   []string
+	mux     *http.ServeMux
+	reader  journal.Reader
+	stop    context.CancelFunc
+	running sync.WaitGroup
 }
 
 // Board is what visitors may switch on and off.
@@ -69,42 +68,46 @@ func Start(ctx context.Context, cfg Config, j journal.Journal, logger *slog.Logg
 	if err != nil {
 		return nil, fmt.Errorf("viewer: read the journal: %w", err)
 	}
-	listener, door, err := open(ctx, cfg, own, logger)
+	door, err := open(ctx, cfg, own, logger)
 	if err != nil {
 		_ = reader.Close() // it holds nothing that could be lost
 		return nil, err
 	}
-	v := &Viewer{logger: logger, listener: listener, door: door, reader: reader}
-	v.server = newServer(secure(newGuard(listener.Addr(), cfg.Hosts, entrance(door, mux))), logger)
+	v := &Viewer{logger: logger, door: door, hosts: cfg.Hosts, mux: mux, reader: reader}
+	v.warnOfOpenDoor()
 	feeding, stop := context.WithCancel(ctx)
 	v.stop = stop
 	f := &feed{journal: j, reader: reader, index: x, logger: logger, report: engine.Report}
 	v.running.Go(func() { f.run(feeding) })
-	v.running.Go(func() {
-		if err := v.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			logger.Error("viewer stopped serving", "error", err)
-		}
-	})
+	door.Serve(v.serve)
 	return v, nil
 }
 
 // Addr is where the viewer listens; it tells the port that ":0" became.
-func (v *Viewer) Addr() net.Addr { return v.listener.Addr() }
+func (v *Viewer) Addr() net.Addr { return v.door.Addr() }
 
-// Handler is what the listener serves, for those who mount it elsewhere.
-func (v *Viewer) Handler() http.Handler { return v.server.Handler }
+// Prepare reads what another rule for the listener needs, and returns what has
+// the viewer go by it on the same port, nil where there is nothing to do. Until
+// that is called nothing has changed, and it need not be called. Connections
+// from before then end as at a shutdown.
+func (v *Viewer) Prepare(rule listen.Security) (change func(), err error) {
+	if err := rule.Validate("viewer."); err != nil {
+		return nil, err
+	}
+	turn, err := v.door.Prepare(rule)
+	if turn == nil || err != nil {
+		return nil, err
+	}
+	return func() { turn(); v.warnOfOpenDoor() }, nil
+}
 
 // Shutdown stops listening, lets requests in progress end, and ends indexing.
 // It returns when nothing of the viewer runs any more; when ctx ends first,
 // requests in progress are cut off and its error is returned.
 func (v *Viewer) Shutdown(ctx context.Context) error {
-	err := v.server.Shutdown(ctx)
-	if err != nil {
-		_ = v.server.Close() // the error that counts is Shutdown's
-	}
+	err := v.door.Shutdown(ctx)
 	v.stop()
 	v.running.Wait()
-	v.door.Close()
 	if closed := v.reader.Close(); err == nil {
 		err = closed
 	}

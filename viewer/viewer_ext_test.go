@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"strings"
 	"sync"
@@ -55,10 +54,17 @@ type answer struct {
 // get asks the viewer over its listener.
 func get(t *testing.T, v *viewer.Viewer, path string) answer {
 	t.Helper()
+	return getAs(t, v, "", path)
+}
+
+// getAs is get by a name of the viewer's; an empty one is its address.
+func getAs(t *testing.T, v *viewer.Viewer, host, path string) answer {
+	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+v.Addr().String()+path, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
+	request.Host = host
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)
@@ -168,12 +174,8 @@ func TestViewerTellsBrowsersWhatNotToDo(t *testing.T) {
 	if got := header.Get("X-Content-Type-Options"); got != "nosniff" {
 		t.Errorf("X-Content-Type-Options: %q", got)
 	}
-	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/services", http.NoBody)
-	request.Host = "evil.example"
-	recorder := httptest.NewRecorder()
-	v.Handler().ServeHTTP(recorder, request)
-	if recorder.Code != http.StatusForbidden || strings.Contains(recorder.Body.String(), "data") {
-		t.Errorf("for a foreign name: %d %s", recorder.Code, recorder.Body)
+	if got := getAs(t, v, "evil.example", "/api/services"); got.status != http.StatusForbidden || strings.Contains(got.body, "data") {
+		t.Errorf("for a foreign name: %d %s", got.status, got.body)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"reflect"
-	"strings"
 
 	"github.com/waybill-dev/waybill/collector"
 	shared "github.com/waybill-dev/waybill/internal/command"
@@ -45,15 +44,16 @@ func (w *whole) load() (collector.Config, viewer.Config, error) {
 	return cfg, view, nil
 }
 
-// reload has the collector take over what the file says now. The viewer's part
-// stays as it is.
+// reload has the collector take over what the file says now, and the viewer the
+// rule of its listener.
 func (w *whole) reload() {
-	shared.Reload(w.collector, func() (collector.Config, error) {
+	shared.ReloadAll(w.collector, func() (collector.Config, shared.Beside, error) {
 		cfg, view, err := w.load()
-		if changed := collector.Differences("viewer", w.view, view); err == nil && len(changed) > 0 {
-			err = fmt.Errorf("%w: %s", collector.ErrRestart, strings.Join(changed, ", "))
+		if err != nil {
+			return cfg, shared.Beside{}, err
 		}
-		return cfg, err
+		beside, err := shared.BesideOf("viewer", w.view, view, view.Security, w.viewer, func(now viewer.Config) { w.view = now })
+		return cfg, beside, err
 	}, func(collector.Config) {}, w.logger.With("component", "collector"))
 }
 
@@ -80,6 +80,7 @@ func (w *whole) startCollector(ctx context.Context) (endpoint string, err error)
 	if err != nil {
 		return "", err
 	}
+	w.viewer = v
 	w.started("viewer", v.Shutdown)
 	w.address("viewer", v.Addr(), "")
 	w.address("metrics", col.Scrape(), "/metrics")

@@ -50,7 +50,8 @@ type whole struct {
 	mesh    *meshed
 
 	collector *collector.Collector
-	view      viewer.Config
+	viewer    *viewer.Viewer
+	view      viewer.Config    // that it goes by
 	follow    *shared.Follower // of the configuration file
 }
 

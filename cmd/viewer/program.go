@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/waybill-dev/waybill/collector"
@@ -85,16 +84,15 @@ func (p *program) load() (collector.Config, viewer.Config, error) {
 	return cfg, view, nil
 }
 
-// loadAgain is load for a viewer that runs, whose own part stays as it is.
-func (p *program) loadAgain(running viewer.Config) (collector.Config, error) {
+// loadAgain is load for a viewer that runs. Of its own part the listener's rule
+// may change; running is what it goes by.
+func (p *program) loadAgain(v command.Guarded, running *viewer.Config) (collector.Config, command.Beside, error) {
 	cfg, view, err := p.load()
 	if err != nil {
-		return cfg, err
+		return cfg, command.Beside{}, err
 	}
-	if changed := collector.Differences("viewer", running, view); len(changed) > 0 {
-		return cfg, fmt.Errorf("%w: %s", collector.ErrRestart, strings.Join(changed, ", "))
-	}
-	return cfg, nil
+	beside, err := command.BesideOf("viewer", *running, view, view.Security, v, func(now viewer.Config) { *running = now })
+	return cfg, beside, err
 }
 
 // Run starts the collector and the viewer of its journal, prints where they
@@ -129,7 +127,7 @@ func (p *program) Run(ctx context.Context) (err error) {
 	p.started(c, v)
 	take := func(cfg collector.Config) { p.logging.Configure(cfg.Admin.LogLevel) }
 	for follow.Next(ctx) {
-		command.Reload(c, func() (collector.Config, error) { return p.loadAgain(view) }, take, logger)
+		command.ReloadAll(c, func() (collector.Config, command.Beside, error) { return p.loadAgain(v, &view) }, take, logger)
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/waybill-dev/waybill/collector"
+	"github.com/waybill-dev/waybill/collector/listen"
 	"github.com/waybill-dev/waybill/viewer"
 	"github.com/waybill-dev/waybill/viewer/viewertest"
 )
@@ -279,6 +280,13 @@ func TestTheFileIsFollowed(t *testing.T) {
 	}
 }
 
+// noDoor is a viewer that takes any rule.
+type noDoor struct{ rules []listen.Security }
+
+func (d *noDoor) Prepare(rule listen.Security) (func(), error) {
+	return func() { d.rules = append(d.rules, rule) }, nil
+}
+
 func TestLoadAgainNamesWhatNeedsARestart(t *testing.T) {
 	p := newProgram(io.Discard, io.Discard, noEnv)
 	if err := p.ParseFlags([]string{"--config", configFile(t, anyPort+"\n")}); err != nil {
@@ -288,12 +296,76 @@ func TestLoadAgainNamesWhatNeedsARestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.loadAgain(view); err != nil {
+	door := &noDoor{}
+	if _, _, err := p.loadAgain(door, &view); err != nil {
 		t.Errorf("the same again: %v", err)
 	}
-	view.MaxTraces, view.Hosts = 1, []string{"traces.example.org"}
-	if _, err := p.loadAgain(view); !errors.Is(err, collector.ErrRestart) || !strings.Contains(err.Error(), "viewer.hosts, viewer.max_traces") {
+	view.MaxTraces, view.Hosts, view.Auth.Bearer = 1, []string{"traces.example.org"}, listen.Tokens{"t0ken"}
+	if _, _, err := p.loadAgain(door, &view); !errors.Is(err, collector.ErrRestart) || !strings.HasSuffix(err.Error(), ": viewer.hosts, viewer.max_traces") {
 		t.Errorf("%v", err)
+	}
+	if len(door.rules) > 0 {
+		t.Errorf("the listener has got %v", door.rules)
+	}
+}
+
+// TestTheListenerTakesAnotherRule has a file that switches a token on, changes it,
+// and then wants what is not there.
+func TestTheListenerTakesAnotherRule(t *testing.T) {
+	config := configFile(t, anyPort)
+	r := start(t, "--config", config, "--journal", filepath.Join(t.TempDir(), "journal"))
+	at := r.viewer.Addr().String()
+	rewrite := func(rule string) {
+		t.Helper()
+		text := strings.Replace(anyPort, "max_traces", rule+"max_traces", 1)
+		if err := os.WriteFile(config+".next", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(config+".next", config); err != nil {
+			t.Fatal(err)
+		}
+	}
+	status := func(token string) int {
+		t.Helper()
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+at+"/api/services", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+token)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return 0 // The connection was from before a change.
+		}
+		if err := response.Body.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode
+	}
+	await := func(token string, want int) {
+		t.Helper()
+		for deadline := time.Now().Add(patience); status(token) != want; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("with token %s: %d, want %d", token, status(token), want)
+			}
+		}
+	}
+	await("first", 200)
+	rewrite("auth: {bearer: first}, ")
+	await("second", 401)
+	await("first", 200)
+	rewrite("auth: {bearer: second}, ")
+	await("second", 200)
+	await("first", 401)
+	rewrite("tls: {cert_file: /nowhere/tls.crt, key_file: /nowhere/tls.key}, ")
+	r.awaitReload(t, "refused", "1")
+	await("second", 200)
+	rewrite("")
+	await("first", 200)
+	if r.viewer.Addr().String() != at {
+		t.Errorf("it has moved from %s to %s", at, r.viewer.Addr())
+	}
+	if err := r.stop(); err != nil {
+		t.Error(err)
 	}
 }
 
