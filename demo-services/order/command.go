@@ -18,6 +18,9 @@ const commandAttempts = 3
 // command loads the order, lets decide change it, and does so again when
 // somebody else was quicker, unless the caller wants one version of it.
 func (s *Server) command(ctx context.Context, id string, expected int64, decide func(*Order) error) (Order, error) {
+	if !legible(id) {
+		return Order{}, unknownOrder()
+	}
 	for attempt := 1; ; attempt++ {
 		o, err := s.store.Find(ctx, id)
 		switch {

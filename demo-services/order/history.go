@@ -65,6 +65,9 @@ func HistoryAccounts(ctx context.Context, on *platform.Conn) (map[string]time.Ti
 
 // GetHistory implements OrderService.
 func (s *Server) GetHistory(ctx context.Context, r *orderv1.GetHistoryRequest) (*orderv1.GetHistoryResponse, error) {
+	if !legible(r.GetUserId()) {
+		return nil, unknownCustomer()
+	}
 	answer := &orderv1.GetHistoryResponse{UserId: r.GetUserId()}
 	opened, err := s.histories.OpenedAt(ctx, r.GetUserId())
 	switch {
@@ -78,8 +81,12 @@ func (s *Server) GetHistory(ctx context.Context, r *orderv1.GetHistoryRequest) (
 		return nil, err
 	}
 	if answer.GetOpenedAt() == nil && len(statistics) == 0 {
-		return nil, platform.RPCError(codes.NotFound, platform.ReasonUnknownUser, "nothing is known of this customer", nil)
+		return nil, unknownCustomer()
 	}
 	answer.Statistics = statisticMessages(statistics)
 	return answer, nil
+}
+
+func unknownCustomer() error {
+	return platform.RPCError(codes.NotFound, platform.ReasonUnknownUser, "nothing is known of this customer", nil)
 }

@@ -21,7 +21,10 @@ const (
 
 // GetOrder implements OrderService.
 func (s *Server) GetOrder(ctx context.Context, r *orderv1.GetOrderRequest) (*orderv1.GetOrderResponse, error) {
-	o, err := s.views.Find(ctx, r.GetOrderId())
+	o, err := Order{}, ErrUnknown
+	if legible(r.GetOrderId()) {
+		o, err = s.views.Find(ctx, r.GetOrderId())
+	}
 	if errors.Is(err, ErrUnknown) {
 		return nil, unknownOrder()
 	}
@@ -39,8 +42,9 @@ func (s *Server) GetOrder(ctx context.Context, r *orderv1.GetOrderRequest) (*ord
 
 // ListOrders implements OrderService.
 func (s *Server) ListOrders(ctx context.Context, r *orderv1.ListOrdersRequest) (*orderv1.ListOrdersResponse, error) {
-	if _, known := orderv1.Status_name[int32(r.GetStatus())]; !known || r.GetLimit() < 0 || r.GetLimit() > maxLimit {
-		return nil, platform.RPCError(codes.InvalidArgument, platform.ReasonInvalid, "status must be known, and limit 0 to 200", nil)
+	if _, known := orderv1.Status_name[int32(r.GetStatus())]; !known || r.GetLimit() < 0 || r.GetLimit() > maxLimit || !legible(r.GetUserId()) {
+		return nil, platform.RPCError(codes.InvalidArgument, platform.ReasonInvalid,
+			"status must be known, limit 0 to 200, and user_id without control characters", nil)
 	}
 	f := Filter{
 		UserID: r.GetUserId(), Status: r.GetStatus(), From: moment(r.GetFrom()), To: moment(r.GetTo()), Limit: int(r.GetLimit()),

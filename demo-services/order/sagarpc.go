@@ -48,7 +48,10 @@ func (s SagaState) message() *orderv1.Saga {
 
 // ResumeSaga implements OrderService.
 func (s *Server) ResumeSaga(ctx context.Context, r *orderv1.ResumeSagaRequest) (*orderv1.ResumeSagaResponse, error) {
-	err := s.store.Release(ctx, r.GetOrderId())
+	err := ErrUnknown
+	if legible(r.GetOrderId()) {
+		err = s.store.Release(ctx, r.GetOrderId())
+	}
 	if errors.Is(err, ErrUnknown) {
 		return nil, platform.RPCError(codes.NotFound, platform.ReasonUnknownOrder, "the order has no saga under way", nil)
 	}

@@ -65,13 +65,17 @@ func ordered(r *orderv1.CreateOrderRequest) (Placed, error) {
 		return Placed{}, platform.RPCError(codes.InvalidArgument, platform.ReasonInvalid,
 			"user_id, currency, card_token and lines are required, and expected_amount must not be negative", nil)
 	}
+	if !legible(r.GetUserId(), r.GetEmail(), r.GetCurrency(), r.GetCardToken()) {
+		return Placed{}, platform.RPCError(codes.InvalidArgument, platform.ReasonInvalid,
+			"user_id, email, currency and card_token must have no control characters", nil)
+	}
 	placed := Placed{
 		UserID: r.GetUserId(), Email: r.GetEmail(), Currency: r.GetCurrency(), ExpectedAmount: r.GetExpectedAmount(),
 	}
 	for _, line := range r.GetLines() {
-		if line.GetItemId() == "" || line.GetQuantity() <= 0 || line.GetQuantity() > maxQuantity {
+		if line.GetItemId() == "" || !legible(line.GetItemId()) || line.GetQuantity() <= 0 || line.GetQuantity() > maxQuantity {
 			return Placed{}, platform.RPCError(codes.InvalidArgument, platform.ReasonInvalid,
-				"each line needs an item and a positive quantity of at most a million", nil)
+				"each line needs an item, without control characters, and a positive quantity of at most a million", nil)
 		}
 		placed.Lines = append(placed.Lines, Line{ItemID: line.GetItemId(), Quantity: line.GetQuantity()})
 	}
