@@ -27,6 +27,14 @@ func TestSagaIsParkedAndGoesOn(t *testing.T) {
 	eventually(t, "saga that is parked", func() bool {
 		return strings.Contains(printed(t, 0, "saga", "list", "--parked", "--order", orders), order)
 	})
+	eventually(t, "parked order in the list of what is being cancelled", func() bool {
+		var listed []struct {
+			ID     string
+			Parked bool
+		}
+		body := get(t, d.gateway+"/api/v1/orders?status=cancelling").body
+		return json.Unmarshal([]byte(body), &listed) == nil && len(listed) == 1 && listed[0].ID == order && listed[0].Parked
+	})
 	eventually(t, "parked saga in a metric", func() bool { return gauges(t, backend, "order", "shop_sagas_parked")["order-1"] == 1 })
 
 	d.switchFault(t, "off", fault.ServiceCutOff)

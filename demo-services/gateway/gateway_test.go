@@ -65,7 +65,7 @@ func (b *backend) GetOrder(_ context.Context, r *orderv1.GetOrderRequest, _ ...g
 
 func (b *backend) CancelOrder(_ context.Context, r *orderv1.CancelOrderRequest, _ ...grpc.CallOption) (*orderv1.CancelOrderResponse, error) {
 	o := anOrder(r.GetOrderId())
-	if b.parked { // Only GetOrder says so.
+	if b.parked { // The answer of a command does not say so.
 		o.Status, o.Reason = orderv1.Status_STATUS_CANCELLING, platform.ReasonCardDeclined
 	}
 	return &orderv1.CancelOrderResponse{Order: o}, b.orderErr
@@ -73,7 +73,11 @@ func (b *backend) CancelOrder(_ context.Context, r *orderv1.CancelOrderRequest, 
 
 func (b *backend) ListOrders(_ context.Context, r *orderv1.ListOrdersRequest, _ ...grpc.CallOption) (*orderv1.ListOrdersResponse, error) {
 	b.listed = r
-	return &orderv1.ListOrdersResponse{Orders: []*orderv1.Order{anOrder("ord_1")}}, b.orderErr
+	o := anOrder("ord_1")
+	if b.parked {
+		o.Status, o.Reason, o.Parked = orderv1.Status_STATUS_CANCELLING, platform.ReasonCardDeclined, true
+	}
+	return &orderv1.ListOrdersResponse{Orders: []*orderv1.Order{o}}, b.orderErr
 }
 
 func (b *backend) GetUser(_ context.Context, r *userv1.GetUserRequest, _ ...grpc.CallOption) (*userv1.GetUserResponse, error) {
@@ -182,12 +186,15 @@ func TestOrderIsShown(t *testing.T) {
 	}
 }
 
-// TestParkedOrderIsShownAsSuch to those who look at it, and to those who cancel
+// TestParkedOrderIsShownAsSuch to those who look at it, alone or among others, and to
+// those who cancel
 // what is being cancelled already.
 func TestParkedOrderIsShownAsSuch(t *testing.T) {
 	for _, c := range []struct{ method, path string }{
 		{http.MethodGet, "/api/v1/orders/ord_1"},
 		{http.MethodGet, "/api/v2/orders/ord_1"},
+		{http.MethodGet, "/api/v1/orders"},
+		{http.MethodGet, "/api/v2/orders?status=cancelling"},
 		{http.MethodPost, "/api/v1/orders/ord_1/cancel"},
 		{http.MethodPost, "/api/v2/orders/ord_1/cancel"},
 	} {

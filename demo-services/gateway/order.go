@@ -21,7 +21,7 @@ type OrderResponse struct {
 	// Reason says why the order was cancelled, as a problem's code does.
 	Reason string `json:"reason,omitempty"`
 	// Parked says that the order is cancelling and stays so until a person has
-	// looked into it. Lists do not say so.
+	// looked into it.
 	Parked   bool   `json:"parked,omitempty"`
 	UserID   string `json:"user_id"`
 	Currency string `json:"currency"`

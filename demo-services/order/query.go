@@ -31,13 +31,33 @@ func (s *Server) GetOrder(ctx context.Context, r *orderv1.GetOrderRequest) (*ord
 	if err != nil {
 		return nil, err
 	}
-	m := o.message()
-	if o.Step == Cancelling {
-		if m.Parked, err = s.store.Parked(ctx, o.ID); err != nil {
-			return nil, err
+	shown, err := s.shown(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return &orderv1.GetOrderResponse{Order: shown[0]}, nil
+}
+
+// shown are orders as the API shows them, with which of them are parked. That is
+// not in the read model, because nothing happens to an order by it; only what is
+// cancelling can be, so that most lists take no second question.
+func (s *Server) shown(ctx context.Context, orders ...Order) ([]*orderv1.Order, error) {
+	var cancelling []string
+	for _, o := range orders {
+		if o.Step == Cancelling {
+			cancelling = append(cancelling, o.ID)
 		}
 	}
-	return &orderv1.GetOrderResponse{Order: m}, nil
+	parked, err := s.store.Parked(ctx, cancelling...)
+	if err != nil {
+		return nil, err
+	}
+	messages := make([]*orderv1.Order, len(orders))
+	for i, o := range orders {
+		messages[i] = o.message()
+		messages[i].Parked = parked[o.ID]
+	}
+	return messages, nil
 }
 
 // ListOrders implements OrderService.
@@ -56,11 +76,11 @@ func (s *Server) ListOrders(ctx context.Context, r *orderv1.ListOrdersRequest) (
 	if err != nil {
 		return nil, err
 	}
-	answer := &orderv1.ListOrdersResponse{}
-	for _, o := range orders {
-		answer.Orders = append(answer.Orders, o.message())
+	shown, err := s.shown(ctx, orders...)
+	if err != nil {
+		return nil, err
 	}
-	return answer, nil
+	return &orderv1.ListOrdersResponse{Orders: shown}, nil
 }
 
 // moment is the time, or no time at all if it is missing.

@@ -87,6 +87,21 @@ func TestCompensationThatKeepsFailingIsParked(t *testing.T) {
 		if err != nil || answer.GetOrder().GetParked() != want {
 			t.Errorf("order is %v, %v", answer, err)
 		}
+		if err := w.projector.CatchUp(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		list, err := w.server.ListOrders(t.Context(), &orderv1.ListOrdersRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range list.GetOrders() {
+			if o.GetParked() != want {
+				t.Errorf("in a list, order %s is parked: %v", o.GetId(), o.GetParked())
+			}
+		}
+		if len(list.GetOrders()) != 1 {
+			t.Errorf("%d orders are listed, want 1", len(list.GetOrders()))
+		}
 	}
 	wantParked(true)
 	wantMetric := func(name string, want float64) {

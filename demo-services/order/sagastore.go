@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/waybill-dev/waybill/demo-services/platform"
@@ -66,11 +67,24 @@ func (s *Store) Park(ctx context.Context, id string, cause error) error {
 	return err
 }
 
-// Parked says whether the order has a saga that is parked.
-func (s *Store) Parked(ctx context.Context, id string) (bool, error) {
-	var n int
-	err := s.db.QueryRow(ctx, []any{&n}, "SELECT count(*) FROM sagas WHERE order_id = ? AND parked_at > 0", id)
-	return n > 0, err
+// Parked says which of the orders have a saga that is parked. It asks for no more
+// of them at once than a list has.
+func (s *Store) Parked(ctx context.Context, ids ...string) (map[string]bool, error) {
+	parked := map[string]bool{}
+	if len(ids) == 0 {
+		return parked, nil
+	}
+	args := make([]any, len(ids))
+	for i, id := range ids {
+		args[i] = id
+	}
+	err := s.db.Query(ctx, func(scan platform.Scan) error {
+		var id string
+		err := scan(&id)
+		parked[id] = true
+		return err
+	}, "SELECT order_id FROM sagas WHERE parked_at > 0 AND order_id IN (?"+strings.Repeat(", ?", len(ids)-1)+")", args...)
+	return parked, err
 }
 
 // Release has a parked saga taken up again at once, as if nothing had failed.

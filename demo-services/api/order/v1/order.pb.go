@@ -176,7 +176,7 @@ type Order struct {
 	// How many events the order has; each change adds to it.
 	Version int64 `protobuf:"varint,10,opt,name=version,proto3" json:"version,omitempty"`
 	// Nobody tries to give stock or money back any more, because that has failed
-	// too often; see ResumeSaga. Only in the answer of GetOrder.
+	// too often; see ResumeSaga. Only in the answers of GetOrder and ListOrders.
 	Parked        bool `protobuf:"varint,11,opt,name=parked,proto3" json:"parked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
