@@ -135,3 +135,18 @@ func (r Route) shares(found map[string][]endpoint) []share {
 	}
 	return shares
 }
+
+// at is where calls to the cluster go: to its instances, and while it has none to
+// those that its share has gone to. A client learns of places and of routes one
+// after the other. If the cluster were empty, calls that still come to it would
+// be lost in between.
+func (r Route) at(cluster string, found map[string][]endpoint) []endpoint {
+	if len(found[cluster]) > 0 {
+		return found[cluster]
+	}
+	var others []endpoint
+	for _, s := range r.shares(found) {
+		others = append(others, found[s.cluster]...)
+	}
+	return others
+}

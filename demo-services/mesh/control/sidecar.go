@@ -109,7 +109,7 @@ func (e *envoys) outbound(said resources, p proxy, route Route, found map[string
 		cluster.TransportSocket = calling(p.service, route.Service)
 		overHTTP2(cluster)
 		said[types.Cluster] = append(said[types.Cluster], cluster)
-		said[types.Endpoint] = append(said[types.Endpoint], endpointsOf(cluster.GetName(), found[cluster.GetName()]))
+		said[types.Endpoint] = append(said[types.Endpoint], endpointsOf(cluster.GetName(), route.at(cluster.GetName(), found)))
 	}
 }
 

@@ -45,7 +45,7 @@ func (r resources) add(route Route) error {
 func (r resources) place(route Route, found map[string][]endpoint) {
 	for _, version := range append([]string{""}, route.versions()...) {
 		cluster := route.cluster(version)
-		r[types.Endpoint] = append(r[types.Endpoint], endpointsOf(cluster, found[cluster]))
+		r[types.Endpoint] = append(r[types.Endpoint], endpointsOf(cluster, route.at(cluster, found)))
 	}
 	r[types.Route] = append(r[types.Route], routesOf(route, route.shares(found), ""))
 }
