@@ -35,6 +35,10 @@ func most(head string, figure func(result) int) column {
 // forwarding, deriving and sampling are what there is to know of each.
 func forwarding() []column {
 	return []column{
+		{"context switches a request", func(of []result) string {
+			_, mid, _ := spread(of, result.switchesEach)
+			return thousands(mid)
+		}},
 		most("lost", func(r result) int { return r.lost }),
 		most("duplicates", func(r result) int { return r.duplicates }),
 	}

@@ -51,6 +51,7 @@ type options struct {
 	rounds   int
 	each     time.Duration
 	rate     float64
+	paced    bool
 	dir      string
 	mib      int64
 	other    string
@@ -66,6 +67,7 @@ func command(ctx context.Context, args []string) error {
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds, in each of which each subject has its turn")
 	flags.DurationVar(&o.each, "each", 4*time.Second, "time for which the load lasts each time")
 	flags.Float64Var(&o.rate, "rate", 50_000, "spans a second of the paced load")
+	flags.BoolVar(&o.paced, "paced", false, "compare and derive at that rate alone, not as fast as accepted as well")
 	flags.StringVar(&o.dir, "dir", "", "folder for what subjects keep on disk; empty is the system's for temporary files")
 	flags.Int64Var(&o.mib, "mib", 4096, "what our journal may occupy, in MiB")
 	flags.IntVar(&o.kills, "kills", 20, "how often kill kills")
@@ -126,7 +128,11 @@ func (o options) run(ctx context.Context, dir string) error {
 
 // compare measures at full speed, and at the rate.
 func (o options) compare(ctx context.Context, b *bench, chosen []subject, columns []column) error {
-	c := comparison{subjects: chosen, rates: []float64{0, o.rate}, rounds: o.rounds, each: o.each, columns: columns}
+	rates := []float64{0, o.rate}
+	if o.paced {
+		rates = rates[1:]
+	}
+	c := comparison{subjects: chosen, rates: rates, rounds: o.rounds, each: o.each, columns: columns}
 	return c.run(ctx, b, os.Stdout, os.Stderr)
 }
 

@@ -19,6 +19,7 @@ type result struct {
 	derived   derived   // of one that derives
 
 	cpu       time.Duration // of the process, from the load's beginning until all had arrived and been counted
+	switches  int64         // of context, in the same time
 	peak      int64         // bytes resident
 	accepting time.Duration // from the load's beginning to the last answer
 	arriving  time.Duration // and until all had arrived
@@ -148,6 +149,10 @@ func (b *bench) measure(ctx context.Context, s subject, rate float64, d time.Dur
 	if err != nil {
 		return r, err
 	}
+	switchesBefore, err := st.process.switches()
+	if err != nil {
+		return r, err
+	}
 	began := time.Now()
 	st.sendFor(ctx, d)
 	if st.load.acknowledged.Load() == 0 {
@@ -167,6 +172,10 @@ func (b *bench) measure(ctx context.Context, s subject, rate float64, d time.Dur
 		return r, err
 	}
 	r.cpu = after - before
+	if r.switches, err = st.process.switches(); err != nil {
+		return r, err
+	}
+	r.switches -= switchesBefore
 	if r.peak, err = st.process.peak(); err != nil {
 		return r, err
 	}
@@ -183,6 +192,11 @@ func (r result) perMillion() float64 {
 	return r.cpu.Seconds() / float64(max(r.acknowledged, 1)) * 1e6
 }
 
+// switchesEach is how many changes of context there were for each request.
+func (r result) switchesEach() float64 {
+	return float64(r.switches) / float64(max(r.acknowledged, 1)) * spansPerRequest
+}
+
 func (r result) String() string {
 	text := r.text()
 	if r.judgement.traces > 0 {
@@ -195,8 +209,8 @@ func (r result) String() string {
 }
 
 func (r result) text() string {
-	return fmt.Sprintf("%.2f CPU s/Mspan, peak %d MiB, %.0f spans/s accepted, %.0f delivered, p99 %v, %d lost, %d duplicates, %d refused, %d broken",
-		r.perMillion(), r.peak>>20, r.accepted(), r.delivered(), r.p99.Round(100*time.Microsecond), r.lost, r.duplicates, r.refused, r.broken)
+	return fmt.Sprintf("%.2f CPU s/Mspan, %.0f context switches a request, peak %d MiB, %.0f spans/s accepted, %.0f delivered, p99 %v, %d lost, %d duplicates, %d refused, %d broken",
+		r.perMillion(), r.switchesEach(), r.peak>>20, r.accepted(), r.delivered(), r.p99.Round(100*time.Microsecond), r.lost, r.duplicates, r.refused, r.broken)
 }
 
 func (r result) accepted() float64  { return float64(r.acknowledged) / r.accepting.Seconds() }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -73,6 +74,35 @@ func (p *process) cpu() (time.Duration, error) {
 	}
 	system, err := strconv.ParseInt(fields[12], 10, 64)
 	return time.Duration(user+system) * time.Second / ticksPerSecond, err
+}
+
+// switches is how often its threads have given up a processor until now, whether
+// they had to wait or others were due. A thread that has ended counts no more;
+// Go keeps its threads.
+func (p *process) switches() (int64, error) {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	var all int64
+	for _, task := range tasks {
+		status, err := os.ReadFile(task) //nolint:gosec // The name is the kernel's.
+		if err != nil {
+			continue // It has ended.
+		}
+		for line := range strings.Lines(string(status)) {
+			name, value, _ := strings.Cut(line, ":")
+			if !strings.HasSuffix(name, "voluntary_ctxt_switches") {
+				continue
+			}
+			n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("%s says %q", task, line)
+			}
+			all += n
+		}
+	}
+	return all, nil
 }
 
 // peak is the most memory that was resident, in bytes. The figure of getrusage
