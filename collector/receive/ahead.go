@@ -1,6 +1,9 @@
 package receive
 
-import "net"
+import (
+	"net"
+	"syscall"
+)
 
 const (
 	// aheadBytes is how much is read at once of a connection on which a large
@@ -48,6 +51,9 @@ func (a *ahead) Read(p []byte) (int, error) {
 
 // CloseWrite ends our side alone.
 func (a *ahead) CloseWrite() error { return closeWrite(a.Conn) }
+
+// SyscallConn implements syscall.Conn for who reads the socket, and only that.
+func (a *ahead) SyscallConn() (syscall.RawConn, error) { return socketOf(a.Conn) }
 
 func (a *ahead) giveBack() {
 	a.blocks.put(a.block)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"syscall"
 )
 
 // limitConnections holds a listener to so many open connections: Accept waits
@@ -51,6 +52,16 @@ type counted struct {
 // CloseWrite ends our side alone: what was said last is not lost although the
 // client has more to say.
 func (c *counted) CloseWrite() error { return closeWrite(c.Conn) }
+
+// SyscallConn implements syscall.Conn for who reads the socket, and only that.
+func (c *counted) SyscallConn() (syscall.RawConn, error) { return socketOf(c.Conn) }
+
+func socketOf(conn net.Conn) (syscall.RawConn, error) {
+	if socket, ok := conn.(syscall.Conn); ok {
+		return socket.SyscallConn()
+	}
+	return nil, errors.ErrUnsupported
+}
 
 func closeWrite(conn net.Conn) error {
 	if half, ok := conn.(interface{ CloseWrite() error }); ok {

@@ -40,6 +40,7 @@ type conn struct {
 	net    net.Conn
 	tls    *tls.ConnectionState
 	in     *input
+	bulk   *bulk // what in reads from; nil when that is net
 	out    *output
 	framer *http2.Framer // reads
 	ctx    context.Context
@@ -74,7 +75,11 @@ func newConn(s *Server, nc net.Conn) *conn {
 		room:    firstWindow, initial: firstWindow,
 	}
 	c.ctx, c.cancel = context.WithCancel(s.ctx)
-	c.in = newInput(nc, &s.large, c.beforeRead)
+	from := io.Reader(nc)
+	if c.bulk = newBulk(nc, c.least); c.bulk != nil {
+		from = c.bulk
+	}
+	c.in = newInput(from, &s.large, c.beforeRead)
 	c.framer = http2.NewFramer(nil, c.in)
 	c.framer.SetMaxReadFrameSize(maxFrame)
 	c.framer.ReadMetaHeaders = hpack.NewDecoder(4<<10, nil)
@@ -207,6 +212,24 @@ func (c *conn) beforeRead() (much bool) {
 		c.settle()
 	}
 	return much
+}
+
+// least is how many bytes have to come before any message can be whole, as far as
+// the client may send them without a word of ours. Until then there is nothing to
+// do that would not wait as well.
+func (c *conn) least() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.incoming == 0 || c.in.borrowed == nil {
+		return 1
+	}
+	least := int64(maxBulk)
+	for _, s := range c.streams {
+		if s.phase == receiving {
+			least = min(least, s.body.left, s.window)
+		}
+	}
+	return int(least)
 }
 
 // settle says what there is to say, and hangs up when nothing is left: we have

@@ -54,7 +54,7 @@ func (c *conn) expect(head http2.FrameHeader) (*stream, error) {
 	if c.unsaid += int64(head.Length); c.unsaid >= connectionWindow/2 {
 		more := uint32(c.unsaid)
 		c.unsaid = 0
-		c.out.later(func(f *http2.Framer) error { return f.WriteWindowUpdate(0, more) })
+		c.out.put(func(f *http2.Framer) error { return f.WriteWindowUpdate(0, more) })
 	}
 	s := c.streams[head.StreamID]
 	switch {

@@ -16,6 +16,10 @@ const (
 	// The others read in small pieces, so that clients that begin a message and
 	// stall bind no more memory than this.
 	maxLarge = 256
+	// maxBulk is how much of a message may wait in the kernel until it is read, in
+	// bytes: that much is read at once without being woken in between. It is well
+	// below what a client may always send on a connection.
+	maxBulk = 256 << 10
 )
 
 // large are the large buffers of a server. They are used again.

@@ -33,6 +33,8 @@ func (c *conn) check(now time.Time) (idle, flush bool) {
 	c.checked = now
 	if reads := c.in.reads.Load(); reads != c.reads {
 		c.reads, c.quietSince, c.pinged = reads, now, false
+	} else if c.bulk != nil {
+		c.bulk.relax()
 	}
 	if len(c.streams)+c.orphans > 0 || c.opened != c.last {
 		c.opened, c.idleSince = c.last, now
