@@ -51,15 +51,17 @@ type Journal struct {
 	idle    *fileCount
 	waiters waiters
 
-	wake    chan struct{} // a token: pending has records
+	wake    chan struct{} // a token: pending has records, and their appenders leave them to others
 	tick    chan struct{} // a token: look at the ages of segments
 	written chan struct{} // a token: unsynced has records
 	quit    chan struct{} // closed by Close
 	work    sync.WaitGroup
 
-	// Owned by the committer.
-	active *segment       // nil: the next group begins a segment
-	base   journal.Offset // where that segment begins, at the least
+	// committing is locked by who writes to segments, and owns these.
+	committing sync.Mutex     // taken before reclaiming and mu
+	active     *segment       // nil: the next group begins a segment
+	base       journal.Offset // where that segment begins, at the least
+	crowded    bool           // the last group had several records
 
 	reclaiming  sync.Mutex // serialises deletion of segments; taken before mu
 	recycleFrom int64      // the least size of a segment that is recycled
