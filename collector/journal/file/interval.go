@@ -72,9 +72,19 @@ func (j *Journal) syncSegment(s *segment) error {
 
 func (j *Journal) timedSync(file handle) error {
 	began := time.Now()
-	err := file.Sync()
+	err := j.sync(file)
 	j.meters.sync.Observe(time.Since(began).Seconds())
 	return err
+}
+
+// sync syncs a segment that is written to, aside where that is possible.
+func (j *Journal) sync(file handle) error {
+	if f, ok := file.(osFile); ok {
+		if tried, err := j.aside.sync(f.File); tried {
+			return err
+		}
+	}
+	return file.Sync()
 }
 
 // leaveFailed closes the active segment for writing when it could not be synced:

@@ -49,6 +49,7 @@ type Journal struct {
 	lock    *os.File
 	meters  *meters
 	idle    *fileCount
+	aside   *aside // nil: syncs block
 	waiters waiters
 
 	wake    chan struct{} // a token: pending has records, and their appenders leave them to others
@@ -196,6 +197,7 @@ func (j *Journal) closeFiles() error {
 	for _, s := range j.segments {
 		s.close()
 	}
+	j.aside.close()
 	return errors.Join(append(errs, j.lock.Close(), j.disk.root.Close())...)
 }
 

@@ -57,6 +57,9 @@ func openWith(cfg Config, logger *slog.Logger, opener openFunc, recycleFrom int6
 		}
 		return nil, errors.Join(fmt.Errorf("open journal %s: %w", cfg.Dir, err), j.closeFiles())
 	}
+	if cfg.Sync != SyncNever {
+		j.aside = newAside()
+	}
 	j.work.Add(2)
 	go j.commitLoop()
 	go j.keep()
