@@ -35,6 +35,7 @@ func (in *intake) calls(h *grpcHandler) serving {
 func (in *intake) callBounds(via transport) unary.Config {
 	cfg := unary.DefaultConfig()
 	cfg.MaxStreams = maxStreams
+	cfg.LeastMessage = 2 // Any but an empty one.
 	cfg.BodyTimeout = bodyTimeout
 	cfg.WriteTimeout = answerTimeout - bodyTimeout
 	cfg.IdleTimeout = 5 * time.Minute

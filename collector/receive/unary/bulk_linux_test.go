@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/net/http2"
 	"golang.org/x/sys/unix"
 )
 
@@ -164,4 +165,29 @@ func (p *peer) wantLength(id uint32, n int) {
 	if r := p.result(id); r.code != "0" || string(r.body) != string(message(strconv.Itoa(n))) {
 		p.t.Fatalf("stream %d: answer %+v, want %d", id, r, n)
 	}
+}
+
+// TestPingAtRest: what grpc-go says between calls waits, but not for long.
+func TestPingAtRest(t *testing.T) {
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := DefaultConfig()
+	cfg.LeastMessage = 2
+	s := serveAt(t, l, cfg, &echo{})
+	p := newPeer(t, connect(t, l.Addr()))
+	id := uint32(1)
+	waitUntil(t, "the server waits for a call", func() bool {
+		p.wantEcho(id, "hello")
+		id += 2
+		return s.open()[0].bulk.hasTold() == leastCall+2
+	})
+	data := [8]byte{1, 2, 3}
+	p.must(0, p.framer.WriteWindowUpdate(0, 5))
+	p.must(0, p.framer.WritePing(false, data))
+	if f, ok := p.next().(*http2.PingFrame); !ok || !f.IsAck() || f.Data != data {
+		t.Errorf("%v, want the ping's answer", f)
+	}
+	p.wantEcho(id, "") // A short one may wait as well.
 }

@@ -20,6 +20,11 @@ type Config struct {
 	// on all of them. A client may try again what is beyond; most do so by
 	// themselves.
 	MaxStreams, MaxCalls int
+	// LeastMessage is how many bytes messages have, nearly always. A connection at
+	// rest sleeps until there can be so long a one, so that it does not wake up for
+	// a WINDOW_UPDATE and a PING, with which clients of grpc-go follow each answer:
+	// with two bytes or more it does not. What is less waits for half a second.
+	LeastMessage int
 	// MaxHeaderBytes bounds the headers of one call, in bytes without
 	// compression.
 	MaxHeaderBytes int

@@ -203,24 +203,30 @@ func (c *conn) abort(s *stream, why error) {
 
 // beforeRead says what there is to say, for reading may take long, and whether
 // a message is on its way. What has no hurry, such as the answer to a ping,
-// goes out with that of a call, when one is due.
+// goes out with that of a call, when one is due or will be; the watch sees that it
+// does go out.
 func (c *conn) beforeRead() (much bool) {
 	c.mu.Lock()
 	much, due := c.incoming > 0, c.running > 0
 	c.mu.Unlock()
-	if !due || c.out.hurries() {
+	if !due && !much || c.out.hurries() {
 		c.settle()
 	}
 	return much
 }
 
-// least is how many bytes have to come before any message can be whole, as far as
-// the client may send them without a word of ours. Until then there is nothing to
-// do that would not wait as well.
+// least is how many bytes have to come before there is something to do that would
+// not wait as well: before any message can be whole, as far as the client may send
+// it without a word of ours, or before there is any of a call.
 func (c *conn) least() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.incoming == 0 || c.in.borrowed == nil {
+	switch {
+	case !c.greeted || c.leaving || c.waiting > 0: // The next frame may be what we wait for.
+		return 1
+	case c.incoming == 0:
+		return leastCall + c.server.cfg.LeastMessage
+	case c.in.borrowed == nil:
 		return 1
 	}
 	least := int64(maxBulk)

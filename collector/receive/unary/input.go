@@ -20,6 +20,10 @@ const (
 	// bytes: that much is read at once without being woken in between. It is well
 	// below what a client may always send on a connection.
 	maxBulk = 256 << 10
+	// leastCall is what there is at least of a call without a message, in bytes:
+	// headers and data have 9 each before anything is in them, headers have six
+	// fields, and data begin with a prefix.
+	leastCall = 9 + 6 + 9 + messagePrefix
 )
 
 // large are the large buffers of a server. They are used again.
