@@ -167,7 +167,7 @@ func (j *Journal) write(g *group, frames []byte, entries []entry) (journal.Offse
 		return 0, diskError("write records", err)
 	}
 	if j.cfg.Sync == SyncAlways {
-		if err := j.timedSync(s.file); err != nil {
+		if err := j.timedSync(s.file, j.beside()); err != nil {
 			_ = s.file.Truncate(pos) // The records were not acknowledged: a reader of tomorrow may find them or not.
 			j.abandon(pos + int64(len(frames)))
 			return 0, diskError("sync records", err)
@@ -175,6 +175,16 @@ func (j *Journal) write(g *group, frames []byte, entries []entry) (journal.Offse
 	}
 	j.publish(s, entries, piece{first, frames, g})
 	return first, nil
+}
+
+// beside is how to sync a record that came alone. Where they come in crowds, all
+// processors are at work, and to wait for a thread of the kernel to get one takes
+// longer than to sync.
+func (j *Journal) beside() *aside {
+	if j.crowded {
+		return nil
+	}
+	return j.aside
 }
 
 // publish lets readers see what has been written to the active segment.

@@ -67,20 +67,20 @@ func (j *Journal) syncSegment(s *segment) error {
 		return err
 	}
 	defer s.release()
-	return j.timedSync(file)
+	return j.timedSync(file, nil)
 }
 
-func (j *Journal) timedSync(file handle) error {
+// timedSync syncs a segment, aside where that is wanted and possible.
+func (j *Journal) timedSync(file handle, a *aside) error {
 	began := time.Now()
-	err := j.sync(file)
+	err := syncFile(file, a)
 	j.meters.sync.Observe(time.Since(began).Seconds())
 	return err
 }
 
-// sync syncs a segment that is written to, aside where that is possible.
-func (j *Journal) sync(file handle) error {
+func syncFile(file handle, a *aside) error {
 	if f, ok := file.(osFile); ok {
-		if tried, err := j.aside.sync(f.File); tried {
+		if tried, err := a.sync(f.File); tried {
 			return err
 		}
 	}

@@ -57,7 +57,7 @@ func openWith(cfg Config, logger *slog.Logger, opener openFunc, recycleFrom int6
 		}
 		return nil, errors.Join(fmt.Errorf("open journal %s: %w", cfg.Dir, err), j.closeFiles())
 	}
-	if cfg.Sync != SyncNever {
+	if cfg.Sync == SyncAlways {
 		j.aside = newAside()
 	}
 	j.work.Add(2)
