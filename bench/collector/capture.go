@@ -126,7 +126,7 @@ func busier(span *tracepb.Span) []*commonpb.KeyValue {
 		return &commonpb.KeyValue{Key: key, Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: value}}}
 	}
 	return []*commonpb.KeyValue{
-		text("user_agent.original", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"),
+		text("user_agent.original", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"),
 		text("network.peer.address", fmt.Sprintf("10.42.%d.%d", span.GetSpanId()[6], span.GetSpanId()[7])),
 	}
 }
