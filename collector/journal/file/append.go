@@ -21,11 +21,11 @@ const (
 )
 
 // group is the records that one write and one sync make safe. Appenders fill
-// one while one of them writes the other.
+// one while the committer writes the other.
 type group struct {
 	frames  []byte // records end to end; sealed when they are written
 	entries []entry
-	uses    int // by who commits it, the tail and readers; guarded by Journal.mu
+	uses    int // by the committer, the tail and readers; guarded by Journal.mu
 }
 
 // reset empties a group. A buffer that one huge record has left is given up, and so
@@ -49,7 +49,7 @@ type entry struct {
 }
 
 // waiter is an Append that waits for its answer. The channel has capacity one,
-// so that who commits never waits for an appender that has gone.
+// so that the committer never waits for an appender that has gone.
 type waiter struct{ answer chan answer }
 
 type answer struct {
@@ -70,10 +70,8 @@ func (w *waiters) get() *waiter {
 func (w *waiters) put(waiter *waiter) { w.pool.Put(waiter) }
 
 // Append implements journal.Journal. Calls that come while the disk is busy
-// share one write and one sync; a lone call waits for nobody. A call that writes
-// for itself, and for those that came just before, returns when that is done,
-// though ctx has ended. Errors beside the contract's are the disk's; they are worth
-// a retry.
+// share one write and one sync; a lone call waits for nobody. Errors beside the
+// contract's are the disk's; they are worth a retry.
 func (j *Journal) Append(ctx context.Context, signal journal.Signal, items uint32, payload []byte) (journal.Offset, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -94,9 +92,6 @@ func (j *Journal) Append(ctx context.Context, signal journal.Signal, items uint3
 	if err := j.enqueue(ctx, e, items, payload); err != nil {
 		j.waiters.put(e.waiter)
 		return 0, err
-	}
-	if j.committing.TryLock() {
-		j.commitPending()
 	}
 	select {
 	case a := <-e.waiter.answer:
@@ -125,10 +120,11 @@ func (j *Journal) enqueue(ctx context.Context, e entry, items uint32, payload []
 	g := j.pending
 	g.frames = appendFrame(g.frames, e.at, e.signal, items, payload)
 	g.entries = append(g.entries, e)
+	poke(j.wake)
 	return nil
 }
 
-// waitForRoom lets go of mu until the pending group is taken.
+// waitForRoom lets go of mu while the committer takes the pending group.
 func (j *Journal) waitForRoom(ctx context.Context, room <-chan struct{}) error {
 	j.mu.Unlock()
 	defer j.mu.Lock()
@@ -154,7 +150,7 @@ func (j *Journal) take() *group {
 	return g
 }
 
-// giveBack ends the use of a group that has been answered by who committed it, and
+// giveBack ends the committer's use of a group that has been answered, and
 // has another one filled next.
 func (j *Journal) giveBack(g *group) {
 	clear(g.entries)

@@ -8,53 +8,26 @@ import (
 	"github.com/waybill-dev/waybill/collector/journal"
 )
 
-// commitLoop commits what has been appended while somebody else was at it, and has
-// old segments deleted. It ends with committing locked: nobody commits any more.
+// commitLoop is the committer: the one goroutine that writes to segments.
 func (j *Journal) commitLoop() {
 	defer j.work.Done()
 	for {
 		select {
 		case <-j.wake:
-			j.committing.Lock()
-			j.commitPending()
+			if j.crowded {
+				runtime.Gosched() // Those just answered, and about to append again, join this group.
+			}
+			g := j.take()
+			j.crowded = len(g.entries) > 1
+			j.commit(g)
+			j.giveBack(g)
 		case <-j.tick:
-			j.committing.Lock()
 			j.expire()
-			j.leave()
 		case <-j.quit:
-			j.committing.Lock()
 			g := j.take()
 			answerAll(g.entries, 0, journal.ErrClosed)
 			return
 		}
-	}
-}
-
-// commitPending commits the pending group, for whom committing has been locked. It
-// is called by an appender that has found nobody at it: to wake another goroutine
-// for a lone record, and to be woken by it, costs more than writing the record.
-func (j *Journal) commitPending() {
-	defer j.leave()
-	if j.crowded {
-		runtime.Gosched() // Those just answered, and about to append again, join this group.
-	}
-	g := j.take()
-	j.crowded = len(g.entries) > 1
-	if len(g.entries) > 0 { // Else somebody has come to it first.
-		j.commit(g)
-	}
-	j.giveBack(g)
-}
-
-// leave lets others commit. Whoever has appended meanwhile has found committing
-// locked, and relies on this.
-func (j *Journal) leave() {
-	j.committing.Unlock()
-	j.mu.Lock()
-	left := len(j.pending.entries) > 0
-	j.mu.Unlock()
-	if left {
-		poke(j.wake)
 	}
 }
 

@@ -41,7 +41,7 @@ func (j *Journal) syncLoop() {
 	}
 }
 
-// syncUnsynced syncs beside whoever commits, who goes on writing.
+// syncUnsynced syncs beside the committer, which goes on writing.
 func (j *Journal) syncUnsynced() {
 	j.mu.Lock()
 	all := j.unsynced

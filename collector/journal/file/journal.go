@@ -52,17 +52,16 @@ type Journal struct {
 	aside   *aside // nil: syncs block
 	waiters waiters
 
-	wake    chan struct{} // a token: pending has records, and their appenders leave them to others
+	wake    chan struct{} // a token: pending has records
 	tick    chan struct{} // a token: look at the ages of segments
 	written chan struct{} // a token: unsynced has records
 	quit    chan struct{} // closed by Close
 	work    sync.WaitGroup
 
-	// committing is locked by who writes to segments, and owns these.
-	committing sync.Mutex     // taken before reclaiming and mu
-	active     *segment       // nil: the next group begins a segment
-	base       journal.Offset // where that segment begins, at the least
-	crowded    bool           // the last group had several records
+	// Owned by the committer.
+	active  *segment       // nil: the next group begins a segment
+	base    journal.Offset // where that segment begins, at the least
+	crowded bool           // the last group had several records
 
 	reclaiming  sync.Mutex // serialises deletion of segments; taken before mu
 	recycleFrom int64      // the least size of a segment that is recycled

@@ -100,7 +100,7 @@ func (j *Journal) forgetSpare() error {
 // record, so that nobody has to look for records there.
 func (j *Journal) trim() {
 	s := j.active
-	if s.size <= s.limit { // Only who commits changes them.
+	if s.size <= s.limit { // Only the committer changes them.
 		return
 	}
 	err := s.file.Truncate(s.limit)
