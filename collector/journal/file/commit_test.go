@@ -10,8 +10,8 @@ import (
 	"github.com/waybill-dev/waybill/collector/journal"
 )
 
-// TestNobodyIsForgotten: who finds somebody else writing is served by them, or by
-// the committer, whatever that somebody does.
+// TestNobodyIsForgotten: whoever appends is answered, whatever else the committer
+// has to do.
 func TestNobodyIsForgotten(t *testing.T) {
 	cfg := testConfig(t)
 	cfg.Sync, cfg.MaxAge, cfg.Retain = SyncNever, time.Hour, true
