@@ -151,6 +151,29 @@ func TestDurationsHaveExemplars(t *testing.T) {
 	}
 }
 
+// TestVisitsHaveAllOutcomes compares what the dashboard asks for with what the shopper
+// tells apart: who asks for an outcome that is not there gets zero for ever.
+func TestVisitsHaveAllOutcomes(t *testing.T) {
+	code, err := os.ReadFile("../demo-services/shopper/metrics.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want, got []string
+	for _, constant := range regexp.MustCompile(`(?m)^\t\w+ +outcome = "(\w+)"|^\t\w+ += "(\w+)"`).FindAllStringSubmatch(string(code), -1) {
+		want = append(want, constant[1]+constant[2])
+	}
+	for _, e := range Expressions() {
+		if strings.Contains(e.Expr, visits) {
+			for _, matcher := range regexp.MustCompile(`outcome="(\w+)"`).FindAllStringSubmatch(e.Expr, -1) {
+				got = append(got, matcher[1])
+			}
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(want) == 0 {
+		t.Errorf("other outcomes (-shopper +dashboard):\n%s", diff)
+	}
+}
+
 func TestPanelsDoNotOverlap(t *testing.T) {
 	for _, d := range All() {
 		for i, a := range d.Panels {

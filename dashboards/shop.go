@@ -18,16 +18,21 @@ const (
 	mailsRefused   = "shop_mails_refused"
 	paymentUnknown = "shop_payment_unknown"
 	reservations   = "shop_reservations_open"
+	visits         = "shop_visits_total"
+	visitors       = "shop_visitors"
+	ordersDue      = "shop_orders_due_per_second"
+	instances      = "shop_registry_instances"
 )
 
-// Shop is what the shop itself counts: how orders end, what waits, and what
-// nobody goes on with. The alerts in alerts.yml watch over the same series.
+// Shop is what the shop itself counts: who comes, how orders end, what waits, what
+// nobody goes on with, and how many instances are there. The alerts in alerts.yml
+// watch over the same series.
 func Shop() Dashboard {
 	const every = `{__name__=~"shop_.+"}`
 	return Dashboard{
 		UID:           "waybill-shop",
 		Title:         "Waybill / Order shop",
-		Description:   "How orders end, what waits to be done, and what nobody goes on with. docs/alerts.md says what to do about it.",
+		Description:   "Who comes, how orders end, what waits to be done, what nobody goes on with, and how many instances are there. docs/alerts.md says what to do about it.",
 		Tags:          []string{"waybill"},
 		SchemaVersion: 41,
 		Version:       1,
@@ -41,13 +46,43 @@ func Shop() Dashboard {
 			labelVariable("instance", "instance", "Instance", every),
 			labelVariable("service", "service_name", "Service", every),
 		}},
-		Panels: layOut([]row{howOrdersEnd(), whatWaits(), whatIsHeld()}),
+		Panels: layOut([]row{whoComes(), howOrdersEnd(), whatWaits(), whatIsHeld(), whoWorks()}),
 	}
 }
 
 // most is a gauge of rows: instances of a service count the same ones.
 func most(gauge, legend string) query {
 	return query{expr: fmt.Sprintf("max by (service_name) (%s%s)", gauge, own()), legend: legend}
+}
+
+// orNobody is zero, and not nothing, of a shop that has no customers of the demo's:
+// its series are there only while the shopper is.
+func orNobody(sum string) string { return sum + " or vector(0)" }
+
+func whoComes() row {
+	// Each outcome has a query of its own, so that none is missing from the graph.
+	var became []query
+	for _, outcome := range []string{"looked", "confirmed", "refused", "failed", "missed"} {
+		of := own(fmt.Sprintf("outcome=%q", outcome))
+		became = append(became, query{expr: orNobody(fmt.Sprintf("sum(rate(%s%s[$__rate_interval]))", visits, of)), legend: outcome})
+	}
+	return row{"Who comes", []graph{
+		{
+			title: "Visits", description: "Visitors per second by what became of their visit: they only looked, or how their order ended. Those missed had no room.", unit: "ops",
+			queries: became,
+		},
+		{
+			title: "Visitors", description: "Visitors of the demo's shopper who are in the shop now.", unit: "short",
+			queries: []query{{expr: orNobody(fmt.Sprintf("sum(%s%s)", visitors, own())), legend: "inside"}},
+		},
+		{
+			title: "Orders due", description: "Orders per second that the time of the day brings, and those that end. If fewer end, the shop does not keep up; if more do, somebody else orders, too.", unit: "ops",
+			queries: []query{
+				{expr: orNobody(fmt.Sprintf("sum(%s%s)", ordersDue, own())), legend: "due"},
+				{expr: fmt.Sprintf("sum(rate(%s%s[$__rate_interval]))", sagas, own()), legend: "ended"},
+			},
+		},
+	}}
 }
 
 func howOrdersEnd() row {
@@ -99,4 +134,11 @@ func whatIsHeld() row {
 			queries: quantiles(mailAttempts, own()),
 		},
 	}}
+}
+
+func whoWorks() row {
+	return row{"Who works", []graph{{
+		title: "Instances", description: "Instances that are well, by service, as the caller sees it that knows of the fewest. One that is silent for 30 s is out.", unit: "short",
+		queries: []query{{expr: fmt.Sprintf("min by (registered_service) (%s%s)", instances, own()), legend: "{{registered_service}}"}},
+	}}}
 }
