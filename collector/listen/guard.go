@@ -98,8 +98,8 @@ func (g *Guard) take(made *credentials) {
 func (g *Guard) follow(taken [sha256.Size]byte, every time.Duration) {
 	look := time.NewTicker(every)
 	defer look.Stop()
-	seen, unreadable := taken, false
-	var before *Trouble // What there was with the content that was read last.
+	seen, unreadable := taken, false // It is unreadable until a whole content has come.
+	var before *Trouble              // What there was with the content that was read last.
 	for {
 		select {
 		case <-g.quit:
@@ -117,15 +117,15 @@ func (g *Guard) follow(taken [sha256.Size]byte, every time.Duration) {
 		}
 		now := held.sum()
 		if unreadable && now == taken {
+			unreadable = false
 			g.trouble.Store(before)
 		}
-		unreadable = false
 		settled := now == seen && now != taken
 		seen = now
-		if !settled {
+		if !settled { // What is half written may become what was taken.
 			continue
 		}
-		taken = now
+		taken, unreadable = now, false
 		made, err := g.security.credentials(held)
 		if err != nil {
 			g.refuse(err)
