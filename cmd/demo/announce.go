@@ -25,14 +25,14 @@ func (w *whole) address(name string, addr net.Addr, path string) {
 // announce prints what to open, a name and a URL on each line, and what the
 // commands that look into the shop need; and what to do first.
 func (w *whole) announce() {
-	order := []string{"gateway", "viewer", "metrics", "collector", "order", "nats", "mesh"}
+	order := []string{"gateway", "viewer", "metrics", "collector", "order", "notification", "nats", "mesh"}
 	slices.SortStableFunc(w.lines, func(a, b addressLine) int {
 		return slices.Index(order, a.name) - slices.Index(order, b.name)
 	})
 	for _, line := range w.lines {
-		fmt.Fprintf(w.stdout, "%-10s %s\n", line.name, line.url)
+		fmt.Fprintf(w.stdout, "%-12s %s\n", line.name, line.url)
 	}
-	fmt.Fprintf(w.stdout, "%-10s %s\n", "logs", filepath.Join(w.data, "demo.log"))
+	fmt.Fprintf(w.stdout, "%-12s %s\n", "logs", filepath.Join(w.data, "demo.log"))
 	fmt.Fprintf(w.stdout, `
 Place an order, then look for its x-trace-id in the viewer; Ctrl-C stops everything:
 curl -si -XPOST %s/api/v1/orders -d '%s'

@@ -42,6 +42,7 @@ const synopsis = `usage:
   demo health URL         whether the URL answers 200
   demo audit [flags]      whether the databases of the shop add up
   demo bus VERB           dead letters: list, show NUMBER..., replay NUMBER... or --all
+  demo mail VERB          messages to customers that are given up: list, resend EVENT... or --all
   demo saga VERB          sagas under way: list, resume ORDER...
   demo readmodel VERB     the order service's: statistics, rebuild
   demo version            what it was built from
@@ -104,6 +105,7 @@ func (c command) tools() []tool {
 		{"health", c.runHealth},
 		{"audit", c.runAudit},
 		{"bus", c.runBus},
+		{"mail", c.runMail},
 		{"saga", c.runSaga},
 		{"readmodel", c.runReadModel},
 		{"version", c.runVersion},

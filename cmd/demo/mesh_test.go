@@ -63,6 +63,9 @@ func TestMesh(t *testing.T) {
 	if out := printed(t, 0, "saga", "list", "--mesh", d.address(t, "mesh")); !strings.HasPrefix(out, "ORDER") {
 		t.Errorf("saga list prints %q", out)
 	}
+	if out := printed(t, 0, "mail", "list", "--mesh", d.address(t, "mesh")); !strings.HasPrefix(out, "EVENT") {
+		t.Errorf("mail list prints %q", out)
+	}
 	printed(t, 1, "saga", "list", "--order", d.address(t, "order"))
 
 	exit, took := d.stop(t)

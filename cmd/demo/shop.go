@@ -46,8 +46,8 @@ func (w *whole) found(s service, listening net.Addr, at *addresses) {
 	}
 	s.found(at, where)
 	switch s.name {
-	case "order":
-		w.place("order", listening.String())
+	case "order", "notification":
+		w.place(s.name, listening.String())
 	case "gateway":
 		w.gateURL = urlOf(listening)
 		w.address("gateway", listening, "")

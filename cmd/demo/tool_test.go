@@ -57,6 +57,12 @@ func TestToolsLookIntoTheShop(t *testing.T) {
 			}
 		}
 	})
+	t.Run("mail", func(t *testing.T) {
+		out := printed(t, 0, "mail", "list", "--notification", d.address(t, "notification"))
+		if strings.Count(out, "\n") != 1 || !strings.HasPrefix(out, "EVENT") {
+			t.Errorf("it prints %q", out)
+		}
+	})
 	t.Run("bus", func(t *testing.T) { testBus(t, bus) })
 }
 

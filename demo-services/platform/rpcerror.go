@@ -18,6 +18,7 @@ const (
 	ReasonWrongCredentials     = "WRONG_CREDENTIALS" //nolint:gosec // a reason, no secret
 	ReasonUnknownOrder         = "UNKNOWN_ORDER"
 	ReasonUnknownItem          = "UNKNOWN_ITEM"
+	ReasonUnknownMessage       = "UNKNOWN_MESSAGE"
 	ReasonOutOfStock           = "OUT_OF_STOCK"
 	ReasonReservationReleased  = "RESERVATION_RELEASED"
 	ReasonReservationExpired   = "RESERVATION_EXPIRED"

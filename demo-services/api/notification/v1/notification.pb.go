@@ -189,6 +189,287 @@ func (x *ListMessagesResponse) GetMessages() []*Message {
 	return nil
 }
 
+type RefusedMessage struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	EventId   string                 `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	OrderId   string                 `protobuf:"bytes,2,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	Recipient string                 `protobuf:"bytes,3,opt,name=recipient,proto3" json:"recipient,omitempty"`
+	Subject   string                 `protobuf:"bytes,4,opt,name=subject,proto3" json:"subject,omitempty"`
+	QueuedAt  *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=queued_at,json=queuedAt,proto3" json:"queued_at,omitempty"`
+	Attempts  int32                  `protobuf:"varint,6,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	// How the last attempt has failed; nothing of the message is in it.
+	Failure       string `protobuf:"bytes,7,opt,name=failure,proto3" json:"failure,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefusedMessage) Reset() {
+	*x = RefusedMessage{}
+	mi := &file_notification_v1_notification_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefusedMessage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefusedMessage) ProtoMessage() {}
+
+func (x *RefusedMessage) ProtoReflect() protoreflect.Message {
+	mi := &file_notification_v1_notification_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefusedMessage.ProtoReflect.Descriptor instead.
+func (*RefusedMessage) Descriptor() ([]byte, []int) {
+	return file_notification_v1_notification_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *RefusedMessage) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *RefusedMessage) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *RefusedMessage) GetRecipient() string {
+	if x != nil {
+		return x.Recipient
+	}
+	return ""
+}
+
+func (x *RefusedMessage) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *RefusedMessage) GetQueuedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.QueuedAt
+	}
+	return nil
+}
+
+func (x *RefusedMessage) GetAttempts() int32 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *RefusedMessage) GetFailure() string {
+	if x != nil {
+		return x.Failure
+	}
+	return ""
+}
+
+type ListRefusedRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most 200; zero is 50.
+	Limit         int32 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRefusedRequest) Reset() {
+	*x = ListRefusedRequest{}
+	mi := &file_notification_v1_notification_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRefusedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRefusedRequest) ProtoMessage() {}
+
+func (x *ListRefusedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_notification_v1_notification_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRefusedRequest.ProtoReflect.Descriptor instead.
+func (*ListRefusedRequest) Descriptor() ([]byte, []int) {
+	return file_notification_v1_notification_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ListRefusedRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type ListRefusedResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Messages      []*RefusedMessage      `protobuf:"bytes,1,rep,name=messages,proto3" json:"messages,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRefusedResponse) Reset() {
+	*x = ListRefusedResponse{}
+	mi := &file_notification_v1_notification_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRefusedResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRefusedResponse) ProtoMessage() {}
+
+func (x *ListRefusedResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_notification_v1_notification_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRefusedResponse.ProtoReflect.Descriptor instead.
+func (*ListRefusedResponse) Descriptor() ([]byte, []int) {
+	return file_notification_v1_notification_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ListRefusedResponse) GetMessages() []*RefusedMessage {
+	if x != nil {
+		return x.Messages
+	}
+	return nil
+}
+
+type ResendRefusedRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the event that the message tells of.
+	EventId string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// All that there are now; then there is no event_id.
+	All           bool `protobuf:"varint,2,opt,name=all,proto3" json:"all,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResendRefusedRequest) Reset() {
+	*x = ResendRefusedRequest{}
+	mi := &file_notification_v1_notification_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResendRefusedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResendRefusedRequest) ProtoMessage() {}
+
+func (x *ResendRefusedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_notification_v1_notification_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResendRefusedRequest.ProtoReflect.Descriptor instead.
+func (*ResendRefusedRequest) Descriptor() ([]byte, []int) {
+	return file_notification_v1_notification_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ResendRefusedRequest) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *ResendRefusedRequest) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+type ResendRefusedResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many are sent after all.
+	Messages      int64 `protobuf:"varint,1,opt,name=messages,proto3" json:"messages,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResendRefusedResponse) Reset() {
+	*x = ResendRefusedResponse{}
+	mi := &file_notification_v1_notification_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResendRefusedResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResendRefusedResponse) ProtoMessage() {}
+
+func (x *ResendRefusedResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_notification_v1_notification_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResendRefusedResponse.ProtoReflect.Descriptor instead.
+func (*ResendRefusedResponse) Descriptor() ([]byte, []int) {
+	return file_notification_v1_notification_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ResendRefusedResponse) GetMessages() int64 {
+	if x != nil {
+		return x.Messages
+	}
+	return 0
+}
+
 var File_notification_v1_notification_proto protoreflect.FileDescriptor
 
 const file_notification_v1_notification_proto_rawDesc = "" +
@@ -203,9 +484,28 @@ const file_notification_v1_notification_proto_rawDesc = "" +
 	"\x13ListMessagesRequest\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\"Q\n" +
 	"\x14ListMessagesResponse\x129\n" +
-	"\bmessages\x18\x01 \x03(\v2\x1d.shop.notification.v1.MessageR\bmessages2|\n" +
+	"\bmessages\x18\x01 \x03(\v2\x1d.shop.notification.v1.MessageR\bmessages\"\xed\x01\n" +
+	"\x0eRefusedMessage\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x19\n" +
+	"\border_id\x18\x02 \x01(\tR\aorderId\x12\x1c\n" +
+	"\trecipient\x18\x03 \x01(\tR\trecipient\x12\x18\n" +
+	"\asubject\x18\x04 \x01(\tR\asubject\x127\n" +
+	"\tqueued_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bqueuedAt\x12\x1a\n" +
+	"\battempts\x18\x06 \x01(\x05R\battempts\x12\x18\n" +
+	"\afailure\x18\a \x01(\tR\afailure\"*\n" +
+	"\x12ListRefusedRequest\x12\x14\n" +
+	"\x05limit\x18\x01 \x01(\x05R\x05limit\"W\n" +
+	"\x13ListRefusedResponse\x12@\n" +
+	"\bmessages\x18\x01 \x03(\v2$.shop.notification.v1.RefusedMessageR\bmessages\"C\n" +
+	"\x14ResendRefusedRequest\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x10\n" +
+	"\x03all\x18\x02 \x01(\bR\x03all\"3\n" +
+	"\x15ResendRefusedResponse\x12\x1a\n" +
+	"\bmessages\x18\x01 \x01(\x03R\bmessages2\xca\x02\n" +
 	"\x13NotificationService\x12e\n" +
-	"\fListMessages\x12).shop.notification.v1.ListMessagesRequest\x1a*.shop.notification.v1.ListMessagesResponseBQZOgithub.com/waybill-dev/waybill/demo-services/api/notification/v1;notificationv1b\x06proto3"
+	"\fListMessages\x12).shop.notification.v1.ListMessagesRequest\x1a*.shop.notification.v1.ListMessagesResponse\x12b\n" +
+	"\vListRefused\x12(.shop.notification.v1.ListRefusedRequest\x1a).shop.notification.v1.ListRefusedResponse\x12h\n" +
+	"\rResendRefused\x12*.shop.notification.v1.ResendRefusedRequest\x1a+.shop.notification.v1.ResendRefusedResponseBQZOgithub.com/waybill-dev/waybill/demo-services/api/notification/v1;notificationv1b\x06proto3"
 
 var (
 	file_notification_v1_notification_proto_rawDescOnce sync.Once
@@ -219,23 +519,34 @@ func file_notification_v1_notification_proto_rawDescGZIP() []byte {
 	return file_notification_v1_notification_proto_rawDescData
 }
 
-var file_notification_v1_notification_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_notification_v1_notification_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_notification_v1_notification_proto_goTypes = []any{
 	(*Message)(nil),               // 0: shop.notification.v1.Message
 	(*ListMessagesRequest)(nil),   // 1: shop.notification.v1.ListMessagesRequest
 	(*ListMessagesResponse)(nil),  // 2: shop.notification.v1.ListMessagesResponse
-	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
+	(*RefusedMessage)(nil),        // 3: shop.notification.v1.RefusedMessage
+	(*ListRefusedRequest)(nil),    // 4: shop.notification.v1.ListRefusedRequest
+	(*ListRefusedResponse)(nil),   // 5: shop.notification.v1.ListRefusedResponse
+	(*ResendRefusedRequest)(nil),  // 6: shop.notification.v1.ResendRefusedRequest
+	(*ResendRefusedResponse)(nil), // 7: shop.notification.v1.ResendRefusedResponse
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
 }
 var file_notification_v1_notification_proto_depIdxs = []int32{
-	3, // 0: shop.notification.v1.Message.sent_at:type_name -> google.protobuf.Timestamp
+	8, // 0: shop.notification.v1.Message.sent_at:type_name -> google.protobuf.Timestamp
 	0, // 1: shop.notification.v1.ListMessagesResponse.messages:type_name -> shop.notification.v1.Message
-	1, // 2: shop.notification.v1.NotificationService.ListMessages:input_type -> shop.notification.v1.ListMessagesRequest
-	2, // 3: shop.notification.v1.NotificationService.ListMessages:output_type -> shop.notification.v1.ListMessagesResponse
-	3, // [3:4] is the sub-list for method output_type
-	2, // [2:3] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	8, // 2: shop.notification.v1.RefusedMessage.queued_at:type_name -> google.protobuf.Timestamp
+	3, // 3: shop.notification.v1.ListRefusedResponse.messages:type_name -> shop.notification.v1.RefusedMessage
+	1, // 4: shop.notification.v1.NotificationService.ListMessages:input_type -> shop.notification.v1.ListMessagesRequest
+	4, // 5: shop.notification.v1.NotificationService.ListRefused:input_type -> shop.notification.v1.ListRefusedRequest
+	6, // 6: shop.notification.v1.NotificationService.ResendRefused:input_type -> shop.notification.v1.ResendRefusedRequest
+	2, // 7: shop.notification.v1.NotificationService.ListMessages:output_type -> shop.notification.v1.ListMessagesResponse
+	5, // 8: shop.notification.v1.NotificationService.ListRefused:output_type -> shop.notification.v1.ListRefusedResponse
+	7, // 9: shop.notification.v1.NotificationService.ResendRefused:output_type -> shop.notification.v1.ResendRefusedResponse
+	7, // [7:10] is the sub-list for method output_type
+	4, // [4:7] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_notification_v1_notification_proto_init() }
@@ -249,7 +560,7 @@ func file_notification_v1_notification_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_notification_v1_notification_proto_rawDesc), len(file_notification_v1_notification_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

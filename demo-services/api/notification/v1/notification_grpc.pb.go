@@ -21,7 +21,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	NotificationService_ListMessages_FullMethodName = "/shop.notification.v1.NotificationService/ListMessages"
+	NotificationService_ListMessages_FullMethodName  = "/shop.notification.v1.NotificationService/ListMessages"
+	NotificationService_ListRefused_FullMethodName   = "/shop.notification.v1.NotificationService/ListRefused"
+	NotificationService_ResendRefused_FullMethodName = "/shop.notification.v1.NotificationService/ResendRefused"
 )
 
 // NotificationServiceClient is the client API for NotificationService service.
@@ -30,6 +32,12 @@ const (
 type NotificationServiceClient interface {
 	// ListMessages reads what was sent about one order, oldest first.
 	ListMessages(ctx context.Context, in *ListMessagesRequest, opts ...grpc.CallOption) (*ListMessagesResponse, error)
+	// ListRefused reads the messages that nobody tries to send any more, those that
+	// have waited longest first.
+	ListRefused(ctx context.Context, in *ListRefusedRequest, opts ...grpc.CallOption) (*ListRefusedResponse, error)
+	// ResendRefused has one of them sent after all, or all that there are, as if
+	// nothing had failed. It is NOT_FOUND if there is no such message among them.
+	ResendRefused(ctx context.Context, in *ResendRefusedRequest, opts ...grpc.CallOption) (*ResendRefusedResponse, error)
 }
 
 type notificationServiceClient struct {
@@ -50,12 +58,38 @@ func (c *notificationServiceClient) ListMessages(ctx context.Context, in *ListMe
 	return out, nil
 }
 
+func (c *notificationServiceClient) ListRefused(ctx context.Context, in *ListRefusedRequest, opts ...grpc.CallOption) (*ListRefusedResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListRefusedResponse)
+	err := c.cc.Invoke(ctx, NotificationService_ListRefused_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *notificationServiceClient) ResendRefused(ctx context.Context, in *ResendRefusedRequest, opts ...grpc.CallOption) (*ResendRefusedResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResendRefusedResponse)
+	err := c.cc.Invoke(ctx, NotificationService_ResendRefused_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // NotificationServiceServer is the server API for NotificationService service.
 // All implementations must embed UnimplementedNotificationServiceServer
 // for forward compatibility.
 type NotificationServiceServer interface {
 	// ListMessages reads what was sent about one order, oldest first.
 	ListMessages(context.Context, *ListMessagesRequest) (*ListMessagesResponse, error)
+	// ListRefused reads the messages that nobody tries to send any more, those that
+	// have waited longest first.
+	ListRefused(context.Context, *ListRefusedRequest) (*ListRefusedResponse, error)
+	// ResendRefused has one of them sent after all, or all that there are, as if
+	// nothing had failed. It is NOT_FOUND if there is no such message among them.
+	ResendRefused(context.Context, *ResendRefusedRequest) (*ResendRefusedResponse, error)
 	mustEmbedUnimplementedNotificationServiceServer()
 }
 
@@ -68,6 +102,12 @@ type UnimplementedNotificationServiceServer struct{}
 
 func (UnimplementedNotificationServiceServer) ListMessages(context.Context, *ListMessagesRequest) (*ListMessagesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListMessages not implemented")
+}
+func (UnimplementedNotificationServiceServer) ListRefused(context.Context, *ListRefusedRequest) (*ListRefusedResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListRefused not implemented")
+}
+func (UnimplementedNotificationServiceServer) ResendRefused(context.Context, *ResendRefusedRequest) (*ResendRefusedResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResendRefused not implemented")
 }
 func (UnimplementedNotificationServiceServer) mustEmbedUnimplementedNotificationServiceServer() {}
 func (UnimplementedNotificationServiceServer) testEmbeddedByValue()                             {}
@@ -108,6 +148,42 @@ func _NotificationService_ListMessages_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _NotificationService_ListRefused_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRefusedRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NotificationServiceServer).ListRefused(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: NotificationService_ListRefused_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NotificationServiceServer).ListRefused(ctx, req.(*ListRefusedRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _NotificationService_ResendRefused_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResendRefusedRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NotificationServiceServer).ResendRefused(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: NotificationService_ResendRefused_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NotificationServiceServer).ResendRefused(ctx, req.(*ResendRefusedRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // NotificationService_ServiceDesc is the grpc.ServiceDesc for NotificationService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -118,6 +194,14 @@ var NotificationService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListMessages",
 			Handler:    _NotificationService_ListMessages_Handler,
+		},
+		{
+			MethodName: "ListRefused",
+			Handler:    _NotificationService_ListRefused_Handler,
+		},
+		{
+			MethodName: "ResendRefused",
+			Handler:    _NotificationService_ResendRefused_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
