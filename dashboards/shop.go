@@ -21,18 +21,20 @@ const (
 	visits         = "shop_visits_total"
 	visitors       = "shop_visitors"
 	ordersDue      = "shop_orders_due_per_second"
-	instances      = "shop_registry_instances"
+	instanceCalls  = "shop_instance_calls_total"
+	connections    = "shop_instance_connections"
+	heartbeatAge   = "shop_instance_heartbeat_age_seconds"
 )
 
 // Shop is what the shop itself counts: who comes, how orders end, what waits, what
-// nobody goes on with, and how many instances are there. The alerts in alerts.yml
+// nobody goes on with, and which instances do the work. The alerts in alerts.yml
 // watch over the same series.
 func Shop() Dashboard {
 	const every = `{__name__=~"shop_.+"}`
 	return Dashboard{
 		UID:           "waybill-shop",
 		Title:         "Waybill / Order shop",
-		Description:   "Who comes, how orders end, what waits to be done, what nobody goes on with, and how many instances are there. docs/alerts.md says what to do about it.",
+		Description:   "Who comes, how orders end, what waits to be done, what nobody goes on with, and which instances do the work. docs/alerts.md says what to do about it.",
 		Tags:          []string{"waybill"},
 		SchemaVersion: 41,
 		Version:       1,
@@ -137,8 +139,22 @@ func whatIsHeld() row {
 }
 
 func whoWorks() row {
-	return row{"Who works", []graph{{
-		title: "Instances", description: "Instances that are well, by service, as the caller sees it that knows of the fewest. One that is silent for 30 s is out.", unit: "short",
-		queries: []query{{expr: fmt.Sprintf("min by (registered_service) (%s%s)", instances, own()), legend: "{{registered_service}}"}},
-	}}}
+	return row{"Instances, as their callers see them", []graph{
+		{
+			title: "Calls of instances", description: "Calls per second by the instance that they went to and by their code. Each attempt of a call is one.", unit: "reqps",
+			queries: []query{{expr: rate(instanceCalls, own(), "registered_instance", "code"), legend: "{{registered_instance}}: {{code}}"}},
+		},
+		{
+			title: "Connections", description: "Connections to each instance, by who calls it. None is to one that can't be reached.", unit: "short",
+			queries: []query{{
+				expr: fmt.Sprintf("sum by (service_name, registered_instance) (%s%s and on (service_name, registered_service) rate(%s%s[$__rate_interval]))",
+					connections, own(), instanceCalls, own()),
+				legend: "{{service_name}} to {{registered_instance}}",
+			}},
+		},
+		{
+			title: "Age of heartbeats", description: "How long ago each instance has last said that it is well, as the caller sees it that has waited longest. One that is silent for 30 s is out.", unit: "dtdurations",
+			queries: []query{{expr: fmt.Sprintf("max by (registered_instance) (%s%s)", heartbeatAge, own()), legend: "{{registered_instance}}"}},
+		},
+	}}
 }

@@ -12,7 +12,8 @@ type collector struct {
 // instance shop_instance_heartbeat_age_seconds, shop_instance_connections and
 // shop_instance_calls_total. An instance that is out has none.
 func (d *Directory) Collector() prometheus.Collector {
-	each := []string{"registered_service", "instance"}
+	// A label called instance would be taken for the caller's own by Prometheus.
+	each := []string{"registered_service", "registered_instance"}
 	return collector{
 		d,
 		prometheus.NewDesc("shop_registry_instances", "Instances that the registry knows, by service.", each[:1], nil),

@@ -37,7 +37,7 @@ func newTraffic(find func(string) (Instance, bool)) *traffic {
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "shop_instance_calls_total",
 			Help: "Calls by the instance that they went to; each attempt of a call is one.",
-		}, []string{"registered_service", "instance", "code"}),
+		}, []string{"registered_service", "registered_instance", "code"}),
 	}
 }
 
@@ -119,7 +119,7 @@ func (t *traffic) connections() map[string]int {
 
 // forget drops what was counted for an instance that is gone.
 func (t *traffic) forget(i Instance) {
-	t.calls.DeletePartialMatch(prometheus.Labels{"registered_service": i.Service, "instance": i.ID})
+	t.calls.DeletePartialMatch(prometheus.Labels{"registered_service": i.Service, "registered_instance": i.ID})
 }
 
 // attempt is one call of one instance. It may end while it begins.
