@@ -38,23 +38,23 @@ func parse(text string) (sc trace.SpanContextConfig, usual bool) {
 func unhex(dst []byte, text string) bool {
 	wrong := byte(0)
 	for i := range dst {
-		high, low := digit(text[2*i]), digit(text[2*i+1])
+		high, low := digits[text[2*i]], digits[text[2*i+1]]
 		wrong |= high | low
 		dst[i] = high<<4 | low
 	}
 	return wrong&0xf0 == 0
 }
 
-// digit is the value of a digit, and more than 15 of what is none.
-func digit(c byte) byte {
-	switch {
-	case c >= '0' && c <= '9':
-		return c - '0'
-	case c >= 'a' && c <= 'f':
-		return c - 'a' + 10
+// digits are the values of the digits, and more than 15 for what is none.
+var digits = func() (values [256]byte) {
+	for c := range values {
+		values[c] = 0xff
 	}
-	return 0xff
-}
+	for value, c := range []byte("0123456789abcdef") {
+		values[c] = byte(value)
+	}
+	return values
+}()
 
 // Traceparent is room for the text of a span context inside something larger,
 // so that the text costs no memory of its own.

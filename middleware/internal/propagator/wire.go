@@ -78,7 +78,7 @@ func (w Wire) Extract(ctx context.Context, carrier Carrier, parent *Remote) cont
 		if states := carrier.Values("tracestate"); len(states) > 0 {
 			sc.TraceState, parent.foreign = parseState(strings.Join(states, ","), sc.TraceID)
 		}
-		parent.Context, parent.span = ctx, remoteSpan{Span: noSpan, sc: trace.NewSpanContext(sc)}
+		parent.Context, parent.span.Span, parent.span.sc = ctx, noSpan, trace.NewSpanContext(sc)
 		ctx = parent
 	}
 	if w.baggage && len(carrier.Values("baggage")) > 0 {
