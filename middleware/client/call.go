@@ -65,7 +65,8 @@ func (c *call) startSpan(ctx context.Context) context.Context {
 	scratch := instrument.Borrow()
 	defer scratch.Return()
 	about := func() {
-		scratch.Add(semconv.HTTPRequestMethod.String(c.method), semconv.PeerService.String(c.service.name))
+		scratch.Add(semconv.HTTPRequestMethod.String(c.method))
+		scratch.Add(semconv.PeerService.String(c.service.name))
 	}
 	early := instrument.AttributesAtStart(c.client.source)
 	if early {

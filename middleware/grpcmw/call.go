@@ -158,7 +158,8 @@ func (c *call) describe(o outcome) {
 	scratch := instrument.Borrow()
 	defer scratch.Return()
 	if !c.methods.early {
-		scratch.Add(semconv.RPCSystemName.String(system), semconv.RPCMethod.String(c.method))
+		scratch.Add(semconv.RPCSystemName.String(system))
+		scratch.Add(semconv.RPCMethod.String(c.method))
 	}
 	scratch.Add(semconv.RPCResponseStatusCode.String(o.status))
 	if o.errorType != "" {
@@ -167,7 +168,8 @@ func (c *call) describe(o outcome) {
 		c.explain()
 	}
 	if c.stream {
-		scratch.Add(semconv.RPCMessagesSent.Int64(c.sent.Load()), semconv.RPCMessagesReceived.Int64(c.received.Load()))
+		scratch.Add(semconv.RPCMessagesSent.Int64(c.sent.Load()))
+		scratch.Add(semconv.RPCMessagesReceived.Int64(c.received.Load()))
 	}
 	if c.inHeader != nil {
 		scratch.Attributes = appendCaller(scratch.Attributes, c.inHeader)

@@ -9,44 +9,46 @@ import (
 	"github.com/waybill-dev/waybill/middleware/internal/instrument"
 )
 
-// activity is a method, with the gauges of its active requests, so that one
-// look-up finds both. It is safe for concurrent use.
+// activity is what requests of a method and a scheme have in common. There is
+// one of each, so that it takes part in keys by its address.
 type activity struct {
-	method string
-	gauge  *instrument.Gauge[activeSeries]
-	plain  atomic.Pointer[prometheus.Gauge] // nil until there was a request
-	secure atomic.Pointer[prometheus.Gauge]
+	method, scheme string
+	gauge          prometheus.Gauge // of the active ones
 }
 
-// activities are those of the known methods, and of otherMethod.
-type activities map[string]*activity
+// activities are those of the known methods, and of otherMethod. They are safe
+// for concurrent use.
+type activities map[string]*schemes
+
+// schemes are the activities of one method; nil until there was a request.
+type schemes struct {
+	method        string
+	gauge         *instrument.Gauge[activeSeries]
+	plain, secure atomic.Pointer[activity]
+}
 
 func newActivities(known methods, gauge *instrument.Gauge[activeSeries]) activities {
 	all := activities{otherMethod: {method: otherMethod, gauge: gauge}}
 	for method := range known {
-		all[method] = &activity{method: method, gauge: gauge}
+		all[method] = &schemes{method: method, gauge: gauge}
 	}
 	return all
 }
 
-// of is that of a method, whatever a client has made up.
-func (a activities) of(method string) *activity {
-	if found := a[method]; found != nil {
-		return found
+// of is that of a request, whatever method a client has made up.
+func (a activities) of(r *http.Request) *activity {
+	found := a[r.Method]
+	if found == nil {
+		found = a[otherMethod]
 	}
-	return a[otherMethod]
-}
-
-// series is the gauge of requests that come as this one.
-func (a *activity) series(r *http.Request) prometheus.Gauge {
-	room := &a.plain
+	room := &found.plain
 	if r.TLS != nil {
-		room = &a.secure
+		room = &found.secure
 	}
-	if found := room.Load(); found != nil {
-		return *found
+	if known := room.Load(); known != nil {
+		return known
 	}
-	made := a.gauge.Series(activeSeries{method: a.method, scheme: schemeOf(r)})
-	room.Store(&made)
-	return made
+	series := activeSeries{method: found.method, scheme: schemeOf(r)}
+	room.CompareAndSwap(nil, &activity{method: series.method, scheme: series.scheme, gauge: found.gauge.Series(series)})
+	return room.Load()
 }

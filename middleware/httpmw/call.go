@@ -167,7 +167,8 @@ func (c *call) errorType(err error) string {
 
 // describeTarget adds what a sampler may ask for.
 func (c *call) describeTarget(scratch *instrument.Scratch, header http.Header) {
-	scratch.Add(semconv.HTTPRequestMethod.String(c.series.method), semconv.ServerAddress.String(c.series.address))
+	scratch.Add(semconv.HTTPRequestMethod.String(c.series.method))
+	scratch.Add(semconv.ServerAddress.String(c.series.address))
 	if c.series.port > 0 {
 		scratch.Add(semconv.ServerPort.Int(c.series.port))
 	}

@@ -3,13 +3,11 @@ package httpmw
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"strconv"
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
@@ -30,25 +28,23 @@ const (
 // the size of the request's body. It is not used again, as a handler may leave
 // a goroutine behind that still has it.
 type exchange struct {
-	w       http.ResponseWriter
-	server  *server
-	span    trace.Span
-	request *http.Request // the one that the handler has got
-	caller  propagator.Remote
-	ctx     requestContext
-	body    countedBody
-	began   time.Time
-	active  prometheus.Gauge
+	w        http.ResponseWriter
+	server   *server
+	span     trace.Span
+	request  http.Request // the one that the handler has got
+	caller   propagator.Remote
+	ctx      requestContext
+	sizes    *bodySizes // nil unless they are wanted
+	began    time.Time
+	activity *activity
 	// scratch has the attributes that wait for the span to end; nil if none do.
 	scratch *instrument.Scratch
 
-	method string
-	route  atomic.Pointer[string]
+	route atomic.Pointer[string]
 
-	status   int   // of the response; 0 as long as none is written
-	written  int64 // bytes of the response's body
-	unseen   bool  // the status was written when the client had gone
-	failed   bool  // a write has failed
+	status   int  // of the response; 0 as long as none is written
+	unseen   bool // the status was written when the client had gone
+	failed   bool // a write has failed
 	hijacked bool
 	ended    bool
 	timed    bool // Server-Timing is there
@@ -57,18 +53,6 @@ type exchange struct {
 	// they consist of.
 	told [2]string
 	text propagator.Traceparent
-}
-
-// countedBody counts what the handler reads.
-type countedBody struct {
-	io.ReadCloser
-	size atomic.Int64
-}
-
-func (b *countedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	b.size.Add(int64(n))
-	return n, err
 }
 
 // announce tells the response's reader which trace it is of.
@@ -91,11 +75,11 @@ func (x *exchange) end(cause any) {
 		return
 	}
 	x.ended = true
-	x.active.Dec()
+	x.activity.gauge.Dec()
 	if x.status == 0 && !x.hijacked { // The server is about to answer for the handler.
 		x.time()
 	}
-	series := serverSeries{method: x.method, scheme: schemeOf(x.request), route: x.routeFound(), version: protocolVersion(x.request.ProtoMajor, x.request.ProtoMinor)}
+	series := serverSeries{activity: x.activity, route: x.routeFound(), version: protocolVersion(x.request.ProtoMajor, x.request.ProtoMinor)}
 	series.status, series.errorType = x.outcome(cause)
 	if x.span.IsRecording() {
 		x.describe(series, cause)
@@ -159,8 +143,9 @@ func (x *exchange) describe(series serverSeries, cause any) {
 	if series.errorType != "" {
 		scratch.Add(semconv.ErrorType.String(series.errorType))
 	}
-	if x.server.bodySizes {
-		scratch.Add(semconv.HTTPRequestBodySize.Int64(x.requestSize()), semconv.HTTPResponseBodySize.Int64(x.written))
+	if x.sizes != nil {
+		scratch.Add(semconv.HTTPRequestBodySize.Int64(x.requestSize()))
+		scratch.Add(semconv.HTTPResponseBodySize.Int64(x.sizes.response))
 	}
 	capture(scratch, x.server.responseHeaders, x.w.Header())
 	scratch.Complete(x.span, waited)
@@ -171,12 +156,4 @@ func (x *exchange) describe(series serverSeries, cause any) {
 	case series.status >= http.StatusInternalServerError:
 		x.span.SetStatus(codes.Error, "")
 	}
-}
-
-// requestSize is what the client said, or what the handler has read.
-func (x *exchange) requestSize() int64 {
-	if x.request.ContentLength >= 0 {
-		return x.request.ContentLength
-	}
-	return x.body.size.Load()
 }

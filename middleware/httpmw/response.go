@@ -70,7 +70,9 @@ func (x *exchange) tidy() {
 }
 
 func (x *exchange) wrote(n int64, err error) {
-	x.written += n
+	if x.sizes != nil {
+		x.sizes.response += n
+	}
 	if err != nil {
 		x.failed = true
 	}

@@ -16,12 +16,12 @@ import (
 // server observes the requests to handlers. It is safe for concurrent use.
 type server struct {
 	config
-	methods  activities
-	redactor redactor
-	tracer   trace.Tracer
-	wire     propagator.Wire
-	metrics  serverMetrics
-	names    *instrument.Texts[operation]
+	activities activities
+	redactor   redactor
+	tracer     trace.Tracer
+	wire       propagator.Wire
+	metrics    serverMetrics
+	names      *instrument.Texts[operation]
 }
 
 // operation is what a span is named after.
@@ -52,7 +52,7 @@ func NewMiddleware(opts ...Option) (func(http.Handler) http.Handler, error) {
 		return nil, err
 	}
 	s := &server{
-		config: cfg, methods: newActivities(newMethods(cfg.methods), metrics.active), redactor: newRedactor(cfg.redacted),
+		config: cfg, activities: newActivities(newMethods(cfg.methods), metrics.active), redactor: newRedactor(cfg.redacted),
 		tracer: newTracer(cfg.source), wire: propagator.NewWire(cfg.source.Propagator()), metrics: metrics,
 		names: instrument.NewTexts(operation.name),
 	}
@@ -70,13 +70,12 @@ func (s *server) serve(next http.Handler, w http.ResponseWriter, r *http.Request
 			panic(cause)
 		}
 	}()
-	next.ServeHTTP(x.writer(), x.request)
+	next.ServeHTTP(x.writer(), &x.request)
 }
 
 // begin starts the span and counts the request as active.
 func (s *server) begin(w http.ResponseWriter, r *http.Request) *exchange {
-	method := s.methods.of(r.Method)
-	x := &exchange{w: w, server: s, span: noSpan, method: method.method, active: method.series(r)}
+	x := &exchange{w: w, server: s, span: noSpan, activity: s.activities.of(r)}
 	ctx := s.wire.Extract(r.Context(), headers(r.Header), &x.caller)
 	if s.traced(r) {
 		ctx = s.startSpan(ctx, x, r)
@@ -84,12 +83,11 @@ func (s *server) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	}
 	x.began = instrument.Began(x.span)
 	x.ctx = requestContext{Context: ctx, exchange: x}
-	x.request = r.WithContext(&x.ctx)
-	if s.bodySizes && r.ContentLength < 0 && r.Body != nil && r.Body != http.NoBody {
-		x.body.ReadCloser = r.Body
-		x.request.Body = &x.body
+	x.request = *r.WithContext(&x.ctx)
+	if s.bodySizes {
+		x.count(r)
 	}
-	x.active.Inc()
+	x.activity.gauge.Inc()
 	return x
 }
 
@@ -97,14 +95,14 @@ func (s *server) begin(w http.ResponseWriter, r *http.Request) *exchange {
 // want to. The rest is for those who record, and waits for the end if it can.
 func (s *server) startSpan(ctx context.Context, x *exchange, r *http.Request) context.Context {
 	scratch := instrument.Borrow()
-	name, route := inSpanName(x.method), routeOf(r.Pattern)
+	name, route := inSpanName(x.activity.method), routeOf(r.Pattern)
 	// A mux outside knows the route already, unless its pattern is a prefix,
 	// beneath which there may be another mux.
 	if strings.HasSuffix(route, "/") {
 		route = ""
 	}
 	if route != "" {
-		name = s.names.Of(operation{x.method, route})
+		name = s.names.Of(operation{x.activity.method, route})
 	}
 	if s.early {
 		s.describe(scratch, x, r, route)
@@ -140,7 +138,9 @@ func (s *server) startSpan(ctx context.Context, x *exchange, r *http.Request) co
 
 // describe adds what a sampler may ask for.
 func (s *server) describe(scratch *instrument.Scratch, x *exchange, r *http.Request, route string) {
-	scratch.Add(semconv.HTTPRequestMethod.String(x.method), semconv.URLScheme.String(schemeOf(r)), semconv.URLPath.String(r.URL.Path))
+	scratch.Add(semconv.HTTPRequestMethod.String(x.activity.method))
+	scratch.Add(semconv.URLScheme.String(x.activity.scheme))
+	scratch.Add(semconv.URLPath.String(r.URL.Path))
 	if r.URL.RawQuery != "" {
 		scratch.Add(semconv.URLQuery.String(s.redactor.query(r.URL.RawQuery)))
 	}
@@ -153,14 +153,14 @@ func (s *server) describe(scratch *instrument.Scratch, x *exchange, r *http.Requ
 
 // detail adds what no sampler asks for.
 func (s *server) detail(scratch *instrument.Scratch, x *exchange, r *http.Request) {
-	if x.method == otherMethod {
+	if x.activity.method == otherMethod {
 		scratch.Add(semconv.HTTPRequestMethodOriginal.String(r.Method))
 	}
 	if version := protocolVersion(r.ProtoMajor, r.ProtoMinor); version != "" {
 		scratch.Add(semconv.NetworkProtocolVersion.String(version))
 	}
-	if agent := r.UserAgent(); agent != "" {
-		scratch.Add(semconv.UserAgentOriginal.String(agent))
+	if agents := r.Header["User-Agent"]; len(agents) > 0 && agents[0] != "" {
+		scratch.Add(semconv.UserAgentOriginal.String(agents[0]))
 	}
 	scratch.Attributes = appendHostPort(scratch.Attributes, r.RemoteAddr, semconv.NetworkPeerAddress, semconv.NetworkPeerPort)
 	if s.clientAddress != nil {

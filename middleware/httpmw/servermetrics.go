@@ -13,8 +13,9 @@ import (
 // serverSeries names a series of the server's histograms. Nothing in it is for
 // the client to choose: not the host, nor a method that is unknown, nor a path.
 type serverSeries struct {
-	method, scheme, route, errorType, version string
-	status                                    int
+	*activity
+	route, errorType, version string
+	status                    int
 }
 
 func serverAttributes() []attribute.Key {
@@ -70,6 +71,6 @@ func (m serverMetrics) observe(series serverSeries, took time.Duration, x *excha
 	m.duration.Observe(series, took, ended, span)
 	if m.requestSize != nil {
 		m.requestSize.Observe(series, x.requestSize(), ended, span)
-		m.responseSize.Observe(series, x.written, ended, span)
+		m.responseSize.Observe(series, x.sizes.response, ended, span)
 	}
 }

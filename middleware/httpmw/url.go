@@ -55,7 +55,7 @@ func (r redactor) query(raw string) string {
 }
 
 func (r redactor) secret(name string) bool {
-	if strings.ContainsAny(name, "%+") {
+	if strings.IndexByte(name, '%') >= 0 || strings.IndexByte(name, '+') >= 0 {
 		if plain, err := url.QueryUnescape(name); err == nil {
 			name = plain
 		}

@@ -43,9 +43,9 @@ func (s *Scratch) Return() {
 // Clear empties it.
 func (s *Scratch) Clear() { s.Attributes = s.room[:0] }
 
-// Add adds attributes.
-func (s *Scratch) Add(attributes ...attribute.KeyValue) {
-	s.Attributes = append(s.Attributes, attributes...)
+// Add adds an attribute.
+func (s *Scratch) Add(attribute attribute.KeyValue) {
+	s.Attributes = append(s.Attributes, attribute)
 }
 
 // SpanOptions are the options that start a span of a kind with the attributes.

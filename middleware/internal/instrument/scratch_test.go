@@ -20,18 +20,22 @@ func attributed(n, round int) []attribute.KeyValue {
 	return attributes
 }
 
+func fill(scratch *instrument.Scratch, attributes []attribute.KeyValue) {
+	for _, attribute := range attributes {
+		scratch.Add(attribute)
+	}
+}
+
 func TestScratchTellsWhatIsInIt(t *testing.T) {
 	kind := trace.WithSpanKind(trace.SpanKindClient)
 	for round := range 3 {
 		for n := range 20 { // more than there is room for
 			scratch := instrument.Borrow()
 			want := attributed(n, round)
-			for _, attribute := range want {
-				scratch.Add(attribute)
-			}
+			fill(scratch, want)
 			config := trace.NewSpanStartConfig(scratch.SpanOptions(kind)...)
 			scratch.Return()
-			instrument.Borrow().Add(attributed(20, -1)...)
+			fill(instrument.Borrow(), attributed(20, -1))
 			if got := config.Attributes(); len(got) != n || config.SpanKind() != trace.SpanKindClient || n > 0 && !cmp.Equal(got, want, cmp.AllowUnexported(attribute.Value{})) {
 				t.Errorf("%d attributes, round %d: kind %v, %v", n, round, config.SpanKind(), got)
 			}
@@ -43,7 +47,7 @@ func TestScratchAllocatesWhatIsCopiedOnly(t *testing.T) {
 	kind, attributes := trace.WithSpanKind(trace.SpanKindClient), attributed(6, 1)
 	if got := testing.AllocsPerRun(1000, func() {
 		scratch := instrument.Borrow()
-		scratch.Add(attributes...)
+		fill(scratch, attributes)
 		trace.NewSpanStartConfig(scratch.SpanOptions(kind)...)
 		scratch.Return()
 	}); got > 1 {
