@@ -34,8 +34,8 @@ func NewServer(store *Store, queued func()) *Server {
 
 // ListMessages implements NotificationService.
 func (s *Server) ListMessages(ctx context.Context, r *notificationv1.ListMessagesRequest) (*notificationv1.ListMessagesResponse, error) {
-	if r.GetOrderId() == "" {
-		return nil, platform.RPCError(codes.InvalidArgument, platform.ReasonInvalid, "order_id is required", nil)
+	if r.GetOrderId() == "" || !printable(r.GetOrderId()) {
+		return nil, platform.RPCError(codes.InvalidArgument, platform.ReasonInvalid, "order_id is required, without control characters", nil)
 	}
 	messages, err := s.store.OfOrder(ctx, r.GetOrderId())
 	if err != nil {
