@@ -71,6 +71,9 @@ func TestErrorsAreSortedIntoFewClasses(t *testing.T) {
 		if got["error.type"] != c.class || got["db.response.status_code"] != c.code || span.Status().Code != c.status {
 			t.Errorf("%v: span has %v, %v", c.err, got, span.Status())
 		}
+		if len(span.Events()) > 0 || span.Status().Description != "" {
+			t.Errorf("%v: the error's text is told: %v, %v", c.err, span.Events(), span.Status())
+		}
 		want := fmt.Sprintf(`db_query_summary="DELETE orders",db_response_status_code=%q,db_system_name="",error_type=%q`, c.code, c.class)
 		if !strings.Contains(exposition(t, telemetry), want) {
 			t.Errorf("%v: no series %s", c.err, want)

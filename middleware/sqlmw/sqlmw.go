@@ -6,7 +6,7 @@
 //   - a span is named after what the statement does and to which tables, as in
 //     "SELECT orders", and so is its series: few names, whatever values there are;
 //   - the text of a statement is recorded without the values that are written in
-//     it; arguments never are;
+//     it; arguments never are, nor are the texts of errors, which quote them;
 //   - a statement has a span only inside a trace, so that polling and migrations
 //     do not fill the store with traces of one span;
 //   - what the pool does for itself, connecting, preparing, resetting, is neither
@@ -89,7 +89,7 @@ func newObserver(cfg config) (*observer, error) {
 
 func (o *observer) options() []otelsql.Option {
 	return []otelsql.Option{
-		otelsql.WithTracerProvider(o.telemetry.TracerProvider()),
+		otelsql.WithTracerProvider(tracerProvider{inner: o.telemetry.TracerProvider()}),
 		otelsql.WithMeterProvider(meterProvider{durations: o.durations}),
 		otelsql.WithAttributes(o.database.attributes()...),
 		otelsql.WithSpanNameFormatter(func(_ context.Context, method otelsql.Method, query string) string {

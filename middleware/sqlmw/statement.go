@@ -99,7 +99,7 @@ func (s *statements) read(query string) *statement {
 	if name == "" {
 		return newStatement(s.nameless, "", "")
 	}
-	if doubtful || !s.withText {
+	if doubtful || text.unsure || !s.withText {
 		return newStatement(name, name, "")
 	}
 	return newStatement(name, name, text.String())
@@ -137,13 +137,17 @@ type text struct {
 	out strings.Builder
 	// parameter says that a ? was before, which a number may follow.
 	parameter bool
+	number    bool // was before
+	unsure    bool // something may be a value that was not taken for one
 }
 
 // value stands where one was.
 const value = "?"
 
 func (t *text) add(token *sqllexer.Token, nameIfQuoted bool) {
-	numbered := t.parameter && token.Type == sqllexer.NUMBER
+	t.unsure = t.unsure || t.maySay(token)
+	t.number = token.Type == sqllexer.NUMBER
+	numbered := t.parameter && t.number
 	t.parameter = token.Type == sqllexer.OPERATOR && token.Value == "?"
 	if numbered {
 		t.out.WriteString(token.Value)
@@ -166,6 +170,17 @@ func (t *text) add(token *sqllexer.Token, nameIfQuoted bool) {
 	default:
 		t.out.WriteString(token.Value)
 	}
+}
+
+// maySay says whether a word may have a value in it: the rest of a number, as in
+// 1_000, something else that the lexer has not taken apart, as in total/4711, or
+// the password that some databases take without quotes.
+func (t *text) maySay(token *sqllexer.Token) bool {
+	switch token.Type {
+	case sqllexer.IDENT, sqllexer.KEYWORD, sqllexer.COMMAND, sqllexer.FUNCTION:
+		return t.number || strings.ContainsAny(token.Value, `"'/?!`) || strings.EqualFold(token.Value, "IDENTIFIED")
+	}
+	return false
 }
 
 // String is the text as far as it is told.

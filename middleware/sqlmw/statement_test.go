@@ -71,6 +71,11 @@ func TestTextHasNoValues(t *testing.T) {
 		// Who knows what this is.
 		{"sqlite", "tea for two", ""},
 		{"", "SELECT :name, @p1, ?1 FROM t", "SELECT :name, @p1, ?1 FROM t"},
+		{"", "SELECT * FROM orders WHERE total > 1_000_000", ""},
+		{"", "SELECT * FROM orders WHERE flags = 0b1011", ""},
+		{"", "SELECT total/4711 FROM orders", ""},
+		{"sqlite", `SELECT * FROM orders WHERE item LIKE"tea for two"`, ""},
+		{"oracle.db", "ALTER USER shop IDENTIFIED BY tiger", ""},
 	} {
 		got := newStatements(c.system, true).of(c.query)
 		text := ""
