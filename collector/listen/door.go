@@ -84,7 +84,7 @@ func Open(ctx context.Context, at Place, rule Security) (*Door, error) {
 	if at.Wrap != nil {
 		inner = at.Wrap(inner)
 	}
-	d := &Door{place: at, inner: share(inner), rule: rule, guard: read.guard(at.Meters, at.Logger, lookEvery)}
+	d := &Door{place: at, inner: share(inner, at.Logger), rule: rule, guard: read.guard(at.Meters, at.Logger, lookEvery)}
 	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return d, nil
 }
