@@ -78,7 +78,8 @@ func (p *pending) read(at journal.Offset) {
 // places are the records to read again, in order.
 func (p *pending) places() []journal.Offset {
 	slices.Sort(p.offsets)
-	return slices.Compact(p.offsets)
+	p.offsets = slices.Compact(p.offsets)
+	return p.offsets
 }
 
 // wants is what is wanted of the record at an offset.
