@@ -57,6 +57,10 @@ func newAside() *aside {
 	if _, _, errno := unix.Syscall(unix.SYS_IO_SETUP, 1, uintptr(unsafe.Pointer(&a.context)), 0); errno != 0 { //nolint:gosec // There is no other way to call it.
 		return nil
 	}
+	if _, errno := a.events(0); errno != 0 { // It is asked for before anything depends on it.
+		a.close()
+		return nil
+	}
 	fd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
 	if err != nil {
 		a.close()
@@ -108,11 +112,17 @@ func (a *aside) submit(f *os.File) bool {
 
 // reap says whether the sync is over. With one as the least it waits for that.
 func (a *aside) reap(least uintptr) bool {
-	n, _, errno := unix.Syscall6(unix.SYS_IO_GETEVENTS, a.context, least, 1, uintptr(unsafe.Pointer(&a.result)), 0, 0) //nolint:gosec // There is no other way to call it.
+	n, errno := a.events(least)
 	if errno != 0 && errno != unix.EINTR {
 		panic("BUG: the journal waits for a sync that the kernel does not know: " + errno.Error())
 	}
 	return errno == 0 && n == 1
+}
+
+// events takes the end of a sync, and says how many that were.
+func (a *aside) events(least uintptr) (uintptr, syscall.Errno) {
+	n, _, errno := unix.Syscall6(unix.SYS_IO_GETEVENTS, a.context, least, 1, uintptr(unsafe.Pointer(&a.result)), 0, 0) //nolint:gosec // There is no other way to call it.
+	return n, errno
 }
 
 // close ends the use of what newAside took.
